@@ -1,0 +1,1 @@
+"""The single writer, sans-I/O: queue, group commit, effects, rehydration."""

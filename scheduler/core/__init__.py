@@ -1,0 +1,1 @@
+"""Pure decisions: functions over immutable records, without clock, input, output, threads or chance."""

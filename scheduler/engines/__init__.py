@@ -1,0 +1,1 @@
+"""What runs tasks: real processes on this machine, a simulated fleet, Slurm."""

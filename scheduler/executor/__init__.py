@@ -1,0 +1,1 @@
+"""The small program that runs one task on a host; standard library only."""

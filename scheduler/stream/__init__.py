@@ -1,0 +1,1 @@
+"""Readers of the changelog: cursors, listeners, set-aside work, webhooks."""

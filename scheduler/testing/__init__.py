@@ -1,0 +1,1 @@
+"""Doubles, simulator and checkers: product code for tests, ours and yours."""

@@ -1,0 +1,1 @@
+"""All HTTP that is not Thrift: Aurora's endpoints, metrics, pages, event stream."""

@@ -1,0 +1,1 @@
+"""ZooKeeper: a client that fails fast, lease, election, epoch fence, advertisement."""
