@@ -1,1 +1,1 @@
-"""The single writer, sans-I/O: queue, group commit, effects, rehydration."""
+"""The single writer: decisions one after another, committed together, effects after commit. No I/O of its own."""

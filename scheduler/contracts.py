@@ -1,0 +1,168 @@
+"""What the shell must be able to do, as Protocols: the only words in which the inner rooms speak of the outer ones.
+
+Everything here runs on one event loop. No method blocks it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from enum import Enum
+from typing import Protocol
+
+from attrs import frozen
+
+from scheduler.core.answers import Answer
+from scheduler.core.ops import Op
+from scheduler.core.records import Host, TaskConfig, TaskStatus
+
+
+class Clock(Protocol):
+    """Two clocks: the wall's, for what is recorded, and one that never jumps, for deadlines. Milliseconds."""
+
+    def wall_ms(self) -> int: ...
+
+    def mono_ms(self) -> int: ...
+
+
+# --- changelog -------------------------------------------------------------------------------------------------------
+
+
+@frozen
+class Entry:
+    """One group commit: what is appended to the log as a whole or not at all."""
+
+    offset: int
+    epoch: int
+    uuid: bytes
+    timestamp_ms: int
+    ops: tuple[Op, ...]
+
+
+class Changelog(Protocol):
+    """The agreed, durable order of entries. One append is in flight at a time."""
+
+    async def append(self, entry: Entry) -> None:
+        """Returns when the entry is durable.
+
+        Raises `Fenced` when a newer epoch exists, `Unavailable` when nothing was written for certain,
+        `OutcomeUnknown` when it may have been.
+        """
+
+
+class ChangelogError(Exception):
+    """The log did not take an entry."""
+
+
+class Fenced(ChangelogError):
+    """A newer epoch exists: this scheduler leads no longer."""
+
+
+class Unavailable(ChangelogError):
+    """The store cannot be written now; nothing happened."""
+
+
+class OutcomeUnknown(ChangelogError):
+    """The store did not say whether it took the entry."""
+
+
+# --- engine ----------------------------------------------------------------------------------------------------------
+
+
+class Signal(Enum):
+    """TERM asks a task to end (its graceful shutdown first), KILL ends it."""
+
+    TERM = "TERM"
+    KILL = "KILL"
+
+
+@frozen
+class LaunchOrder:
+    """Everything an engine needs to start one task. Launching the same `task_id` twice starts it once."""
+
+    epoch: int
+    task_id: str
+    instance_id: int
+    config: TaskConfig
+    host: str
+    ports: tuple[tuple[str, int], ...]
+
+
+@frozen
+class TaskReport:
+    """What an engine says of one task: its state, and why in a sentence.
+
+    `status` is STARTING, RUNNING, FINISHED, FAILED, KILLED or LOST. `timestamp_ms` is when it happened, if known.
+    """
+
+    task_id: str
+    status: TaskStatus
+    message: str | None = None
+    timestamp_ms: int | None = None
+
+
+@frozen
+class EngineSnapshot:
+    """The tasks an engine has. Absence means something only when `complete`."""
+
+    complete: bool
+    tasks: tuple[TaskReport, ...]
+
+
+class EngineError(Exception):
+    """The engine cannot be reached or refuses; the sentence says why. Never an empty list in disguise."""
+
+
+class EngineListener(Protocol):
+    """Whom an engine tells. Called on the event loop."""
+
+    def reported(self, reports: Sequence[TaskReport]) -> None:
+        """Tasks changed. At least once, in order per task; a report may repeat what is known."""
+
+    def hosts_changed(self, hosts: Sequence[Host]) -> None:
+        """All hosts now offered, with their free capacity's upper bound."""
+
+
+class Engine(Protocol):
+    """Runs tasks. Tasks outlive the scheduler; orders carry the leader's epoch and older epochs are refused."""
+
+    async def start(self, listener: EngineListener, *, epoch: int, lineage: str) -> None:
+        """Attach: take up what runs, raise the stored epoch. Raises EngineError when the engine is not ours."""
+
+    async def stop(self) -> None:
+        """Detach. Tasks live on."""
+
+    def launch(self, order: LaunchOrder) -> None:
+        """Start a task, idempotent by task id. A failure comes back as a LOST report."""
+
+    def signal(self, task_id: str, signal: Signal, *, epoch: int) -> None:
+        """Send once. Unknown or ended tasks are reported (LOST, or their end); retries are the caller's."""
+
+    async def reconcile(self) -> EngineSnapshot:
+        """All tasks, ended ones too until they are forgotten. Raises EngineError when it cannot be told."""
+
+    def forget(self, task_ids: Sequence[str]) -> None:
+        """The scheduler no longer needs these ended tasks: their folders may go."""
+
+
+EngineFactory = Callable[[], Engine]
+
+
+# --- serving ---------------------------------------------------------------------------------------------------------
+
+
+@frozen
+class Ticket:
+    """An answer and the offset of the state it was made from. It may leave once that offset is durable."""
+
+    offset: int
+    answer: Answer
+
+
+class Outcome(Enum):
+    """What became of the entry a ticket waits for."""
+
+    DURABLE = "durable"
+    REFUSED = "refused"
+    """Surely nothing happened."""
+    UNKNOWN = "unknown"
+    """It may have happened: neither yes nor no may be said."""

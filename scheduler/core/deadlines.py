@@ -1,0 +1,81 @@
+"""What a deadline does when it is reached, and which deadlines a state asks for.
+
+A deadline is only a reason to look: everything is decided anew from the state, so one that fires late, twice or for
+something that has gone does no harm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from scheduler.core.effects import Terminate
+from scheduler.core.records import TaskStatus
+from scheduler.core.tasks import lifecycle
+from scheduler.core.tasks.table import END_ASKED_STATES, TRANSIENT_STATES
+from scheduler.core.transaction import Deadline, DeadlineKind, Transaction
+from scheduler.core.updates import pulses, status as table
+from scheduler.core.updates.records import UpdateKey
+from scheduler.core.updates.updater import Seen, evaluate, move
+
+
+def reached(tx: Transaction, deadline: Deadline) -> None:
+    """Decide what follows now that `deadline` is reached."""
+    kind, key = deadline
+    _REACHED[kind](tx, key)
+
+
+def _pulse(tx: Transaction, key: UpdateKey) -> None:
+    update = tx.state.updates.get(key)
+    if update is None or not table.PULSE_CLOCK_RUNS[update.status]:
+        return
+    if tx.mono_ms < pulses.record_due_ms(tx, update):
+        pulses.arm(tx, update)
+        return
+    awaiting = table.block(update.status)
+    assert awaiting is not None
+    move(tx, update, awaiting, message=pulses.TIMED_OUT)
+
+
+def _watch(tx: Transaction, key: tuple[UpdateKey, int]) -> None:
+    update_key, instance = key
+    update = tx.state.updates.get(update_key)
+    if update is not None and update.status in table.ROLLING_STATES:
+        task = tx.state.tasks.active.get(update_key.job, {}).get(instance)
+        evaluate(tx, update, [Seen(instance, task)])
+
+
+def _throttle(tx: Transaction, task_id: str) -> None:
+    lifecycle.transition(tx, task_id, TaskStatus.PENDING, expected=TaskStatus.THROTTLED)
+
+
+def _kill(tx: Transaction, task_id: str) -> None:
+    """TERM was sent and the task is still there: KILL, and again after twice as long each time."""
+    task = tx.state.tasks.get(task_id)
+    if task is None or task.status not in END_ASKED_STATES:
+        return
+    asked_for_ms = tx.now_ms - task.latest_event_ms
+    tx.effect(Terminate(task_id, hard=asked_for_ms >= tx.policy.kill_grace_ms))
+    tx.say(task_id, f"asked to end for {asked_for_ms / 1000:.0f} s and still there: asked again")
+    wait_ms = min(max(asked_for_ms, tx.policy.kill_grace_ms), tx.policy.max_kill_retry_delay_ms)
+    tx.arm(DeadlineKind.KILL, task_id, tx.now_ms + wait_ms)
+
+
+def _transient(tx: Transaction, task_id: str) -> None:
+    task = tx.state.tasks.get(task_id)
+    if task is None or task.status not in TRANSIENT_STATES:
+        return
+    if tx.now_ms - task.latest_event_ms < tx.policy.transient_task_state_timeout_ms:
+        lifecycle.arm_deadlines(tx, task)
+        return
+    tx.say(task_id, f"nothing heard of it in {task.status.name} for too long: LOST")
+    lifecycle.transition(tx, task_id, TaskStatus.LOST, "Task timed out", expected=task.status)
+
+
+_REACHED: Final[dict[DeadlineKind, Callable[[Transaction, Any], None]]] = {
+    DeadlineKind.PULSE: _pulse,
+    DeadlineKind.WATCH: _watch,
+    DeadlineKind.THROTTLE: _throttle,
+    DeadlineKind.KILL: _kill,
+    DeadlineKind.TRANSIENT: _transient,
+}

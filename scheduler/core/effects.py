@@ -1,0 +1,40 @@
+"""What must be done after the commit of a decision, in the imperative. Nothing here happens before it is durable."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from scheduler.core.records import Task
+
+
+@frozen
+class Launch:
+    """Start this task on the host it was assigned, as it stood when that was decided."""
+
+    task: Task
+
+
+@frozen
+class Terminate:
+    """Ask this task to end (`hard` False) or end it."""
+
+    task_id: str
+    hard: bool = False
+
+
+@frozen
+class Forget:
+    """These ended tasks left the state; the engine need not keep them."""
+
+    task_ids: tuple[str, ...]
+
+
+@frozen
+class Say:
+    """One sentence for the log: what was done to whom, and why."""
+
+    subject: str
+    sentence: str
+
+
+Effect = Launch | Terminate | Forget | Say

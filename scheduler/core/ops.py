@@ -1,0 +1,134 @@
+"""The changes of state, as they stand in the log. Each is a delta; `state.apply` carries it out.
+
+A decision is recorded as a list of ops. Replaying the ops of all entries in order gives the state, so an op says what
+became, never why it was decided, and applying it needs nothing but the state before it.
+"""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from scheduler.core.records import Metadata, Task, TaskConfig, TaskEvent
+from scheduler.core.updates.records import (
+    InstanceEvent,
+    InstanceProgress,
+    Instructions,
+    JobUpdate,
+    UpdateEvent,
+    UpdateKey,
+)
+
+
+@frozen
+class EpochBegun:
+    """A scheduler took over. The first op of its first entry."""
+
+    epoch: int
+    scheduler: str
+
+
+@frozen
+class SaveConfig:
+    """A task configuration, once, before its first use. It is dropped with the last record that uses it."""
+
+    digest: bytes
+    config: TaskConfig
+
+
+@frozen
+class SaveTask:
+    """A whole task: a new one, or any one in a base."""
+
+    task: Task
+
+
+@frozen
+class MoveTask:
+    """A task came to `event.status`. `compact` drops the last two events first (partition flapping)."""
+
+    task_id: str
+    event: TaskEvent
+    failure_count: int
+    times_partitioned: int = 0
+    compact: bool = False
+
+
+@frozen
+class AssignTask:
+    """A task was given a host and ports, and became ASSIGNED."""
+
+    task_id: str
+    event: TaskEvent
+    host: str
+    agent_id: str
+    ports: tuple[tuple[str, int], ...]
+
+
+@frozen
+class RemoveTasks:
+    task_ids: tuple[str, ...]
+
+
+@frozen
+class StartUpdate:
+    """A new update with its first event."""
+
+    key: UpdateKey
+    user: str
+    metadata: tuple[Metadata, ...]
+    instructions: Instructions
+    event: UpdateEvent
+
+
+@frozen
+class MoveUpdate:
+    """An update came to `event.status`."""
+
+    key: UpdateKey
+    event: UpdateEvent
+
+
+@frozen
+class RecordInstance:
+    """An instance event, shown in Aurora's history."""
+
+    key: UpdateKey
+    event: InstanceEvent
+
+
+@frozen
+class MoveInstance:
+    """Progress of one instance, never shown in Aurora's history."""
+
+    key: UpdateKey
+    instance_id: int
+    progress: InstanceProgress
+
+
+@frozen
+class RemoveUpdates:
+    keys: tuple[UpdateKey, ...]
+
+
+@frozen
+class SaveUpdate:
+    """A whole update with its histories and progress. Stands in a base, never in the log."""
+
+    update: JobUpdate
+    progress: tuple[tuple[int, InstanceProgress], ...]
+
+
+Op = (
+    EpochBegun
+    | SaveConfig
+    | SaveTask
+    | MoveTask
+    | AssignTask
+    | RemoveTasks
+    | StartUpdate
+    | MoveUpdate
+    | RecordInstance
+    | MoveInstance
+    | RemoveUpdates
+    | SaveUpdate
+)

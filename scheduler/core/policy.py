@@ -1,0 +1,75 @@
+"""The numbers and choices the core decides by. One frozen record, made by `settings.py`, never changed.
+
+Defaults are Aurora's unless a comment says otherwise (source: Aurora's documentation, "Scheduler configuration").
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from attrs import frozen
+
+SECOND_MS: Final = 1000
+MINUTE_MS: Final = 60 * SECOND_MS
+HOUR_MS: Final = 60 * MINUTE_MS
+DAY_MS: Final = 24 * HOUR_MS
+
+
+@frozen
+class Tier:
+    """How a class of tasks is treated. Production means neither preemptible nor revocable."""
+
+    name: str
+    preemptible: bool
+    revocable: bool
+
+    @property
+    def production(self) -> bool:
+        return not self.preemptible and not self.revocable
+
+
+@frozen
+class Policy:
+    # Jobs
+    max_tasks_per_job: int = 4000
+    allowed_job_environments: str = r"^(prod|devel|test|staging\d*)$"
+    default_tier: str = "preemptible"
+    tiers: tuple[Tier, ...] = (
+        Tier("preferred", preemptible=False, revocable=False),
+        Tier("preemptible", preemptible=True, revocable=False),
+        Tier("revocable", preemptible=True, revocable=True),
+    )
+    executors: tuple[str, ...] = ("AuroraExecutor",)
+    allow_gpu_resource: bool = False
+    allow_docker: bool = False
+    allow_container_volumes: bool = False
+    enable_mesos_fetcher: bool = False
+
+    # Tasks
+    flapping_task_threshold_ms: int = 5 * MINUTE_MS
+    initial_flapping_task_delay_ms: int = 30 * SECOND_MS
+    max_flapping_task_delay_ms: int = 5 * MINUTE_MS
+    transient_task_state_timeout_ms: int = 5 * MINUTE_MS
+    kill_grace_ms: int = 15 * SECOND_MS
+    """TERM, then after this long KILL. Aurora only repeats its kill after 15 s."""
+    max_kill_retry_delay_ms: int = 5 * MINUTE_MS
+    history_prune_threshold_ms: int = 2 * DAY_MS
+    history_min_retention_ms: int = HOUR_MS
+    history_max_per_job: int = 100
+
+    # Updates
+    max_update_instance_failures: int = 20_000
+    pulse_record_grace_ms: int | None = None
+    """How long after its timeout a missing heartbeat is recorded. None: 5 % of it, at least 1 s, at most 5 s."""
+    autopause_after_last_batch: bool = True
+    """As Aurora 0.22 did and clients expect; the last source did not."""
+    update_history_prune_threshold_ms: int = 30 * DAY_MS
+    update_history_per_job: int = 10
+
+    def tier(self, name: str) -> Tier | None:
+        return next((tier for tier in self.tiers if tier.name == name), None)
+
+    def pulse_grace_ms(self, timeout_ms: int) -> int:
+        if self.pulse_record_grace_ms is not None:
+            return self.pulse_record_grace_ms
+        return min(max(SECOND_MS, timeout_ms // 20), 5 * SECOND_MS)

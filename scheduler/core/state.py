@@ -1,0 +1,240 @@
+"""The state: what the log amounts to. `apply` folds one op into it, `dump` writes it out as ops again.
+
+`apply` is the only code that changes logged tables: deciding, replaying, following and loading a base all run it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from scheduler.core import ops
+from scheduler.core.history import History
+from scheduler.core.records import Host, Task, TaskConfig
+from scheduler.core.tables import ConfigTable, ProgressTable, Table, TaskTable, UpdateTable
+from scheduler.core.updates.plan import Plan
+from scheduler.core.updates.records import InstanceProgress, Instructions, JobUpdate, UpdateKey, UpdateStatus
+from scheduler.core.updates.status import TERMINAL_UPDATE_STATES
+
+Journal = list[tuple[Table[Any, Any], Any, Any]]
+
+
+class State:
+    """All tables. Changes are journaled while `journal` is a list, so that a decision can be undone."""
+
+    def __init__(self) -> None:
+        self.configs = ConfigTable()
+        self.config_uses: Table[bytes, int] = Table()
+        """How many records hold a configuration; at none it is dropped."""
+        self.tasks = TaskTable()
+        self.updates = UpdateTable()
+        self.progress = ProgressTable()
+        self.epoch = 0
+
+        # Not logged: what only this leader knows. The next one begins without it.
+        self.hosts: Table[str, Host] = Table()
+        """Machines the engine offers now."""
+        self.pulses: Table[UpdateKey, int] = Table()
+        """When each coordinated update was last heard of, on the clock that never jumps. Absent: never, by us."""
+        self.pending_reasons: dict[str, str] = {}
+        """Why a pending task has no host yet, by task id."""
+        self.last_ports: dict[str, int] = {}
+        """The port each host gave out last."""
+        self.plans: dict[UpdateKey, Plan] = {}
+        """Derived from instructions that never change; see `updates/plan.py`."""
+
+        self.journal: Journal | None = None
+
+    def replace(self, table: Table[Any, Any], key: Any, new: Any) -> Any:
+        """`table.replace`, journaled."""
+        old = table.replace(key, new)
+        if self.journal is not None:
+            self.journal.append((table, key, old))
+        return old
+
+    def undo(self, journal: Journal) -> None:
+        """Put back, newest first, what `journal` says was there."""
+        for table, key, old in reversed(journal):
+            table.replace(key, old)
+
+    def digest_of(self, config: TaskConfig) -> bytes:
+        return self.configs.digests[config]
+
+
+def apply(state: State, op: ops.Op) -> None:
+    """Fold one op. Ops of the log always fit the state they were decided on; one that does not is a damaged log."""
+    _APPLY[type(op)](state, op)
+
+
+def _hold(state: State, config: TaskConfig) -> None:
+    digest = state.configs.digests[config]
+    state.replace(state.config_uses, digest, (state.config_uses.get(digest) or 0) + 1)
+
+
+def _release(state: State, config: TaskConfig) -> None:
+    digest = state.configs.digests[config]
+    left = state.config_uses[digest] - 1
+    state.replace(state.config_uses, digest, left or None)
+    if not left:
+        state.replace(state.configs, digest, None)
+
+
+def _epoch_begun(state: State, op: ops.EpochBegun) -> None:
+    state.epoch = op.epoch
+
+
+def _save_config(state: State, op: ops.SaveConfig) -> None:
+    state.replace(state.configs, op.digest, op.config)
+
+
+# --- tasks -----------------------------------------------------------------------------------------------------------
+
+
+def _save_task(state: State, op: ops.SaveTask) -> None:
+    _hold(state, op.task.config)
+    state.replace(state.tasks, op.task.task_id, op.task)
+
+
+def _move_task(state: State, op: ops.MoveTask) -> None:
+    old = state.tasks[op.task_id]
+    kept = old.events[:-2] if op.compact else old.events
+    new = Task(
+        old.task_id,
+        old.instance_id,
+        old.config,
+        op.event.status,
+        (*kept, op.event),
+        op.failure_count,
+        old.ancestor_id,
+        op.times_partitioned,
+        old.host,
+        old.agent_id,
+        old.ports,
+    )
+    state.replace(state.tasks, op.task_id, new)
+
+
+def _assign_task(state: State, op: ops.AssignTask) -> None:
+    old = state.tasks[op.task_id]
+    new = Task(
+        old.task_id,
+        old.instance_id,
+        old.config,
+        op.event.status,
+        (*old.events, op.event),
+        old.failure_count,
+        old.ancestor_id,
+        old.times_partitioned,
+        op.host,
+        op.agent_id,
+        op.ports,
+    )
+    state.replace(state.tasks, op.task_id, new)
+
+
+def _remove_tasks(state: State, op: ops.RemoveTasks) -> None:
+    for task_id in op.task_ids:
+        old: Task = state.replace(state.tasks, task_id, None)
+        _release(state, old.config)
+
+
+# --- updates ---------------------------------------------------------------------------------------------------------
+
+
+def _configs_of(instructions: Instructions) -> Iterator[TaskConfig]:
+    for part in instructions.initial:
+        yield part.config
+    if instructions.desired is not None:
+        yield instructions.desired.config
+
+
+def _start_update(state: State, op: ops.StartUpdate) -> None:
+    for config in _configs_of(op.instructions):
+        _hold(state, config)
+    update = JobUpdate(op.key, op.user, op.instructions, op.metadata, History((op.event,)))
+    state.replace(state.updates, op.key, update)
+
+
+def _move_update(state: State, op: ops.MoveUpdate) -> None:
+    old = state.updates[op.key]
+    new = JobUpdate(
+        old.key,
+        old.user,
+        old.instructions,
+        old.metadata,
+        old.events.appended(op.event),
+        old.instance_events,
+    )
+    state.replace(state.updates, op.key, new)
+    turned = op.event.status is UpdateStatus.ROLLING_BACK and not old.is_rolling_back
+    if op.event.status in TERMINAL_UPDATE_STATES:
+        _clear_progress(state, op.key, keep_recorded=False)
+    elif turned:
+        _clear_progress(state, op.key, keep_recorded=True)
+
+
+def _clear_progress(state: State, key: UpdateKey, *, keep_recorded: bool) -> None:
+    """A new direction starts from nothing, but remembers which events the history has; an ended update has none."""
+    for instance, progress in list(state.progress.tally(key).rows.items()):
+        kept = InstanceProgress(recorded=progress.recorded) if keep_recorded else None
+        state.replace(state.progress, (key, instance), kept)
+
+
+def _record_instance(state: State, op: ops.RecordInstance) -> None:
+    old = state.updates[op.key]
+    new = JobUpdate(
+        old.key,
+        old.user,
+        old.instructions,
+        old.metadata,
+        old.events,
+        old.instance_events.appended(op.event),
+    )
+    state.replace(state.updates, op.key, new)
+
+
+def _move_instance(state: State, op: ops.MoveInstance) -> None:
+    state.replace(state.progress, (op.key, op.instance_id), op.progress)
+
+
+def _remove_updates(state: State, op: ops.RemoveUpdates) -> None:
+    for key in op.keys:
+        old: JobUpdate = state.replace(state.updates, key, None)
+        _clear_progress(state, key, keep_recorded=False)
+        for config in _configs_of(old.instructions):
+            _release(state, config)
+
+
+def _save_update(state: State, op: ops.SaveUpdate) -> None:
+    for config in _configs_of(op.update.instructions):
+        _hold(state, config)
+    state.replace(state.updates, op.update.key, op.update)
+    for instance, progress in op.progress:
+        state.replace(state.progress, (op.update.key, instance), progress)
+
+
+_APPLY: Final[dict[type, Callable[[State, Any], None]]] = {
+    ops.EpochBegun: _epoch_begun,
+    ops.SaveConfig: _save_config,
+    ops.SaveTask: _save_task,
+    ops.MoveTask: _move_task,
+    ops.AssignTask: _assign_task,
+    ops.RemoveTasks: _remove_tasks,
+    ops.StartUpdate: _start_update,
+    ops.MoveUpdate: _move_update,
+    ops.RecordInstance: _record_instance,
+    ops.MoveInstance: _move_instance,
+    ops.RemoveUpdates: _remove_updates,
+    ops.SaveUpdate: _save_update,
+}
+
+
+def dump(state: State) -> Iterator[ops.Op]:
+    """The ops that build this state from an empty one: what a base, a snapshot and a backup hold."""
+    yield ops.EpochBegun(state.epoch, "")
+    for digest, config in state.configs.items():
+        yield ops.SaveConfig(digest, config)
+    for task in state.tasks.values():
+        yield ops.SaveTask(task)
+    for key, update in state.updates.items():
+        yield ops.SaveUpdate(update, tuple(state.progress.tally(key).rows.items()))

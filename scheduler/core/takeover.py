@@ -1,0 +1,88 @@
+"""The first decision of a leader, and what it makes of what the engine has.
+
+Source of the rules: `docs/architecture.md`, "Take-over" and "Engine fence".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from scheduler.core import ops
+from scheduler.core.decide import guarded
+from scheduler.core.effects import Forget, Launch, Terminate
+from scheduler.core.records import ASSIGNED_STATES, TERMINAL_STATES, Host, TaskStatus
+from scheduler.core.tasks import lifecycle
+from scheduler.core.tasks.table import END_ASKED_STATES
+from scheduler.core.transaction import Transaction
+from scheduler.core.updates import status as table, updater
+from scheduler.core.updates.records import UpdateKey
+
+FAILED_OVER = "A new scheduler leads: waiting for a heartbeat."
+
+
+def begin_epoch(tx: Transaction, epoch: int) -> None:
+    """Take over: every coordinated rolling update is softly paused, all deadlines are armed, the rest rolls on."""
+    tx.apply(ops.EpochBegun(epoch, tx.world.scheduler))
+    for task in list(tx.state.tasks.values()):
+        lifecycle.arm_deadlines(tx, task)
+    for update in list(tx.state.updates.active.values()):
+        if update.status not in table.ROLLING_STATES:
+            continue
+        if update.is_coordinated:
+            awaiting = table.block(update.status)
+            assert awaiting is not None
+            updater.move(tx, update, awaiting, message=FAILED_OVER)
+        else:
+            guarded(tx, update.key, _roll_on, update.key)
+
+
+def _roll_on(tx: Transaction, key: UpdateKey) -> None:
+    updater.enter_rolling(tx, tx.state.updates[key])
+
+
+def offer_hosts(tx: Transaction, hosts: Sequence[Host]) -> None:
+    """These are all the hosts there are now."""
+    offered = {host.name: host for host in hosts}
+    for gone in [name for name in tx.state.hosts if name not in offered]:
+        tx.state.replace(tx.state.hosts, gone, None)
+    for name, host in offered.items():
+        tx.state.replace(tx.state.hosts, name, host)
+
+
+def take_reports(tx: Transaction, reports: Iterable[tuple[str, TaskStatus, str | None, int | None]]) -> None:
+    """What the engine says of tasks: (task id, status, why, when or None)."""
+    for task_id, status, message, at_ms in reports:
+        lifecycle.transition(tx, task_id, status, message, at_ms=at_ms)
+        if status in TERMINAL_STATES and task_id not in tx.state.tasks:
+            tx.effect(Forget((task_id,)))
+
+
+def reconcile(tx: Transaction, present: Mapping[str, TaskStatus], *, missing_twice: frozenset[str]) -> list[str]:
+    """Make the engine and the state agree after take-over, from a complete list of what the engine has.
+
+    Returns the ids that should be there and are not; those that were missing in the list before too
+    (`missing_twice`) are LOST. An ASSIGNED task that is absent is launched again: same id, same host.
+    """
+    missing: list[str] = []
+    for status in ASSIGNED_STATES:
+        for task_id in list(tx.state.tasks.by_status[status]):
+            if task_id in present:
+                if status in END_ASKED_STATES and present[task_id] not in TERMINAL_STATES:
+                    tx.effect(Terminate(task_id))
+            elif status is TaskStatus.ASSIGNED:
+                tx.effect(Launch(tx.state.tasks[task_id]))
+                tx.say(task_id, "was assigned and never started: launched again")
+            elif task_id in missing_twice:
+                tx.say(task_id, "the engine does not know it: LOST")
+                lifecycle.transition(tx, task_id, TaskStatus.LOST, "Task is unknown to the engine")
+            else:
+                missing.append(task_id)
+    for task_id, reported in present.items():
+        task = tx.state.tasks.get(task_id)
+        if task is None or task.status in TERMINAL_STATES:
+            if reported in TERMINAL_STATES:
+                tx.effect(Forget((task_id,)))
+            else:
+                tx.effect(Terminate(task_id, hard=True))
+                tx.say(task_id, "runs but is not wanted: ended")
+    return missing

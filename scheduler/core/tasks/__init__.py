@@ -1,0 +1,1 @@
+"""Tasks: their state machine, rescheduling, throttling and timeouts."""

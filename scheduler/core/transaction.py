@@ -1,0 +1,147 @@
+"""One decision in the making: it reads the state, applies ops at once, and collects what must happen after commit.
+
+All or nothing: `undo` puts the state back as it was. A part can be taken back alone (`savepoint`, `rollback`), which is
+how one broken update is set aside without harming the decision it was part of.
+
+Time and randomness come in here as values: `now_ms` (the wall's clock, for what is recorded), `mono_ms` (a clock that
+never jumps, for deadlines), `new_id` and `random`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from enum import Enum
+from typing import Any, NamedTuple
+
+from attrs import frozen
+
+from scheduler.core import ops
+from scheduler.core.effects import Effect, Say
+from scheduler.core.policy import Policy
+from scheduler.core.records import Task, TaskConfig, content_hash
+from scheduler.core.state import Journal, State, apply
+
+
+class Clocks(NamedTuple):
+    """The moment of a decision."""
+
+    now_ms: int
+    mono_ms: int
+
+
+@frozen
+class World:
+    """What a decision gets from outside besides the moment: who decides, by which rules, and chance."""
+
+    policy: Policy
+    scheduler: str
+    new_id: Callable[[], str]
+    random: Callable[[], float]
+
+
+class DeadlineKind(Enum):
+    """What a deadline is about; the second part of its name is the id of what it is for."""
+
+    PULSE = "pulse"  # an UpdateKey: record that the heartbeat is overdue
+    WATCH = "watch"  # (UpdateKey, instance): the watch window may be over
+    THROTTLE = "throttle"  # a task id: its penalty is over
+    KILL = "kill"  # a task id: ask again, harder
+    TRANSIENT = "transient"  # a task id: it has been on its way for too long
+
+
+Deadline = tuple[DeadlineKind, Any]
+
+
+@frozen
+class TaskChanged:
+    """A task came to a new state. Updates look at it when the change itself is done."""
+
+    task: Task
+
+
+@frozen
+class TaskDeleted:
+    """A task that had not ended left the state."""
+
+    task: Task
+
+
+class Savepoint(NamedTuple):
+    journal: int
+    ops: int
+    effects: int
+    armed: int
+    changes: int
+
+
+class Transaction:
+    """See the module. Made by the controller, one for each decision."""
+
+    __slots__ = ("armed", "changes", "effects", "journal", "mono_ms", "now_ms", "ops", "policy", "state", "world")
+
+    def __init__(self, state: State, world: World, clocks: Clocks) -> None:
+        self.state = state
+        self.world = world
+        self.policy: Policy = world.policy
+        self.now_ms, self.mono_ms = clocks
+        self.ops: list[ops.Op] = []
+        self.effects: list[Effect] = []
+        self.armed: list[tuple[Deadline, int]] = []
+        self.changes: deque[TaskChanged | TaskDeleted] = deque()
+        self.journal: Journal = []
+        state.journal = self.journal
+
+    def apply(self, op: ops.Op) -> None:
+        """Record `op` and carry it out in memory."""
+        apply(self.state, op)
+        self.ops.append(op)
+
+    def intern(self, config: TaskConfig) -> TaskConfig:
+        """The one object for this content, logged before its first use."""
+        known = self.state.configs.canonical(config)
+        if known is config and config not in self.state.configs.digests:
+            self.apply(ops.SaveConfig(content_hash(config), config))
+        return known
+
+    def effect(self, effect: Effect) -> None:
+        self.effects.append(effect)
+
+    def say(self, subject: object, sentence: str) -> None:
+        self.effects.append(Say(str(subject), sentence))
+
+    def arm(self, kind: DeadlineKind, key: Any, at_ms: int) -> None:
+        """Be woken at a wall-clock instant. Arming again moves the deadline."""
+        self.arm_mono(kind, key, self.mono_ms + max(0, at_ms - self.now_ms))
+
+    def arm_mono(self, kind: DeadlineKind, key: Any, at_mono_ms: int) -> None:
+        self.armed.append(((kind, key), at_mono_ms))
+
+    def savepoint(self) -> Savepoint:
+        return Savepoint(len(self.journal), len(self.ops), len(self.effects), len(self.armed), len(self.changes))
+
+    def rollback(self, to: Savepoint) -> None:
+        """Take back everything since `to`. Changes that were looked at since are not brought back."""
+        undone = self.journal[to.journal :]
+        del self.journal[to.journal :]
+        self.state.journal = None
+        self.state.undo(undone)
+        self.state.journal = self.journal
+        del self.ops[to.ops :]
+        del self.effects[to.effects :]
+        del self.armed[to.armed :]
+        while len(self.changes) > to.changes:
+            self.changes.pop()
+
+    def close(self) -> None:
+        """Keep what was decided."""
+        self.state.journal = None
+
+    def undo(self) -> None:
+        """Keep nothing."""
+        self.state.journal = None
+        self.state.undo(self.journal)
+        self.ops.clear()
+        self.effects.clear()
+        self.armed.clear()
+        self.changes.clear()

@@ -1,0 +1,1 @@
+"""Updates: rolling a job from one configuration to the next, one instance at a time."""

@@ -1,0 +1,162 @@
+"""Is a job or a task configuration acceptable, and what it becomes when defaults are filled in.
+
+The checks stand in the order in which they are made; the first that fails is told.
+Source: Aurora's documentation, "Configuration reference" and "Scheduler configuration"; `docs/compatibility.md`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import Final
+
+import attrs
+
+from scheduler.core.answers import Refused, error, invalid
+from scheduler.core.policy import Policy
+from scheduler.core.records import (
+    CountSlaPolicy,
+    DockerContainer,
+    JobConfiguration,
+    JobKey,
+    PercentageSlaPolicy,
+    ResourceKind,
+    TaskConfig,
+    ValueConstraint,
+)
+from scheduler.core.updates.records import UpdateKey
+
+_GOOD: Final = re.compile(r"[\w\-.]+", re.ASCII)
+MAX_IDENTIFIER_LENGTH: Final = 255
+_LABELS: Final = {ResourceKind.CPUS: "num_cpus", ResourceKind.RAM_MB: "ram_mb", ResourceKind.DISK_MB: "disk_mb"}
+_LINKS: Final = {"health": "http://%host%:%port:health%", "http": "http://%host%:%port:http%"}
+DEDICATED: Final = "dedicated"
+
+
+def is_good_identifier(text: str | None) -> bool:
+    return text is not None and len(text) <= MAX_IDENTIFIER_LENGTH and _GOOD.fullmatch(text) is not None
+
+
+def is_valid_key(job: JobKey | None) -> bool:
+    return job is not None and all(map(is_good_identifier, (job.role, job.environment, job.name)))
+
+
+def require_job_key(job: JobKey | None) -> JobKey:
+    """Aurora asserts a job key with a check that has no message: ERROR with one detail without text."""
+    if job is None or not is_valid_key(job):
+        raise Refused(error(None))
+    return job
+
+
+def require_update_key(key: UpdateKey | None) -> UpdateKey:
+    if key is None or not is_valid_key(key.job) or not key.id.strip():
+        raise Refused(error(None))
+    return key
+
+
+def _refuse(sentence: str) -> Refused:
+    return Refused(invalid(sentence))
+
+
+def valid_job(policy: Policy, job: JobConfiguration) -> JobConfiguration:
+    """The job with its task configuration populated. Raises Refused."""
+    if job.task_config is None:
+        raise _refuse("Task configuration may not be null")
+    if job.instance_count <= 0:
+        raise _refuse(f"Instance count must be positive, not {job.instance_count}")
+    if job.key is None or not is_valid_key(job.key):
+        raise _refuse(f"Job key {job.key or '(none)'} is invalid: role, environment and name must match [\\w\\-.]+")
+    if re.fullmatch(policy.allowed_job_environments, job.key.environment) is None:
+        allowed = policy.allowed_job_environments
+        raise _refuse(f"Job environment {job.key.environment} doesn't match: {allowed}")
+    if job.owner_user is not None and not is_good_identifier(job.owner_user):
+        raise _refuse(f"Job user contains illegal characters: {job.owner_user}")
+    config = valid_config(policy, job.task_config, job.instance_count)
+    if job.cron_schedule and config.is_service:
+        raise _refuse("A service task may not be run on a cron schedule")
+    return attrs.evolve(job, task_config=config)
+
+
+def valid_config(policy: Policy, config: TaskConfig, instance_count: int) -> TaskConfig:
+    """The task configuration with tier, production and links filled in. Raises Refused."""
+    tier = policy.tier(config.tier or policy.default_tier)
+    if config.tier is not None and not is_good_identifier(config.tier):
+        raise _refuse(f"Tier contains illegal characters: {config.tier}")
+    if tier is None:
+        names = ", ".join(known.name for known in policy.tiers)
+        raise _refuse(f"Tier {config.tier} is unknown; there are: {names}")
+    if not is_valid_key(config.job):
+        raise _refuse(f"Task's job key {config.job} is invalid: role, environment and name must match [\\w\\-.]+")
+    _check_executor(policy, config)
+    _check_dedicated(config)
+    _check_container(policy, config)
+    _check_resources(policy, config)
+    if config.fetcher_uris and not policy.enable_mesos_fetcher:
+        raise _refuse("Mesos fetcher URIs are not allowed here (mesosFetcherUris must be empty)")
+    _check_sla(config, instance_count, production=tier.production)
+    links = config.task_links or tuple((n, _LINKS[n]) for n in sorted(_LINKS) if n in config.port_names())
+    return attrs.evolve(config, tier=tier.name, production=tier.production, task_links=links)
+
+
+def _check_executor(policy: Policy, config: TaskConfig) -> None:
+    if config.executor is None:
+        if not isinstance(config.container, DockerContainer):
+            raise _refuse("Configuration may not be null: a task needs an executorConfig")
+        return
+    if not config.executor.name:
+        raise _refuse("executorConfig.name may not be empty")
+    if config.executor.name not in policy.executors:
+        allowed = ", ".join(policy.executors)
+        raise _refuse(f"Executor {config.executor.name!r} is not known; executorConfig.name may be: {allowed}")
+
+
+def _check_dedicated(config: TaskConfig) -> None:
+    for constraint in config.constraints:
+        if constraint.constraint is None:
+            raise _refuse(f"Constraint {constraint.name!r} has no known kind: it must be a value or a limit constraint")
+        if constraint.name != DEDICATED:
+            continue
+        rule = constraint.constraint
+        if not isinstance(rule, ValueConstraint):
+            raise _refuse("A dedicated constraint must be of value type")
+        if len(rule.values) != 1:
+            raise _refuse("A dedicated constraint must have exactly one value")
+        role = rule.values[0].split("/", 1)[0]
+        if role not in (config.job.role, "*"):
+            raise _refuse(f"Only {role} may use hosts dedicated for that role.")
+
+
+def _check_container(policy: Policy, config: TaskConfig) -> None:
+    if isinstance(config.container, DockerContainer):
+        raise _refuse("This cluster does not support the container type docker; allowed: mesos")
+    if config.container.volumes and not policy.allow_container_volumes:
+        raise _refuse("Container volumes are not supported here (container.mesos.volumes must be empty)")
+    if config.container.image is not None:
+        raise _refuse("Container images are not supported by this engine (container.mesos.image must be unset)")
+
+
+def _check_resources(policy: Policy, config: TaskConfig) -> None:
+    counts = Counter(resource.kind for resource in config.resources)
+    for kind, count in counts.items():
+        if count > 1 and kind is not ResourceKind.PORT:
+            raise _refuse(f"Multiple resource values are not supported for {kind.name}")
+    for kind, label in _LABELS.items():
+        if not config.amount(kind) > 0:
+            raise _refuse(f"Task specified an invalid value for {label}: it must be greater than 0")
+        if config.amount(kind) == float("inf"):
+            raise _refuse(f"Task specified an invalid value for {label}: it must be finite")
+    if counts[ResourceKind.GPUS] and not policy.allow_gpu_resource:
+        raise _refuse("GPU resources are not supported in this cluster (numGpus must be absent)")
+
+
+def _check_sla(config: TaskConfig, instance_count: int, *, production: bool) -> None:
+    """The full set of SLA rules comes with SLA-aware updates; until then what could never be met is refused."""
+    sla = config.sla_policy
+    if sla is None:
+        return
+    if not production:
+        raise _refuse("Tasks with a slaPolicy must be in a production tier")
+    if isinstance(sla, PercentageSlaPolicy) and instance_count - instance_count * sla.percentage / 100 < 1:
+        raise _refuse(f"slaPolicy: {sla.percentage} % of {instance_count} instances leaves none that may be down")
+    if isinstance(sla, CountSlaPolicy) and instance_count - sla.count < 1:
+        raise _refuse(f"slaPolicy: {sla.count} of {instance_count} instances leaves none that may be down")
