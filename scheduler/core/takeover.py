@@ -57,13 +57,14 @@ def take_reports(tx: Transaction, reports: Iterable[tuple[str, TaskStatus, str |
             tx.effect(Forget((task_id,)))
 
 
-def reconcile(tx: Transaction, present: Mapping[str, TaskStatus], *, missing_twice: frozenset[str]) -> list[str]:
-    """Make the engine and the state agree after take-over, from a complete list of what the engine has.
+def reconcile(
+    tx: Transaction, present: Mapping[str, TaskStatus], missing_before: frozenset[str], missing: list[str]
+) -> None:
+    """Make the engine and the state agree, from a complete list of what the engine has.
 
-    Returns the ids that should be there and are not; those that were missing in the list before too
-    (`missing_twice`) are LOST. An ASSIGNED task that is absent is launched again: same id, same host.
+    Ids that should be there and are not are added to `missing`; those that were missing in the list before too
+    (`missing_before`) are LOST. An ASSIGNED task that is absent is launched again: same id, same host.
     """
-    missing: list[str] = []
     for status in ASSIGNED_STATES:
         for task_id in list(tx.state.tasks.by_status[status]):
             if task_id in present:
@@ -72,7 +73,7 @@ def reconcile(tx: Transaction, present: Mapping[str, TaskStatus], *, missing_twi
             elif status is TaskStatus.ASSIGNED:
                 tx.effect(Launch(tx.state.tasks[task_id]))
                 tx.say(task_id, "was assigned and never started: launched again")
-            elif task_id in missing_twice:
+            elif task_id in missing_before:
                 tx.say(task_id, "the engine does not know it: LOST")
                 lifecycle.transition(tx, task_id, TaskStatus.LOST, "Task is unknown to the engine")
             else:
@@ -85,4 +86,3 @@ def reconcile(tx: Transaction, present: Mapping[str, TaskStatus], *, missing_twi
             else:
                 tx.effect(Terminate(task_id, hard=True))
                 tx.say(task_id, "runs but is not wanted: ended")
-    return missing

@@ -1,0 +1,119 @@
+"""The event loop's side of the controller: it appends entries, carries out effects and wakes for deadlines.
+
+The controller decides; this file only fetches and carries. It is the one place where an effect meets the engine, and
+every effect it gets belongs to a durable decision.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from uuid import uuid4
+
+from scheduler.contracts import Changelog, Engine, LaunchOrder, Signal, TaskReport
+from scheduler.controller.controller import Controller
+from scheduler.core import takeover
+from scheduler.core.effects import Effect, Forget, Launch, Say, Terminate
+from scheduler.core.records import Host
+from scheduler.failpoints import failpoint
+
+LOG = logging.getLogger("thesan")
+
+
+class Driver:
+    """Drives one controller for as long as it leads. Also the listener of its engine."""
+
+    def __init__(self, controller: Controller, changelog: Changelog, engine: Engine) -> None:
+        self.controller = controller
+        self._changelog = changelog
+        self._engine = engine
+        self._work = asyncio.Event()
+        self._alarm: asyncio.TimerHandle | None = None
+        controller.ready = self._work.set
+
+    async def run(self) -> None:
+        """Until cancelled, or until the changelog refuses an entry (`ChangelogError`): then leadership is over."""
+        try:
+            while True:
+                await self._work.wait()
+                self._work.clear()
+                await self._turn()
+        finally:
+            if self._alarm is not None:
+                self._alarm.cancel()
+
+    async def _turn(self) -> None:
+        controller = self.controller
+        if controller.tick():
+            self._work.set()
+        self._log_failures()
+        entry = controller.next_entry(uuid4().bytes)
+        if entry is not None:
+            failpoint("after-decide")
+            await self._changelog.append(entry)
+            failpoint("after-commit")
+            controller.committed(entry.offset)
+        for effect in controller.take_effects():
+            self._perform(effect)
+        self._set_alarm()
+
+    def _set_alarm(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        next_ms = self.controller.deadlines.next_ms()
+        if next_ms is not None:
+            wait_s = max(0, next_ms - self.controller.clock.mono_ms()) / 1000
+            self._alarm = asyncio.get_running_loop().call_later(wait_s, self._work.set)
+
+    def _log_failures(self) -> None:
+        for what, failure in self.controller.failures:
+            LOG.error("%s raised and changed nothing: %s", what, failure, exc_info=failure)
+        self.controller.failures.clear()
+
+    def _perform(self, effect: Effect) -> None:
+        if isinstance(effect, Say):
+            LOG.info("%s: %s", effect.subject, effect.sentence)
+            return
+        failpoint("before-effect")
+        if isinstance(effect, Launch):
+            task = effect.task
+            assert task.host is not None
+            self._engine.launch(
+                LaunchOrder(
+                    self.controller.epoch, task.task_id, task.instance_id, task.config, task.host, task.ports
+                )
+            )
+        elif isinstance(effect, Terminate):
+            signal = Signal.KILL if effect.hard else Signal.TERM
+            self._engine.signal(effect.task_id, signal, epoch=self.controller.epoch)
+        elif isinstance(effect, Forget):
+            self._engine.forget(effect.task_ids)
+
+    # --- the engine tells ---
+
+    def reported(self, reports: Sequence[TaskReport]) -> None:
+        rows = [(report.task_id, report.status, report.message, report.timestamp_ms) for report in reports]
+        self.controller.attempt(takeover.take_reports, rows)
+
+    def hosts_changed(self, hosts: Sequence[Host]) -> None:
+        self.controller.attempt(takeover.offer_hosts, hosts)
+        self.controller.want_placement()
+
+    async def reconcile(self, *, again_after_s: float) -> None:
+        """Make engine and state agree. What is missing is looked for once more before it is called LOST."""
+        missing = await self._reconcile_once(frozenset())
+        if missing:
+            await asyncio.sleep(again_after_s)
+            await self._reconcile_once(missing)
+
+    async def _reconcile_once(self, missing_before: frozenset[str]) -> frozenset[str]:
+        """Returns the tasks that should be there and are not. An incomplete list says nothing about absence."""
+        snapshot = await self._engine.reconcile()
+        self.reported(snapshot.tasks)
+        missing: list[str] = []
+        if snapshot.complete:
+            present = {report.task_id: report.status for report in snapshot.tasks}
+            self.controller.attempt(takeover.reconcile, present, missing_before, missing)
+        return frozenset(missing)

@@ -1,0 +1,122 @@
+"""A stage for stories: the real core and controller on a clock turned by hand, with tasks moved by hand.
+
+Nothing here decides anything. Entries are durable as soon as they are gathered; a restart replays them into an empty
+state and begins a new epoch, as a new leader does.
+"""
+
+from __future__ import annotations
+
+from itertools import count
+from random import Random
+
+from scheduler.contracts import Entry, Ticket
+from scheduler.controller.controller import Controller
+from scheduler.core import invariants, takeover
+from scheduler.core.answers import Answer
+from scheduler.core.effects import Effect, Launch, Say, Terminate
+from scheduler.core.policy import Policy
+from scheduler.core.records import ExecutorConfig, Host, JobKey, Resource, ResourceKind, Task, TaskConfig, TaskStatus
+from scheduler.core.state import State, apply
+from scheduler.core.transaction import World
+from scheduler.testing.clock import VirtualClock
+
+ROOMY_HOST = Host("host-1", "agent-1", cpus=1e6, ram_mb=10**9, disk_mb=10**9, ports=tuple(range(31000, 32000)))
+RESOURCES = (Resource(ResourceKind.CPUS, 1.0), Resource(ResourceKind.RAM_MB, 64), Resource(ResourceKind.DISK_MB, 64))
+EXECUTOR = "AuroraExecutor"
+
+
+def service(job: JobKey, data: str) -> TaskConfig:
+    """A service's configuration; `data` tells one version from another."""
+    return TaskConfig(job=job, is_service=True, executor=ExecutorConfig(EXECUTOR, data), resources=RESOURCES)
+
+
+class Stage:
+    """One scheduler under a virtual clock."""
+
+    def __init__(self, policy: Policy | None = None, *, seed: int = 0, now_ms: int = 0) -> None:
+        self.clock = VirtualClock(now_ms)
+        self.policy = policy or Policy()
+        self.entries: list[Entry] = []
+        self.effects: list[Effect] = []
+        self._ids = count(1)
+        self._random = Random(seed)
+        self._epoch = 0
+        self.controller = self._lead()
+
+    def _lead(self) -> Controller:
+        state = State()
+        for entry in self.entries:
+            for op in entry.ops:
+                apply(state, op)
+        self._epoch += 1
+        world = World(self.policy, "scheduler-1", lambda: f"id-{next(self._ids)}", self._random.random)
+        controller = Controller(state, world, self.clock, epoch=self._epoch, offset=len(self.entries))
+        self.controller = controller
+        controller.write(takeover.begin_epoch, self._epoch)
+        controller.write(takeover.offer_hosts, (ROOMY_HOST,))
+        self.settle()
+        return controller
+
+    @property
+    def state(self) -> State:
+        return self.controller.state
+
+    def restart(self) -> None:
+        """The scheduler dies and the next one takes over: only what was durable is left."""
+        self._lead()
+
+    def settle(self) -> None:
+        """Decide and commit until nothing is left to do at this moment. Checks all invariants."""
+        while True:
+            more = self.controller.tick()
+            entry = self.controller.next_entry(b"\0" * 16)
+            if entry is not None:
+                self.entries.append(entry)
+                self.controller.committed(entry.offset)
+            self.effects += self.controller.take_effects()
+            if self.controller.failures:
+                raise self.controller.failures[0][1]
+            if not more and entry is None:
+                break
+        wrong = invariants.broken(self.state)
+        assert not wrong, wrong
+
+    def advance(self, by_ms: int) -> None:
+        """Turn the clock, stopping at every deadline on the way."""
+        end_ms = self.clock.mono_ms() + by_ms
+        while True:
+            next_ms = self.controller.deadlines.next_ms()
+            if next_ms is None or next_ms > end_ms:
+                break
+            self.clock.advance(max(0, next_ms - self.clock.mono_ms()))
+            self.settle()
+        self.clock.advance(end_ms - self.clock.mono_ms())
+        self.settle()
+
+    def ask(self, decision: object, *args: object) -> Answer:
+        """A request, its answer, and everything that follows at once."""
+        ticket: Ticket = self.controller.write(decision, *args)  # type: ignore[arg-type]
+        self.settle()
+        return ticket.answer
+
+    def report(self, task: Task, status: TaskStatus, message: str | None = None) -> None:
+        """The engine says that a task came to a state."""
+        self.controller.write(takeover.take_reports, [(task.task_id, status, message, None)])
+        self.settle()
+
+    def run(self, task: Task) -> None:
+        """The engine starts a task and it runs."""
+        self.report(task, TaskStatus.STARTING)
+        self.report(task, TaskStatus.RUNNING)
+
+    def active(self, job: JobKey, instance: int) -> Task:
+        return self.state.tasks.active[job][instance]
+
+    def launched(self) -> list[str]:
+        return [effect.task.task_id for effect in self.effects if isinstance(effect, Launch)]
+
+    def terminated(self) -> list[str]:
+        return [effect.task_id for effect in self.effects if isinstance(effect, Terminate)]
+
+    def said(self) -> list[str]:
+        return [f"{effect.subject}: {effect.sentence}" for effect in self.effects if isinstance(effect, Say)]
