@@ -1,0 +1,266 @@
+"""From the ops of the core to a `Body` of `thrift/storage.thrift`.
+
+One `BodyWriter` makes one body: it collects the strings, update keys and configurations that the ops refer to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from scheduler.changelog.config_to_thrift import config_to_thrift, metadata_to_thrift
+from scheduler.changelog.configs import Configs
+from scheduler.core import ops
+from scheduler.core.records import TaskConfig, TaskEvent
+from scheduler.core.updates.records import (
+    BatchStrategy,
+    InstanceConfigs,
+    InstanceEvent,
+    InstanceProgress,
+    Instructions,
+    QueueStrategy,
+    Range,
+    Strategy,
+    UpdateEvent,
+    UpdateKey,
+    UpdateSettings,
+)
+from scheduler.interface import aurora, storage
+
+__all__ = ["BodyWriter"]
+
+# Absent means 0, false or empty on disk, so `x or None` leaves those out.
+# The structs of ops that occur in masses are built by position, in the order of the IDL: that is twice as fast.
+
+
+class BodyWriter:
+    """Add ops in their order, then take `body()`."""
+
+    def __init__(self, configs: Configs) -> None:
+        self._configs = configs
+        self._ops: list[Any] = []
+        self._texts: dict[str, int] = {}
+        self._updates: dict[UpdateKey, int] = {}
+        self._config_refs: dict[TaskConfig, int] = {}
+
+    def add(self, op: ops.Op) -> Any:
+        """Raises KeyError when a record uses a configuration that no SaveConfig named."""
+        record = _WRITERS[type(op)](self, op)
+        self._ops.append(record)
+        return record
+
+    def body(self) -> Any:
+        return storage.Body(
+            ops=self._ops,
+            texts=list(self._texts) or None,
+            updates=[
+                storage.UpdateKey(aurora.JobKey(key.job.role, key.job.environment, key.job.name), key.id)
+                for key in self._updates
+            ]
+            or None,
+            configs=[self._configs.digest_of(config) for config in self._config_refs] or None,
+        )
+
+    # --- tables ---
+
+    def _text(self, text: str | None) -> int | None:
+        return None if text is None else self._texts.setdefault(text, len(self._texts))
+
+    def _update(self, key: UpdateKey) -> int:
+        return self._updates.setdefault(key, len(self._updates))
+
+    def _config(self, config: TaskConfig) -> int:
+        at = self._config_refs.get(config)
+        if at is None:
+            self._configs.digest_of(config)
+            at = self._config_refs[config] = len(self._config_refs)
+        return at
+
+    # --- tasks ---
+
+    def _epoch_begun(self, op: ops.EpochBegun) -> Any:
+        return storage.Op(epochBegun=storage.EpochBegun(op.epoch, op.scheduler))
+
+    def _save_config(self, op: ops.SaveConfig) -> Any:
+        self._configs.remember(op.digest, op.config)
+        return storage.Op(saveConfig=storage.SaveConfig(op.digest, config_to_thrift(op.config)))
+
+    def _task_event(self, event: TaskEvent) -> Any:
+        return storage.TaskEvent(
+            event.status, event.timestamp_ms, self._text(event.message), self._text(event.scheduler)
+        )
+
+    def _ports(self, ports: Iterable[tuple[str, int]]) -> list[Any] | None:
+        return [storage.Port(self._text(name), number) for name, number in ports] or None
+
+    def _save_task(self, op: ops.SaveTask) -> Any:
+        task = op.task
+        return storage.Op(
+            saveTask=storage.Task(
+                task.task_id,
+                task.instance_id,
+                self._config(task.config),
+                task.status,
+                [self._task_event(event) for event in task.events] or None,
+                task.failure_count or None,
+                task.ancestor_id,
+                task.times_partitioned or None,
+                self._text(task.host),
+                self._text(task.agent_id),
+                self._ports(task.ports),
+            )
+        )
+
+    def _move_task(self, op: ops.MoveTask) -> Any:
+        event = op.event
+        return storage.Op(
+            moveTask=storage.MoveTask(
+                op.task_id,
+                event.status,
+                event.timestamp_ms,
+                self._text(event.message),
+                self._text(event.scheduler),
+                op.failure_count or None,
+                op.times_partitioned or None,
+                op.compact or None,
+            )
+        )
+
+    def _assign_task(self, op: ops.AssignTask) -> Any:
+        return storage.Op(
+            assignTask=storage.AssignTask(
+                op.task_id,
+                self._task_event(op.event),
+                self._text(op.host),
+                self._text(op.agent_id),
+                self._ports(op.ports),
+            )
+        )
+
+    def _remove_tasks(self, op: ops.RemoveTasks) -> Any:
+        return storage.Op(removeTasks=storage.RemoveTasks(op.task_ids))
+
+    # --- updates ---
+
+    def _instance_configs(self, part: InstanceConfigs) -> Any:
+        return storage.InstanceConfigs(self._config(part.config), _ranges(part.instances))
+
+    def _instructions(self, instructions: Instructions) -> Any:
+        desired = instructions.desired
+        return storage.Instructions(
+            initial=[self._instance_configs(part) for part in instructions.initial] or None,
+            desired=None if desired is None else self._instance_configs(desired),
+            settings=_settings(instructions.settings),
+        )
+
+    def _update_event(self, event: UpdateEvent) -> Any:
+        return storage.UpdateEvent(event.status, event.timestamp_ms, self._text(event.user), self._text(event.message))
+
+    def _instance_event(self, event: InstanceEvent) -> Any:
+        return storage.InstanceEvent(event.instance_id, event.action, event.timestamp_ms, self._text(event.message))
+
+    def _start_update(self, op: ops.StartUpdate) -> Any:
+        return storage.Op(
+            startUpdate=storage.StartUpdate(
+                update=self._update(op.key),
+                user=self._text(op.user),
+                metadata=metadata_to_thrift(op.metadata),
+                instructions=self._instructions(op.instructions),
+                event=self._update_event(op.event),
+            )
+        )
+
+    def _move_update(self, op: ops.MoveUpdate) -> Any:
+        return storage.Op(moveUpdate=storage.MoveUpdate(self._update(op.key), self._update_event(op.event)))
+
+    def _record_instance(self, op: ops.RecordInstance) -> Any:
+        event = op.event
+        return storage.Op(
+            recordInstance=storage.RecordInstance(
+                self._update(op.key), event.instance_id, event.action, event.timestamp_ms, self._text(event.message)
+            )
+        )
+
+    def _move_instance(self, op: ops.MoveInstance) -> Any:
+        progress = op.progress
+        return storage.Op(
+            moveInstance=storage.MoveInstance(
+                self._update(op.key),
+                op.instance_id,
+                progress.phase or None,
+                progress.failures or None,
+                progress.exit_seq or None,
+                progress.recorded or None,
+            )
+        )
+
+    def _remove_updates(self, op: ops.RemoveUpdates) -> Any:
+        return storage.Op(removeUpdates=storage.RemoveUpdates([self._update(key) for key in op.keys]))
+
+    def _save_update(self, op: ops.SaveUpdate) -> Any:
+        update = op.update
+        return storage.Op(
+            saveUpdate=storage.Update(
+                update=self._update(update.key),
+                user=self._text(update.user),
+                metadata=metadata_to_thrift(update.metadata),
+                instructions=self._instructions(update.instructions),
+                events=[self._update_event(event) for event in update.events] or None,
+                instanceEvents=[self._instance_event(event) for event in update.instance_events] or None,
+                progress=[_progress(instance, progress) for instance, progress in op.progress] or None,
+            )
+        )
+
+
+def _progress(instance: int, progress: InstanceProgress) -> Any:
+    return storage.InstanceProgress(
+        instance,
+        progress.phase or None,
+        progress.failures or None,
+        progress.exit_seq or None,
+        progress.recorded or None,
+    )
+
+
+def _ranges(ranges: Iterable[Range]) -> list[Any] | None:
+    return [aurora.Range(r.first, r.last) for r in ranges] or None
+
+
+def _strategy(strategy: Strategy) -> Any:
+    if isinstance(strategy, QueueStrategy):
+        return storage.Strategy(queue=storage.QueueStrategy(strategy.group_size))
+    autopause = strategy.autopause_after_batch or None
+    if isinstance(strategy, BatchStrategy):
+        return storage.Strategy(batch=storage.BatchStrategy(strategy.group_size, autopause))
+    return storage.Strategy(variableBatch=storage.VariableBatchStrategy(strategy.group_sizes, autopause))
+
+
+def _settings(settings: UpdateSettings) -> Any:
+    return storage.UpdateSettings(
+        strategy=_strategy(settings.strategy),
+        updateGroupSize=settings.update_group_size or None,
+        waitForBatchCompletion=settings.wait_for_batch_completion or None,
+        maxPerInstanceFailures=settings.max_per_instance_failures or None,
+        maxFailedInstances=settings.max_failed_instances or None,
+        minWaitInInstanceRunningMs=settings.min_wait_in_instance_running_ms or None,
+        rollbackOnFailure=settings.rollback_on_failure or None,
+        updateOnlyTheseInstances=_ranges(settings.update_only_these_instances),
+        blockIfNoPulsesAfterMs=settings.block_if_no_pulses_after_ms,
+        slaAware=settings.sla_aware,
+    )
+
+
+_WRITERS: Final[dict[type, Callable[[BodyWriter, Any], Any]]] = {
+    ops.EpochBegun: BodyWriter._epoch_begun,
+    ops.SaveConfig: BodyWriter._save_config,
+    ops.SaveTask: BodyWriter._save_task,
+    ops.MoveTask: BodyWriter._move_task,
+    ops.AssignTask: BodyWriter._assign_task,
+    ops.RemoveTasks: BodyWriter._remove_tasks,
+    ops.StartUpdate: BodyWriter._start_update,
+    ops.MoveUpdate: BodyWriter._move_update,
+    ops.RecordInstance: BodyWriter._record_instance,
+    ops.MoveInstance: BodyWriter._move_instance,
+    ops.RemoveUpdates: BodyWriter._remove_updates,
+    ops.SaveUpdate: BodyWriter._save_update,
+}
