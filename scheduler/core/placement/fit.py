@@ -55,14 +55,19 @@ def _tasks_with(state: State, config: TaskConfig, attribute: str, value: str) ->
 
 def _insufficient(state: State, host: Host, config: TaskConfig) -> tuple[str, ...]:
     usage = state.tasks.by_host.get(host.name, NO_USAGE)
+    names = config.port_names()
     free_and_wanted = (
         ("CPU", round(host.cpus * 1000) - usage.milli_cpus, round(config.amount(ResourceKind.CPUS) * 1000)),
         ("RAM", host.ram_mb - usage.ram_mb, config.amount(ResourceKind.RAM_MB)),
         ("disk", host.disk_mb - usage.disk_mb, config.amount(ResourceKind.DISK_MB)),
         ("GPU", host.gpus - usage.gpus, config.amount(ResourceKind.GPUS)),
-        ("ports", len(host.ports) - len(usage.ports), len(config.port_names())),
+        ("ports", _free_ports(host, usage.ports) if names else 0, len(names)),
     )
     return tuple(f"Insufficient: {name}" for name, free, wanted in free_and_wanted if wanted > free)
+
+
+def _free_ports(host: Host, taken: Mapping[int, str]) -> int:
+    return sum(port not in taken for port in host.ports)
 
 
 def choose_ports(
