@@ -1,0 +1,186 @@
+"""Every method of the interface: its arguments as records, the core function that answers it.
+
+A row of `METHODS` gets the arguments struct, the core's port and the caller's name, and returns the core's ticket.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from attrs import frozen
+
+from scheduler.contracts import Ticket
+from scheduler.core import jobs, views
+from scheduler.core.answers import Answer, Code, Refused, error
+from scheduler.core.updates import requests
+from scheduler.rpc import from_thrift, to_thrift
+from scheduler.rpc.port import Core
+from scheduler.rpc.unserved import UNSERVED
+
+Method = Callable[[Any, Core, str], Ticket]
+
+NOTHING_HAPPENED: Final = Answer(
+    Code.ERROR_TRANSIENT, ("The change could not be written and surely did not happen. Please try again.",)
+)
+
+
+@frozen
+class Reply:
+    """What a method returns, as a struct, and the offset that must be durable before anybody sees it."""
+
+    offset: int
+    success: Any
+    code: Code
+
+
+class Handler:
+    """Answers calls. `state` tells how this server is, for getServerState."""
+
+    def __init__(self, core: Core, server: to_thrift.ServerInfo, state: Callable[[], to_thrift.ServerState]) -> None:
+        self.core = core
+        self._server = server
+        self._state = state
+
+    def call(self, method: str, args: Any, user: str) -> Reply:
+        """Answer one call of a known method. Refusals are answers; any other exception is a mistake of ours."""
+        if method == "getServerState":
+            return Reply(self.core.durable_offset, to_thrift.server_state(self._state()), Code.OK)
+        try:
+            ticket = METHODS[method](args, self.core, user)
+        except Refused as refused:
+            ticket = Ticket(self.core.durable_offset, refused.answer)
+        return Reply(ticket.offset, self.response(ticket.answer), ticket.answer.code)
+
+    def response(self, answer: Answer) -> Any:
+        """The answer as a Response struct."""
+        return to_thrift.response(answer, self._server)
+
+
+# --- reads -----------------------------------------------------------------------------------------------------------
+
+
+def _get_role_summary(args: Any, core: Core, user: str) -> Ticket:
+    return core.read(views.role_summaries)
+
+
+def _get_job_summary(args: Any, core: Core, user: str) -> Ticket:
+    return core.read(views.job_summaries, args.role)
+
+
+def _get_tasks_status(args: Any, core: Core, user: str) -> Ticket:
+    return core.read(views.tasks, from_thrift.task_query(args.query), True)
+
+
+def _get_tasks_without_configs(args: Any, core: Core, user: str) -> Ticket:
+    return core.read(views.tasks, from_thrift.task_query(args.query), False)
+
+
+def _get_pending_reason(args: Any, core: Core, user: str) -> Ticket:
+    return core.read(views.pending_reasons, from_thrift.task_query(args.query))
+
+
+def _get_config_summary(args: Any, core: Core, user: str) -> Ticket:
+    return core.read(views.config_summary, from_thrift.job_key(args.job))
+
+
+def _get_jobs(args: Any, core: Core, user: str) -> Ticket:
+    return core.read(views.jobs, args.ownerRole)
+
+
+def _populate_job_config(args: Any, core: Core, user: str) -> Ticket:
+    return core.read(views.populate, from_thrift.job_configuration(args.description))
+
+
+def _get_job_update_summaries(args: Any, core: Core, user: str) -> Ticket:
+    return core.read(views.update_summaries, from_thrift.update_query(args.jobUpdateQuery))
+
+
+def _get_job_update_details(args: Any, core: Core, user: str) -> Ticket:
+    key = None if args.key is None else from_thrift.update_key(args.key)
+    query = None if args.query is None else from_thrift.update_query(args.query)
+    return core.read(views.update_details, key, query)
+
+
+def _get_job_update_diff(args: Any, core: Core, user: str) -> Ticket:
+    return core.read(views.update_diff, from_thrift.update_request(args.request))
+
+
+def _get_tier_configs(args: Any, core: Core, user: str) -> Ticket:
+    return core.read(views.tier_configs)
+
+
+# --- jobs ------------------------------------------------------------------------------------------------------------
+
+
+def _create_job(args: Any, core: Core, user: str) -> Ticket:
+    return core.write(jobs.create, from_thrift.job_configuration(args.description), user)
+
+
+def _kill_tasks(args: Any, core: Core, user: str) -> Ticket:
+    ids = from_thrift.instance_ids(args.instances)
+    return core.write(jobs.kill, from_thrift.job_key(args.job), ids, user, from_thrift.message(args.message))
+
+
+def _restart_shards(args: Any, core: Core, user: str) -> Ticket:
+    return core.write(jobs.restart, from_thrift.job_key(args.job), from_thrift.instance_ids(args.shardIds), user)
+
+
+def _add_instances(args: Any, core: Core, user: str) -> Ticket:
+    job, instance = (None, 0) if args.key is None else (args.key.jobKey, args.key.instanceId or 0)
+    return core.write(jobs.add, from_thrift.job_key(job), instance, args.count or 0, user)
+
+
+# --- updates ---------------------------------------------------------------------------------------------------------
+
+
+def _start_job_update(args: Any, core: Core, user: str) -> Ticket:
+    request = from_thrift.update_request(args.request)
+    return core.write(requests.start, request, user, from_thrift.message(args.message))
+
+
+def _change_update(decide: Callable[..., Answer]) -> Method:
+    def method(args: Any, core: Core, user: str) -> Ticket:
+        return core.write(decide, from_thrift.update_key(args.key), user, from_thrift.message(args.message))
+
+    return method
+
+
+def _pulse_job_update(args: Any, core: Core, user: str) -> Ticket:
+    return core.write(requests.pulse, from_thrift.update_key(args.key))
+
+
+# --- the table -------------------------------------------------------------------------------------------------------
+
+
+def _unserved(name: str) -> Method:
+    answer = error(f"not served yet: {name}")
+    return lambda args, core, user: Ticket(core.durable_offset, answer)
+
+
+METHODS: Final[dict[str, Method]] = {
+    "getRoleSummary": _get_role_summary,
+    "getJobSummary": _get_job_summary,
+    "getTasksStatus": _get_tasks_status,
+    "getTasksWithoutConfigs": _get_tasks_without_configs,
+    "getPendingReason": _get_pending_reason,
+    "getConfigSummary": _get_config_summary,
+    "getJobs": _get_jobs,
+    "populateJobConfig": _populate_job_config,
+    "getJobUpdateSummaries": _get_job_update_summaries,
+    "getJobUpdateDetails": _get_job_update_details,
+    "getJobUpdateDiff": _get_job_update_diff,
+    "getTierConfigs": _get_tier_configs,
+    "createJob": _create_job,
+    "killTasks": _kill_tasks,
+    "restartShards": _restart_shards,
+    "addInstances": _add_instances,
+    "startJobUpdate": _start_job_update,
+    "pauseJobUpdate": _change_update(requests.pause),
+    "resumeJobUpdate": _change_update(requests.resume),
+    "abortJobUpdate": _change_update(requests.abort),
+    "rollbackJobUpdate": _change_update(requests.rollback),
+    "pulseJobUpdate": _pulse_job_update,
+    **{name: _unserved(name) for name in UNSERVED},
+}
+"""Every method but getServerState, which is answered by the server, not by the core."""

@@ -1,0 +1,29 @@
+"""What the RPC room asks of the house: the single writer, seen from a request.
+
+The controller has this shape without knowing of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from scheduler.contracts import Outcome, Ticket
+from scheduler.core.answers import Answer
+
+
+class Core(Protocol):
+    """Decides, reads, and tells when what was decided or read is durable."""
+
+    def write(self, decide: Callable[..., Answer], *args: Any) -> Ticket:
+        """Run `decide(tx, *args)`, all or nothing. A refusal is an answer like any other."""
+
+    def read(self, view: Callable[..., Answer], *args: Any) -> Ticket:
+        """Run `view(state, policy, *args)`."""
+
+    @property
+    def durable_offset(self) -> int:
+        """Everything up to here is durable."""
+
+    def when_durable(self, offset: int, callback: Callable[[Outcome], None]) -> None:
+        """Call back once, when it is known what became of `offset`: at once, if it is already durable."""

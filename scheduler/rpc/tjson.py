@@ -1,0 +1,222 @@
+"""TJSON: Apache's JSON protocol, read by tables made from the interface, written by thriftpy2.
+
+Read strictly, because nothing else stands between a wrong type and the state: a known field must have the interface's
+type, a number must fit its width, a string must be writable as UTF-8. Unknown fields are skipped, as Thrift demands
+(thriftpy2 fails on them).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Callable
+from functools import cache
+from typing import Any, Final, NoReturn
+
+from thriftpy2.protocol.apache_json import TApacheJSONProtocol
+from thriftpy2.transport import TMemoryBuffer
+
+from scheduler.rpc import shapes
+from scheduler.rpc.messages import MAX_ELEMENTS, MAX_METHOD_NAME_BYTES, MAX_NESTING, BadMessage, Call
+from scheduler.rpc.shapes import ARGS
+
+_TAGS: Final = {
+    shapes.BOOL: "tf",
+    shapes.I08: "i8",
+    shapes.I16: "i16",
+    shapes.I32: "i32",
+    shapes.I64: "i64",
+    shapes.DOUBLE: "dbl",
+    shapes.STRING: "str",
+    18: "str",  # thriftpy2's own number for `binary`
+    shapes.STRUCT: "rec",
+    shapes.LIST: "lst",
+    shapes.SET: "set",
+    shapes.MAP: "map",
+}
+_BITS: Final = {shapes.I08: 8, shapes.I16: 16, shapes.I32: 32, shapes.I64: 64}
+_BINARY: Final = 18
+_VERSION: Final = 1
+# Two JSON brackets (a field's object and its value's) stand for one level of Thrift.
+_MAX_BRACKETS: Final = 2 * MAX_NESTING
+_STRINGS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
+
+# A fresh object for each message: thriftpy2's keeps the first one it sees. Its types are not declared.
+_Writer: Any = TApacheJSONProtocol
+_Buffer: Any = TMemoryBuffer
+
+Reader = Callable[[Any, str], Any]
+"""Turns a JSON value into a Thrift one; the text names where it stands."""
+
+
+class Json:
+    """Thrift's JSON protocol, whole messages at a time."""
+
+    content_type = b"application/vnd.apache.thrift.json"
+
+    def read(self, data: bytes) -> Call:
+        """Check and decode one call. Raises BadMessage."""
+        _, method, kind, seqid, fields = load(data)
+        args_class = ARGS.get(method)
+        args = None if args_class is None else _fill(args_class(), fields, method)
+        return Call(method, kind, seqid, args)
+
+    def write(self, method: str, kind: int, seqid: int, struct: Any) -> bytes:
+        out = _Buffer()
+        protocol = _Writer(out)
+        protocol.write_message_begin(method, kind, seqid)
+        protocol.write_struct(struct)
+        value: bytes = out.getvalue()
+        return value
+
+
+JSON = Json()
+
+
+def load(data: bytes) -> list[Any]:
+    """One message as JSON: [1, method, kind, seqid, {...}]. Raises BadMessage."""
+    if data.count(b",") + data.count(b"{") + data.count(b"[") > 2 * MAX_ELEMENTS:
+        raise BadMessage(f"the message has more than {MAX_ELEMENTS} elements")
+    if data.count(b"{") + data.count(b"[") > _MAX_BRACKETS:
+        _check_nesting(data)
+    try:
+        doc = json.loads(data.decode("utf-8"), parse_constant=_no_constant)
+    except UnicodeDecodeError as wrong:
+        raise BadMessage(f"the message is not UTF-8: {wrong.reason} at byte {wrong.start}") from None
+    except (ValueError, RecursionError) as wrong:
+        raise BadMessage(f"the message is not JSON: {wrong}") from None
+    if not isinstance(doc, list) or len(doc) != 5 or not isinstance(doc[4], dict):
+        raise BadMessage('the message is not a Thrift call: expected [1, "method", kind, seqid, {arguments}]')
+    version, method, kind, seqid = doc[:4]
+    if version != _VERSION:
+        raise BadMessage(f"the message has version {version!r:.20} of Thrift's JSON; only {_VERSION} is known")
+    if not isinstance(method, str) or not method.isascii() or len(method) > MAX_METHOD_NAME_BYTES:
+        raise BadMessage("the method's name is not a short ASCII string")
+    _integer(shapes.I08, kind, "the message's kind")
+    _integer(shapes.I32, seqid, "the message's sequence number")
+    return doc
+
+
+def _check_nesting(data: bytes) -> None:
+    depth = 0
+    for bracket in _STRINGS.sub(b"", data).translate(None, _NOT_BRACKETS):
+        depth += 1 if bracket in b"[{" else -1
+        if depth > _MAX_BRACKETS:
+            raise BadMessage(f"structs and containers are nested more than {MAX_NESTING} deep")
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _fill(obj: Any, data: Any, where: str) -> Any:
+    """Set the fields of a struct from `{"<field id>": {"<type>": value}}`."""
+    if not isinstance(data, dict):
+        raise BadMessage(f"{where} is not an object of fields")
+    kind: Any = type(obj)
+    readers = _readers(kind)
+    for field_id, entry in data.items():
+        known = readers.get(field_id)
+        if known is None:
+            continue
+        name, tag, read = known
+        if not isinstance(entry, dict) or len(entry) != 1:
+            raise BadMessage(f'{where}.{name} is not of the form {{"type": value}}')
+        if tag not in entry:
+            raise BadMessage(f'{where}.{name} has type {next(iter(entry))!r:.20} where "{tag}" is expected')
+        setattr(obj, name, read(entry[tag], f"{where}.{name}"))
+    return obj
+
+
+@cache
+def _readers(struct: Any) -> dict[str, tuple[str, str, Reader]]:
+    """Field id to name, type tag and reader."""
+    spec: dict[int, tuple[Any, ...]] = struct.thrift_spec
+    return {
+        str(field_id): (entry[1], _TAGS[entry[0]], _reader(entry[0], entry[2] if len(entry) > 3 else None))
+        for field_id, entry in spec.items()
+    }
+
+
+def _reader(kind: int, inner: Any) -> Reader:
+    if kind == shapes.STRUCT:
+        return lambda value, where: _fill(inner(), value, where)
+    if kind in (shapes.LIST, shapes.SET):
+        element = _element(inner)
+        return lambda value, where: _list(element, value, where)
+    if kind == shapes.MAP:
+        key, item = _element(inner[0]), _element(inner[1])
+        return lambda value, where: _map(key, item, value, where)
+    if kind in _BITS:
+        return lambda value, where: _integer(kind, value, where)
+    return {shapes.BOOL: _bool, shapes.DOUBLE: _double, shapes.STRING: _string, _BINARY: _binary}[kind]
+
+
+def _element(spec: Any) -> tuple[str, Reader]:
+    kind, inner = spec if isinstance(spec, tuple) else (spec, None)
+    return _TAGS[kind], _reader(kind, inner)
+
+
+def _list(element: tuple[str, Reader], value: Any, where: str) -> list[Any]:
+    tag, read = element
+    if not isinstance(value, list) or len(value) < 2 or value[1] != len(value) - 2:
+        raise BadMessage(f'{where} is not of the form ["{tag}", count, ...]')
+    if value[0] != tag and len(value) > 2:
+        raise BadMessage(f'{where} has elements of type {value[0]!r:.20}, not "{tag}"')
+    return [read(item, f"{where}[{i}]") for i, item in enumerate(value[2:])]
+
+
+def _map(key: tuple[str, Reader], item: tuple[str, Reader], value: Any, where: str) -> dict[Any, Any]:
+    form = f'["{key[0]}", "{item[0]}", count, {{...}}]'
+    if not isinstance(value, list) or len(value) != 4 or not isinstance(value[3], dict):
+        raise BadMessage(f"{where} is not of the form {form}")
+    if value[3] and (value[0] != key[0] or value[1] != item[0]):
+        raise BadMessage(f"{where} has entries of other types than {form}")
+    return {key[1](k, where): item[1](v, f"{where}[{k!r:.40}]") for k, v in value[3].items()}
+
+
+def _integer(kind: int, value: Any, where: str) -> int:
+    bits = _BITS[kind]
+    if type(value) is not int:
+        raise BadMessage(f"{where} is not a whole number")
+    if not -(1 << (bits - 1)) <= value < 1 << (bits - 1):
+        raise BadMessage(f"{where} does not fit {bits} bits")
+    return value
+
+
+def _bool(value: Any, where: str) -> bool:
+    if value not in (0, 1):
+        raise BadMessage(f"{where} is neither 0 nor 1")
+    return bool(value)
+
+
+def _double(value: Any, where: str) -> float:
+    if value in ("NaN", "Infinity", "-Infinity"):
+        return float(value)
+    if type(value) not in (int, float):
+        raise BadMessage(f"{where} is not a number")
+    try:
+        return float(value)
+    except OverflowError:
+        raise BadMessage(f"{where} is too large a number") from None
+
+
+def _string(value: Any, where: str) -> str:
+    if not isinstance(value, str):
+        raise BadMessage(f"{where} is not a string")
+    if not value.isascii():
+        try:
+            value.encode("utf-8")
+        except UnicodeEncodeError:
+            raise BadMessage(f"{where} contains half of a surrogate pair") from None
+    return value
+
+
+def _binary(value: Any, where: str) -> bytes:
+    try:
+        return base64.b64decode(_string(value, where) + "==")
+    except (binascii.Error, ValueError):
+        raise BadMessage(f"{where} is not base64") from None

@@ -1,0 +1,31 @@
+"""Methods of the interface that are not served yet. They answer ERROR and say so; nothing else mentions them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+UNSERVED: Final = (
+    "getQuota",
+    "scheduleCronJob",
+    "descheduleCronJob",
+    "startCronJob",
+    "replaceCronTemplate",
+    "setQuota",
+    "forceTaskState",
+    "performBackup",
+    "listBackups",
+    "stageRecovery",
+    "queryRecovery",
+    "deleteRecoveryTasks",
+    "commitRecovery",
+    "unloadRecovery",
+    "startMaintenance",
+    "drainHosts",
+    "maintenanceStatus",
+    "endMaintenance",
+    "slaDrainHosts",
+    "snapshot",
+    "triggerExplicitTaskReconciliation",
+    "triggerImplicitTaskReconciliation",
+    "pruneTasks",
+)
