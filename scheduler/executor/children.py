@@ -34,7 +34,7 @@ def spawn(argv: list[str], environ: dict[str, str], logs: str) -> int:
 
 def reap() -> tuple[list[tuple[int, int]], bool]:
     """The (pid, exit code) of all that ended, negative for a signal; and whether children are left."""
-    ended = []
+    ended: list[tuple[int, int]] = []
     while True:
         try:
             pid, status = os.waitpid(-1, os.WNOHANG)
@@ -60,7 +60,7 @@ def kill_children() -> None:
     me = os.getpid()
     for name in os.listdir("/proc"):
         if name.isdigit() and _parent(name) == me:
-            try:
+            try:  # noqa: SIM105  # contextlib costs every task memory
                 os.kill(int(name), SIGKILL)
             except (ProcessLookupError, PermissionError):
                 pass

@@ -6,11 +6,10 @@ and `functools`: 17-22 ms to start against 11 ms with the C modules below them, 
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # `signal` without its enums
 import ctypes
 import os
 from _json import encode_basestring_ascii, make_scanner
-
-import _signal  # type: ignore[import-not-found]  # `signal` without its enums
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -210,7 +210,7 @@ class Runner:
     # --- the end -----------------------------------------------------------------------------------------------------
 
     def _record_end(self, status: str, message: str) -> None:
-        record = {"status": status, "message": message, "timestamp_ms": now_ms(), **children.usage()}
+        record: dict[str, Any] = {"status": status, "message": message, "timestamp_ms": now_ms(), **children.usage()}
         summary = self._processes.summary()
         if len(dumps(summary)) < 3000:  # else it would not fit into the room put aside
             record["processes"] = summary
@@ -260,6 +260,7 @@ def main(argv: list[str]) -> int:
         while children.reap()[1]:
             children.kill_children()
             poll().poll(20)
-        record_end(folder, {"status": "LOST", "message": f"the executor failed: {e!r}", "timestamp_ms": now_ms()}, signals)
+        end = {"status": "LOST", "message": f"the executor failed: {e!r}", "timestamp_ms": now_ms()}
+        record_end(folder, end, signals)
         raise
     return 0

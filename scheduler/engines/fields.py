@@ -1,0 +1,93 @@
+"""Reading a JSON object field by field, so that every complaint names its field and nothing is passed over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+_KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a string", dict: "an object",
+          list: "a list"}  # fmt: skip
+
+
+def refuse(path: str, what: str) -> ValueError:
+    return ValueError(f"{path}: {what}")
+
+
+class Fields:
+    """The fields of one JSON object. `path` says where it stands. Every reader raises ValueError with the field's name.
+
+    Null counts as not given.
+    """
+
+    def __init__(self, value: Any, path: str) -> None:
+        if not isinstance(value, dict):
+            raise refuse(path or "executorConfig.data", f"must be {_KINDS[dict]}, not {value!r}")
+        self._values: dict[str, Any] = {k: v for k, v in value.items() if v is not None}
+        self.path = path
+
+    def at(self, name: str) -> str:
+        return f"{self.path}.{name}" if self.path else name
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._values
+
+    def only(self, *known: str) -> None:
+        """Refuse every field that is not listed here."""
+        for name in self._values:
+            if name not in known:
+                raise refuse(self.at(name), f"not understood; known here: {', '.join(sorted(known))}")
+
+    def is_empty(self) -> bool:
+        return not self._values
+
+    def text(self, name: str, default: str | None = None) -> str:
+        return self._one(name, str, default)
+
+    def flag(self, name: str, default: bool = False) -> bool:
+        return self._one(name, bool, default)
+
+    def number(self, name: str, default: float | None = None, *, least: float = 0, above: float | None = None) -> float:
+        value = self._one(name, float, default)
+        if value != value or value in (float("inf"), float("-inf")):
+            raise refuse(self.at(name), f"must be a finite number, not {value}")
+        if above is not None and value <= above:
+            raise refuse(self.at(name), f"must be more than {above:g}, not {value:g}")
+        if value < least:
+            raise refuse(self.at(name), f"must be at least {least:g}, not {value:g}")
+        return value
+
+    def count(self, name: str, default: int, *, least: int = 0) -> int:
+        value = self.number(name, default, least=least)
+        if value != int(value):
+            raise refuse(self.at(name), f"must be {_KINDS[int]}, not {value:g}")
+        return int(value)
+
+    def object(self, name: str) -> Fields:
+        """An object; an empty one when it is not given."""
+        return Fields(self._values.get(name, {}), self.at(name))
+
+    def objects(self, name: str) -> Iterator[Fields]:
+        for i, value in enumerate(self._list(name)):
+            yield Fields(value, f"{self.at(name)}[{i}]")
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        values = self._list(name)
+        for i, value in enumerate(values):
+            if not isinstance(value, str):
+                raise refuse(f"{self.at(name)}[{i}]", f"must be {_KINDS[str]}, not {value!r}")
+        return tuple(values)
+
+    def _list(self, name: str) -> list[Any]:
+        return self._one(name, list, [])
+
+    def _one(self, name: str, kind: type[T], default: T | None) -> T:
+        value = self._values.get(name, default)
+        if value is None:
+            raise refuse(self.at(name), "is missing")
+        if kind is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            raise refuse(self.at(name), f"must be {_KINDS[kind]}, not {value!r}")
+        return value

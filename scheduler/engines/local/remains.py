@@ -1,0 +1,114 @@
+"""What a dead executor left running, and how it is ended. Synchronous.
+
+A process belongs to a task if its environment carries the task's marker, if its output goes to the task's logs, or if
+the leader of its session is a process the executor recorded, alive and with the same start time. Each is signalled
+through a descriptor opened before it was looked at, so that a pid used again is never hit.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from attrs import frozen
+
+from scheduler.engines.local.identity import open_process, process_stat, send
+from scheduler.engines.local.tasks import SANDBOX, Started, processes_of
+
+MARKER = "THESAN_TASK_ID"
+GIVE_UP_SECS = 10.0
+
+
+@frozen
+class Remains:
+    """Where to look for what is left of one task."""
+
+    task_id: str
+    path: Path
+    started: tuple[Started, ...] = ()
+
+    @classmethod
+    def of(cls, task_id: str, path: Path) -> Remains:
+        return cls(task_id, path, tuple(processes_of(path)))
+
+
+def end_remains(tasks: Mapping[str, Remains]) -> dict[str, list[int]]:
+    """Kill what is left of these tasks (by task id) until nothing is found.
+
+    Returns, by task id, the pids that would not go within 10 s. One walk through /proc serves all tasks.
+    """
+    give_up_at = time.monotonic() + GIVE_UP_SECS
+    pause = 0.01
+    while tasks:
+        found = find_remains(tasks)
+        if not found:
+            return {}
+        for pid, (_, start_time) in found.items():
+            _kill(pid, start_time)
+        if time.monotonic() > give_up_at:
+            left: dict[str, list[int]] = {}
+            for pid, (task_id, _) in found.items():
+                left.setdefault(task_id, []).append(pid)
+            return left
+        time.sleep(pause)
+        pause = min(pause * 2, 0.2)
+    return {}
+
+
+def _kill(pid: int, start_time: int) -> None:
+    fd = open_process(pid, start_time)
+    if fd is not None:
+        try:
+            send(fd, signal.SIGKILL)
+        finally:
+            os.close(fd)
+
+
+def find_remains(tasks: Mapping[str, Remains]) -> dict[int, tuple[str, int]]:
+    """Living processes of the tasks: pid -> task id and start time."""
+    leaders = {s.pid: (t.task_id, s.start_time) for t in tasks.values() for s in t.started}
+    logs = {f"{t.path / SANDBOX}/": t.task_id for t in tasks.values()}
+    found = {}
+    for name in os.listdir("/proc"):  # noqa: PTH208  # hundreds of names, of which strings are enough
+        if not name.isdigit():
+            continue
+        pid = int(name)
+        stat = process_stat(pid)
+        if stat is None or stat.state in "ZX":
+            continue
+        task_id = _by_leader(stat.session, leaders) or _by_marker(pid, tasks) or _by_output(pid, logs)
+        if task_id:
+            found[pid] = (task_id, stat.start_time)
+    return found
+
+
+def _by_leader(session: int, leaders: Mapping[int, tuple[str, int]]) -> str | None:
+    if session not in leaders:
+        return None
+    task_id, start_time = leaders[session]
+    leader = process_stat(session)
+    return task_id if leader is not None and leader.start_time == start_time else None
+
+
+def _by_marker(pid: int, tasks: Mapping[str, Remains]) -> str | None:
+    with suppress(OSError):
+        for entry in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+            name, _, value = entry.partition(b"=")
+            if name == MARKER.encode():
+                task_id = value.decode("utf-8", "replace")
+                return task_id if task_id in tasks else None
+    return None
+
+
+def _by_output(pid: int, logs: Mapping[str, str]) -> str | None:
+    for fd in (1, 2):
+        with suppress(OSError):
+            target = str(Path(f"/proc/{pid}/fd/{fd}").readlink())
+            start, found, _ = target.partition(f"/{SANDBOX}/.logs/")
+            if found and f"{start}/{SANDBOX}/" in logs:
+                return logs[f"{start}/{SANDBOX}/"]
+    return None
