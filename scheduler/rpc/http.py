@@ -1,0 +1,139 @@
+"""Thrift over HTTP: POST to /api, one call per request. A bare ASGI application; GET is treated the same, as in Aurora.
+
+Who may call from which web page is decided before it gets here (`web/guard.py`); the headers that tell a browser so
+are written here, since they are for /api alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any, Final
+
+from scheduler.contracts import Outcome
+from scheduler.rpc.content_types import Headers, UnsupportedType, reply_codec, request_codec, values
+from scheduler.rpc.messages import MAX_MESSAGE_BYTES, BadMessage
+from scheduler.rpc.processor import Caller, Pending, Processor
+
+log = logging.getLogger(__name__)
+
+Scope = Mapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+_TEXT: Final = b"text/plain; charset=utf-8"
+_METHODS: Final = b"DELETE,GET,HEAD,OPTIONS,POST,PUT"
+_ALLOWED_HEADERS: Final = b"Accept,Content-Type,Origin,X-Requested-With"
+
+
+class _Gone(Exception):
+    """The client hung up before its request was complete."""
+
+
+class TooLarge(Exception):
+    """The body is longer than a message may be."""
+
+
+class Api:
+    """The application. `enable_cors_for` is the one web origin whose pages may call."""
+
+    def __init__(
+        self,
+        processor: Processor,
+        *,
+        enable_cors_for: str | None = None,
+        max_message_bytes: int = MAX_MESSAGE_BYTES,
+    ) -> None:
+        self._processor = processor
+        self._max_message_bytes = max_message_bytes
+        self._cors: list[tuple[bytes, bytes]] = []
+        if enable_cors_for is not None:
+            self._cors = [
+                (b"access-control-allow-origin", enable_cors_for.encode("latin-1")),
+                (b"access-control-allow-methods", _METHODS),
+                (b"access-control-allow-headers", _ALLOWED_HEADERS),
+                (b"vary", b"Origin"),
+            ]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            status, content_type, body = await self._answer(scope, receive)
+        except _Gone:
+            return
+        headers = [(b"content-length", b"%d" % len(body)), *self._cors]
+        if content_type:
+            headers.append((b"content-type", content_type))
+        if status == 405:
+            headers.append((b"allow", b"POST, GET, OPTIONS"))
+        if status in (413, 415):
+            headers.append((b"connection", b"close"))  # the rest of the body is not read
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, bytes, bytes]:
+        """Status, content type and body of the answer."""
+        headers: Headers = scope["headers"]
+        method = scope["method"]
+        if method == "OPTIONS":
+            return 200, b"", b""
+        if method not in ("POST", "GET"):
+            return _text(405, f"{method} is not allowed here; POST a Thrift call")
+        try:
+            reads = request_codec(headers)
+            writes = reply_codec(headers)
+            body = await self._body(headers, receive)
+            pending = self._processor.process(body, reads, writes, _caller(scope))
+        except UnsupportedType as wrong:
+            return _text(415, str(wrong))
+        except TooLarge as wrong:
+            return _text(413, str(wrong))
+        except BadMessage as wrong:
+            return _text(400, str(wrong))
+        payload = await self._when_durable(pending)
+        if payload is None:
+            log.warning("HTTP call from %s answered 500: its outcome is unknown", _caller(scope).address)
+            return 500, b"", b""
+        return 200, writes.content_type, payload
+
+    async def _body(self, headers: Headers, receive: Receive) -> bytes:
+        limit = self._max_message_bytes
+        announced = values(headers, b"content-length")
+        if announced and announced[0].isdecimal() and int(announced[0]) > limit:
+            raise TooLarge(f"the body has {announced[0]} bytes; at most {limit} are allowed")
+        pieces: list[bytes] = []
+        size = 0
+        while True:
+            event = await receive()
+            if event["type"] == "http.disconnect":
+                raise _Gone
+            piece = event.get("body", b"")
+            size += len(piece)
+            if size > limit:
+                raise TooLarge(f"the body has more than {limit} bytes")
+            pieces.append(piece)
+            if not event.get("more_body", False):
+                return b"".join(pieces)
+
+    async def _when_durable(self, pending: Pending) -> bytes | None:
+        """The reply, once it may leave; None when neither yes nor no may be said."""
+        settled: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._processor.core.when_durable(pending.offset, lambda outcome: _settle(settled, outcome))
+        outcome = await settled
+        if outcome is Outcome.UNKNOWN:
+            return None
+        return pending.payload if outcome is Outcome.DURABLE else pending.refusal()
+
+
+def _settle(settled: asyncio.Future[Outcome], outcome: Outcome) -> None:
+    if not settled.done():
+        settled.set_result(outcome)
+
+
+def _caller(scope: Scope) -> Caller:
+    client = scope.get("client")
+    return Caller(address=f"{client[0]}:{client[1]}" if client else "")
+
+
+def _text(status: int, sentence: str) -> tuple[int, bytes, bytes]:
+    return status, _TEXT, sentence.encode("utf-8") + b"\n"

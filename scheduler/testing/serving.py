@@ -1,0 +1,148 @@
+"""A stage behind real sockets: the whole RPC edge on loopback, with the clock turned by hand.
+
+`Serving` lives in the running event loop. `serving()` runs one in a thread, for clients that block.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from scheduler.contracts import Outcome, Ticket
+from scheduler.core.answers import Answer
+from scheduler.rpc.handler import Handler
+from scheduler.rpc.http import Api
+from scheduler.rpc.processor import Processor
+from scheduler.rpc.socket import RawServer
+from scheduler.rpc.to_thrift import ServerInfo, ServerState
+from scheduler.testing.stage import Stage
+from scheduler.web import server as web_server
+from scheduler.web.app import application
+
+T = TypeVar("T")
+
+
+class StageCore:
+    """The core's port, played by a stage. What was decided is durable at the loop's next turn, or when `held` ends."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.held = False
+        self.calls: list[str] = []
+        """Names of the functions that were asked for."""
+
+    def write(self, decide: Callable[..., Answer], *args: Any) -> Ticket:
+        self.calls.append(decide.__name__)
+        ticket = self.stage.controller.write(decide, *args)
+        self._settle_soon()
+        return ticket
+
+    def read(self, view: Callable[..., Answer], *args: Any) -> Ticket:
+        self.calls.append(view.__name__)
+        return self.stage.controller.read(view, *args)
+
+    @property
+    def durable_offset(self) -> int:
+        return self.stage.controller.durable_offset
+
+    def when_durable(self, offset: int, callback: Callable[[Outcome], None]) -> None:
+        self.stage.controller.when_durable(offset, callback)
+
+    def release(self) -> None:
+        """End `held`: everything decided so far becomes durable."""
+        self.held = False
+        self.stage.settle()
+
+    def _settle_soon(self) -> None:
+        if not self.held:
+            asyncio.get_running_loop().call_soon(self.stage.settle)
+
+
+class Serving:
+    """One stage, served on free ports of 127.0.0.1."""
+
+    def __init__(self, stage: Stage | None = None, *, enable_cors_for: str | None = None) -> None:
+        self.stage = stage or Stage()
+        self.core = StageCore(self.stage)
+        self.handler = Handler(self.core, ServerInfo("test"), self._state)
+        self.processor = Processor(self.handler)
+        self.raw = RawServer(self.processor)
+        self.web: web_server.WebServer | None = None
+        self.thrift_port = 0
+        self.http_port = 0
+        self._enable_cors_for = enable_cors_for
+
+    async def start(self) -> None:
+        self.thrift_port = await self.raw.start("127.0.0.1", 0)
+        app = application(
+            Api(self.processor, enable_cors_for=self._enable_cors_for),
+            lambda: {"tasks": len(self.stage.state.tasks)},
+            hostnames=("scheduler.test",),
+            enable_cors_for=self._enable_cors_for,
+        )
+        self.web = await web_server.start(app, "127.0.0.1", 0, grace_s=1)
+        self.http_port = self.web.port
+
+    async def stop(self) -> None:
+        await self.raw.stop()
+        if self.web is not None:
+            await self.web.stop()
+
+    def _state(self) -> ServerState:
+        controller = self.stage.controller
+        return ServerState(
+            version="test",
+            cluster_name="test",
+            started_timestamp_ms=self.stage.clock.wall_ms(),
+            committed_offset=controller.durable_offset,
+            epoch=controller.epoch,
+            lineage="test",
+            active_updates=len(self.stage.state.updates.active),
+            active_tasks=sum(map(len, self.stage.state.tasks.active.values())),
+        )
+
+
+class InThread:
+    """A `Serving` whose loop runs in another thread."""
+
+    def __init__(self, inner: Serving, loop: asyncio.AbstractEventLoop) -> None:
+        self.inner = inner
+        self.stage = inner.stage
+        self.core = inner.core
+        self._loop = loop
+
+    @property
+    def thrift_port(self) -> int:
+        return self.inner.thrift_port
+
+    @property
+    def http_port(self) -> int:
+        return self.inner.http_port
+
+    def on_loop(self, function: Callable[[], T]) -> T:
+        """Call `function` in the loop's thread and return what it returns: the stage is not to be touched here."""
+
+        async def call() -> T:
+            return function()
+
+        return asyncio.run_coroutine_threadsafe(call(), self._loop).result(10)
+
+
+@contextmanager
+def serving(stage: Stage | None = None, *, enable_cors_for: str | None = None) -> Iterator[InThread]:
+    """Serve a stage from a thread."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="serving")
+    thread.start()
+    inner = Serving(stage, enable_cors_for=enable_cors_for)
+    try:
+        asyncio.run_coroutine_threadsafe(inner.start(), loop).result(10)
+        yield InThread(inner, loop)
+    finally:
+        asyncio.run_coroutine_threadsafe(inner.stop(), loop).result(10)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
