@@ -1,0 +1,79 @@
+"""The folder a server keeps its changelog in: its permissions, and the lock that makes it one server's own."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import Final
+
+from scheduler.changelog.errors import DataDirRefused
+
+__all__ = ["LOCK_FILE", "FileLock", "prepare"]
+
+LOCK_FILE: Final = "lock"
+
+
+def prepare(path: Path) -> None:
+    """Make the folder with mode 0700, or check that it is one nobody else can look into. Raises DataDirRefused."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        told = path.stat()
+    except FileExistsError:
+        raise DataDirRefused(f"the data directory {path} is not a directory") from None
+    except OSError as error:
+        raise DataDirRefused(f"the data directory {path} cannot be made: {error.strerror}") from error
+    if told.st_uid != os.geteuid():
+        raise DataDirRefused(f"the data directory {path} belongs to user {told.st_uid}, this is user {os.geteuid()}")
+    if told.st_mode & 0o077:
+        if any(path.iterdir()):
+            raise DataDirRefused(
+                f"the data directory {path} can be read or written by others (mode {told.st_mode & 0o777:o}): "
+                f"if it is meant, run chmod 700 {shlex.quote(str(path))}"
+            )
+        path.chmod(0o700)
+
+
+class FileLock:
+    """An exclusive lock on a file, held until `release` or the death of the process, and who holds it.
+
+    A child does not inherit it. The file stays behind: removing it would let two holders lock two files of one name.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Raises BlockingIOError when somebody else holds it; `holder` says who."""
+        self._path = path
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._file)
+            raise
+        told = f"{os.getpid()}\n{shlex.join(sys.orig_argv)}\n"
+        os.ftruncate(self._file, 0)
+        os.pwrite(self._file, told.encode(errors="surrogateescape"), 0)
+
+    @staticmethod
+    def holder(path: Path) -> str:
+        """The holder in words, as far as the file tells."""
+        pid, _, command = path.read_bytes().decode(errors="replace").partition("\n")
+        return f"process {pid} ({command.strip()})" if pid.isdecimal() else "another process"
+
+    def release(self) -> None:
+        if self._file >= 0:
+            os.ftruncate(self._file, 0)
+            os.close(self._file)
+            self._file = -1
+
+
+def lock(path: Path) -> FileLock:
+    """Take the folder for this process alone. Raises DataDirRefused and says who has it."""
+    try:
+        return FileLock(path / LOCK_FILE)
+    except BlockingIOError:
+        who = FileLock.holder(path / LOCK_FILE)
+        raise DataDirRefused(f"the data directory {path} is in use by {who}: stop it, or use another one") from None
+    except OSError as error:
+        raise DataDirRefused(f"the data directory {path} cannot be locked: {error.strerror}") from error

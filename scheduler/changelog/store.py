@@ -1,0 +1,186 @@
+"""The SQLite file of the embedded changelog: what is in it, and how it is opened.
+
+`meta` is one row: whose log it is, and the base it stands on. `tail` is one row per committed entry behind the base:
+its offset, and the very bytes of the entry, so that position and content cannot disagree. The base itself is a file
+beside it (`base.py`), which counts when `meta` points to it.
+
+Exactly one connection, the server's, ever writes or checkpoints. SQLite before 3.51.3 (Debian 12 has 3.40) can lose
+committed transactions when one connection resets the write-ahead log while another checkpoints it
+(https://sqlite.org/wal.html, "the WAL-reset bug"); with one connection that does both, it cannot happen. The helper
+that folds opens the file for reading only.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+from uuid import uuid4
+
+from attrs import frozen
+
+from scheduler.changelog.errors import Damaged, DataDirRefused, FormatTooNew
+from scheduler.changelog.frame import genesis
+
+__all__ = [
+    "DB_FILE",
+    "Meta",
+    "Pointer",
+    "move_pointer",
+    "open_for_reading",
+    "open_for_writing",
+    "read_meta",
+    "sync_folder",
+]
+
+DB_FILE: Final = "changelog.db"
+
+_APPLICATION_ID: Final = 0x5453_4E31  # "TSN1", in the file's header: `file changelog.db` shows it
+_TABLES_VERSION: Final = 1
+
+_SCHEMA: Final = """
+CREATE TABLE meta (
+    only INTEGER PRIMARY KEY CHECK (only = 1),
+    cluster TEXT NOT NULL,
+    lineage BLOB NOT NULL,
+    created_ms INTEGER NOT NULL,
+    generation INTEGER NOT NULL,
+    covered INTEGER NOT NULL,
+    epoch INTEGER NOT NULL,
+    timestamp_ms INTEGER NOT NULL,
+    checksum BLOB NOT NULL,
+    chunks INTEGER NOT NULL,
+    size_bytes INTEGER NOT NULL,
+    base_checksum BLOB NOT NULL
+);
+CREATE TABLE tail ("offset" INTEGER PRIMARY KEY, entry BLOB NOT NULL);
+"""
+
+
+@frozen
+class Pointer:
+    """Which base counts, and what it covers. `epoch`, `timestamp_ms` and `checksum` are those of the entry `covered`.
+
+    Generation 0 is no base: nothing is covered, and `checksum` is the hash of the lineage.
+    """
+
+    generation: int
+    covered: int
+    epoch: int
+    timestamp_ms: int
+    checksum: bytes
+    chunks: int = 0
+    size_bytes: int = 0
+    base_checksum: bytes = b""
+
+
+@frozen
+class Meta:
+    """`lineage` has 16 bytes; people see it in hexadecimal."""
+
+    cluster: str
+    lineage: bytes
+    created_ms: int
+    pointer: Pointer
+
+
+def open_for_writing(data_dir: Path, cluster: str, lineage: bytes | None = None) -> sqlite3.Connection:
+    """The one connection of the server, durable commits; the file is made if there is none, of a new lineage.
+
+    The caller holds the lock of the folder. May be used in another thread than this. Raises DataDirRefused, Unreadable.
+    """
+    path = data_dir / DB_FILE
+    try:
+        db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
+        try:
+            db.execute("PRAGMA journal_mode = WAL").fetchone()
+            db.execute("PRAGMA synchronous = FULL")
+            db.execute("PRAGMA secure_delete = OFF")  # Debian's default overwrites what is deleted: twice the writing
+            db.execute("PRAGMA journal_size_limit = 16777216")  # after a burst the WAL file is cut to 16 MB again
+            if not _has_tables(db):
+                _create(db, cluster, lineage or uuid4().bytes)
+                sync_folder(data_dir)
+            found = read_meta(db)
+        except BaseException:
+            db.close()
+            raise
+    except sqlite3.Error as error:
+        raise _unreadable(path, error) from error
+    if found.cluster != cluster:
+        db.close()
+        raise DataDirRefused(f"{path} is the changelog of the cluster {found.cluster!r}, not of {cluster!r}")
+    return db
+
+
+def open_for_reading(data_dir: Path) -> sqlite3.Connection:
+    """Sees what is committed and can change nothing. Raises Unreadable."""
+    path = data_dir / DB_FILE
+    try:
+        return sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, isolation_level=None, timeout=5.0)
+    except sqlite3.Error as error:
+        raise _unreadable(path, error) from error
+
+
+def _has_tables(db: sqlite3.Connection) -> bool:
+    """False for a new file. Raises DataDirRefused, FormatTooNew."""
+    (application,) = db.execute("PRAGMA application_id").fetchone()
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if application == 0 and tables == 0:
+        return False
+    if application != _APPLICATION_ID:
+        raise DataDirRefused(f"{DB_FILE} is a database of some other program")
+    if version > _TABLES_VERSION:
+        raise FormatTooNew(None, f"its tables are version {version}, this version reads up to {_TABLES_VERSION}")
+    return True
+
+
+def _create(db: sqlite3.Connection, cluster: str, lineage: bytes) -> None:
+    """All in one transaction: a file half made does not exist."""
+    now_ms = time.time_ns() // 1_000_000
+    db.execute("BEGIN IMMEDIATE")
+    for statement in _SCHEMA.split(";"):
+        db.execute(statement)
+    row = (cluster, lineage, now_ms, 0, 0, 0, 0, genesis(lineage), 0, 0, b"")
+    db.execute(f"INSERT INTO meta VALUES (1{', ?' * len(row)})", row)
+    db.execute(f"PRAGMA user_version = {_TABLES_VERSION}")
+    db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+    db.execute("COMMIT")
+
+
+def sync_folder(path: Path) -> None:
+    """Make the names of new files durable."""
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def read_meta(db: sqlite3.Connection) -> Meta:
+    """Raises Damaged."""
+    row: tuple[Any, ...] | None = db.execute(
+        "SELECT cluster, lineage, created_ms, generation, covered, epoch, timestamp_ms, checksum, chunks, size_bytes,"
+        " base_checksum FROM meta"
+    ).fetchone()
+    if row is None:
+        raise Damaged(None, "it does not say whose it is (its table meta is empty)")
+    return Meta(row[0], row[1], row[2], Pointer(*row[3:]))
+
+
+def move_pointer(db: sqlite3.Connection, to: Pointer) -> None:
+    """Make another base the one that counts: one row, durable when this returns."""
+    db.execute(
+        "UPDATE meta SET generation = ?, covered = ?, epoch = ?, timestamp_ms = ?, checksum = ?, chunks = ?,"
+        " size_bytes = ?, base_checksum = ?",
+        (to.generation, to.covered, to.epoch, to.timestamp_ms, to.checksum, to.chunks, to.size_bytes, to.base_checksum),
+    )
+
+
+def _unreadable(path: Path, error: sqlite3.Error) -> Damaged | DataDirRefused:
+    if isinstance(error, sqlite3.DatabaseError) and error.sqlite_errorname in ("SQLITE_NOTADB", "SQLITE_CORRUPT"):
+        return Damaged(None, f"{path} is not a sound SQLite file ({error})")
+    return DataDirRefused(f"{path} cannot be opened: {error}")

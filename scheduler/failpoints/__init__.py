@@ -1,0 +1,65 @@
+"""Named places where a test can stop the process, to see what is left when it dies exactly there.
+
+``failpoint("after-commit")`` stands in the code and does nothing. A process started with
+``THESAN_FAILPOINT=after-commit`` in its environment kills itself there; see `from_env`. This module knows no system
+call, so that what decides may use it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+__all__ = ["NAMES", "Failpoint", "arm", "disarm", "failpoint"]
+
+NAMES: Final = {
+    "after-decide": "decided and applied to memory, not yet given to the changelog",
+    "before-append": "encoded, not yet written",
+    "after-append": "durable, nobody told yet",
+    "after-commit": "known to be durable, no reply sent and no effect started",
+    "before-effect": "about to start an effect: an order to the engine, a reply",
+    "fold-began": "the helper has read base and tail, and written nothing",
+    "fold-chunk": "the helper has written a chunk of the new base",
+    "fold-before-swap": "the new base is complete, the old one counts",
+    "fold-after-swap": "the new base counts, the old one and the covered tail are still there",
+    "fold-deleting": "the helper has deleted a part of what the new base replaces",
+}
+"""Every name, and what is so when it is reached. A test holds this equal to the code."""
+
+
+class Failpoint:
+    """One armed place: `action` runs when it is reached for the `nth` time, and each time after that."""
+
+    def __init__(self, name: str, action: Callable[[], object], nth: int = 1) -> None:
+        if name not in NAMES:
+            raise ValueError(f"there is no failpoint {name!r}; there are {', '.join(NAMES)}")
+        if nth < 1:
+            raise ValueError(f"a failpoint is counted from 1, not from {nth}")
+        self.name = name
+        self._action = action
+        self._left = nth
+
+    def reached(self) -> None:
+        self._left -= 1
+        if self._left <= 0:
+            self._action()
+
+
+_armed: Failpoint | None = None
+
+
+def arm(point: Failpoint) -> None:
+    """One at a time: a later one replaces it."""
+    global _armed
+    _armed = point
+
+
+def disarm() -> None:
+    global _armed
+    _armed = None
+
+
+def failpoint(name: str) -> None:
+    """Nothing, except where a test armed this name. `name` must be one of `NAMES`."""
+    if _armed is not None and _armed.name == name:
+        _armed.reached()
