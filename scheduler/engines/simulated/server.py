@@ -1,0 +1,187 @@
+"""The simulated cluster as a process: `python -m scheduler.engines.simulated.server --socket PATH [--hosts N ...]`.
+
+It outlives the schedulers that use it, and several may: reports go to those whose epoch is the newest, the others are
+told that they are fenced. One server per socket; a second one leaves without a word.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import fcntl
+import os
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from attrs import define
+
+from scheduler.engines.simulated.model import Begin, Model, Refused, Step
+from scheduler.engines.simulated.options import Options, parse_arguments
+from scheduler.engines.simulated.wire import frame, host_to_json, order_from_json, read_frame, report_to_json
+from scheduler.engines.unix_path import short_path
+
+MAX_UNREAD_BYTES = 64 * 2**20
+MIN_SLEEP_SECS = 0.002
+"""What happens closer together than this is reported together."""
+
+
+@define(eq=False)
+class _Client:
+    writer: asyncio.StreamWriter
+    epoch: int = -1
+    """-1: has not said hello."""
+
+    def tell(self, message: dict[str, Any]) -> None:
+        if self.writer.transport.get_write_buffer_size() > MAX_UNREAD_BYTES:
+            self.writer.close()  # it stands still; when it comes back it is told everything anew
+        if not self.writer.is_closing():
+            self.writer.write(frame(message))
+
+
+class Server:
+    """One model, its clients and its clock."""
+
+    def __init__(self, options: Options, *, idle_exit_secs: float | None = None) -> None:
+        self._model = Model(options)
+        self._clients: set[_Client] = set()
+        self._idle_exit_secs = idle_exit_secs
+        self._idle: asyncio.TimerHandle | None = None
+        self._alarm: asyncio.TimerHandle | None = None
+        self._stopped = asyncio.Event()
+        self._offset_ms = time.time() * 1000 - time.monotonic() * 1000
+
+    def _now_ms(self) -> float:
+        """Reads like the wall clock, but never goes back."""
+        return self._offset_ms + time.monotonic() * 1000
+
+    async def run(self, listening: socket.socket) -> None:
+        """Until somebody asks it to stop."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stopped.set)
+        server = await asyncio.start_unix_server(self._serve, sock=listening)
+        self._watch_idle()
+        self._go_on()
+        await self._stopped.wait()
+        server.close()
+        for client in self._clients:
+            client.writer.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        client = _Client(writer)
+        self._clients.add(client)
+        self._watch_idle()
+        try:
+            while (message := await read_frame(reader)) is not None:
+                self._take(client, message)
+                await writer.drain()
+        except (ValueError, KeyError, TypeError, ConnectionError) as e:
+            client.tell({"refused": f"not understood: {e}"})
+        finally:
+            self._clients.discard(client)
+            self._watch_idle()
+            writer.close()
+
+    def _take(self, client: _Client, message: dict[str, Any]) -> None:
+        if "hello" in message:
+            self._greet(client, Begin(**message["hello"]))
+        elif "shutdown" in message:
+            self._stopped.set()
+        elif client.epoch < 0:
+            raise ValueError("the first frame is hello")
+        elif "orders" in message:
+            orders = [order_from_json(each) for each in message["orders"]]
+            self._publish(self._model.step(self._now_ms(), orders), client)
+        elif "snapshot" in message:
+            self._go_on()
+            tasks = [report_to_json(report) for report in self._model.tasks()]
+            client.tell({"snapshot": message["snapshot"], "tasks": tasks})
+        self._set_alarm()
+
+    def _greet(self, client: _Client, leader: Begin) -> None:
+        try:
+            self._model.begin(leader)
+        except Refused as e:
+            client.tell({"refused": str(e)})
+            return
+        client.epoch = leader.epoch
+        client.tell({"attached": leader.epoch})
+        client.tell({"hosts": [host_to_json(host) for host in self._model.hosts()]})
+
+    def _publish(self, step: Step, sender: _Client | None = None) -> None:
+        if sender is not None and step.fenced is not None:
+            sender.tell({"fenced": step.fenced})
+        messages: list[dict[str, Any]] = []
+        if step.hosts_changed:
+            messages.append({"hosts": [host_to_json(host) for host in self._model.hosts()]})
+        if step.reports:
+            messages.append({"reports": [report_to_json(report) for report in step.reports]})
+        for client in self._clients:
+            if client.epoch == self._model.epoch:
+                for message in messages:
+                    client.tell(message)
+
+    def _go_on(self) -> None:
+        self._publish(self._model.step(self._now_ms()))
+        self._set_alarm()
+
+    def _set_alarm(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        due_ms = self._model.next_ms()
+        if due_ms is not None:
+            wait_secs = max(MIN_SLEEP_SECS, (due_ms - self._now_ms()) / 1000)
+            self._alarm = asyncio.get_running_loop().call_later(wait_secs, self._go_on)
+
+    def _watch_idle(self) -> None:
+        if self._idle is not None:
+            self._idle.cancel()
+            self._idle = None
+        if self._idle_exit_secs is not None and not self._clients:
+            self._idle = asyncio.get_running_loop().call_later(self._idle_exit_secs, self._stopped.set)
+
+
+def listen(path: Path) -> socket.socket | None:
+    """A socket at this path; None when another server has it. The lock beside it is held until the process ends."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        return None
+    path.unlink(missing_ok=True)
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    with short_path(path) as address:
+        listening.bind(address)
+    path.chmod(0o600)
+    listening.listen(16)
+    return listening
+
+
+def main(words: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="scheduler.engines.simulated.server", description="A pretended cluster.")
+    parser.add_argument("--socket", type=Path, required=True, help="the unix socket to serve")
+    parser.add_argument("--idle-exit-secs", type=float, help="leave when nobody was connected for so long (never)")
+    options, arguments = parse_arguments(words, parser)
+    listening = listen(arguments.socket)
+    if listening is None:
+        return 0
+    try:
+        asyncio.run(_run(options, arguments.idle_exit_secs, listening))
+    finally:
+        arguments.socket.unlink(missing_ok=True)
+    return 0
+
+
+async def _run(options: Options, idle_exit_secs: float | None, listening: socket.socket) -> None:
+    await Server(options, idle_exit_secs=idle_exit_secs).run(listening)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
