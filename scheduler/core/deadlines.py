@@ -16,7 +16,7 @@ from scheduler.core.tasks.table import END_ASKED_STATES, TRANSIENT_STATES
 from scheduler.core.transaction import Deadline, DeadlineKind, Transaction
 from scheduler.core.updates import pulses, status as table
 from scheduler.core.updates.records import UpdateKey
-from scheduler.core.updates.updater import Seen, evaluate, move
+from scheduler.core.updates.updater import Seen, look_at, move
 
 
 def reached(tx: Transaction, deadline: Deadline) -> None:
@@ -42,7 +42,7 @@ def _watch(tx: Transaction, key: tuple[UpdateKey, int]) -> None:
     update = tx.state.updates.get(update_key)
     if update is not None and update.status in table.ROLLING_STATES:
         task = tx.state.tasks.active.get(update_key.job, {}).get(instance)
-        evaluate(tx, update, [Seen(instance, task)])
+        look_at(tx, update_key, [Seen(instance, task)])
 
 
 def _throttle(tx: Transaction, task_id: str) -> None:

@@ -8,14 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from scheduler.core import ops
-from scheduler.core.decide import guarded
 from scheduler.core.effects import Forget, Launch, Terminate
 from scheduler.core.records import ASSIGNED_STATES, TERMINAL_STATES, Host, TaskStatus
 from scheduler.core.tasks import lifecycle
 from scheduler.core.tasks.table import END_ASKED_STATES
 from scheduler.core.transaction import Transaction
 from scheduler.core.updates import status as table, updater
-from scheduler.core.updates.records import UpdateKey
 
 FAILED_OVER = "A new scheduler leads: waiting for a heartbeat."
 
@@ -33,11 +31,7 @@ def begin_epoch(tx: Transaction, epoch: int) -> None:
             assert awaiting is not None
             updater.move(tx, update, awaiting, message=FAILED_OVER)
         else:
-            guarded(tx, update.key, _roll_on, update.key)
-
-
-def _roll_on(tx: Transaction, key: UpdateKey) -> None:
-    updater.enter_rolling(tx, tx.state.updates[key])
+            updater.enter_rolling(tx, update)
 
 
 def offer_hosts(tx: Transaction, hosts: Sequence[Host]) -> None:

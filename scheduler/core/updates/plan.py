@@ -22,6 +22,10 @@ class Plan:
     def order(self, *, back: bool) -> tuple[int, ...]:
         return self.back_order if back else self.forward_order
 
+    def concerns(self, instance: int) -> bool:
+        """Is the instance part of this update at all?"""
+        return instance in self.desired or instance in self.initial
+
     def target(self, instance: int, *, back: bool) -> TaskConfig | None:
         """The configuration the instance is to have; None: it is to be gone."""
         return (self.initial if back else self.desired).get(instance)

@@ -81,7 +81,9 @@ def _save(
     message: str | None,
 ) -> JobUpdate:
     key = UpdateKey(config.job, tx.world.new_id())
-    instructions = Instructions(diff.initial(), diff.desired(tx.intern(config)), settings)
+    # Only what is used is saved: a pure removal has no desired configuration.
+    desired = diff.desired(tx.intern(config)) if diff.added or diff.replaced else None
+    instructions = Instructions(diff.initial(), desired, settings)
     first = UpdateStatus.ROLL_FORWARD_AWAITING_PULSE if settings.pulse_timeout_ms else UpdateStatus.ROLLING_FORWARD
     event = UpdateEvent(first, tx.now_ms, user, message or None)
     tx.apply(ops.StartUpdate(key, user, request.metadata, instructions, event))

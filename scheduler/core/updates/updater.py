@@ -1,14 +1,15 @@
 """Moving an update along: what one look at it decides, and what is recorded of that.
 
 One look (`evaluate`) is: heartbeat gate, judge the instances that changed, start the next group, record. It runs inside
-somebody else's decision, so whatever it decides is durable together with what made it look.
+somebody else's decision, so whatever it decides is durable together with what made it look. Whoever asks for a look, it
+is guarded: an update that raises is set aside alone (ERROR, with the reason in its history) and the decision goes on.
 
 Progress of each instance is folded from internal records; a look needs only what changed and a few counts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import Enum
 
 from attrs import define, field, frozen
@@ -89,6 +90,35 @@ def plan_of(tx: Transaction, update: JobUpdate) -> Plan:
 
 
 # --- looking ---------------------------------------------------------------------------------------------------------
+
+
+def look_at(tx: Transaction, key: UpdateKey, seen: Iterable[Seen]) -> None:
+    """These instances changed: an update that rolls acts on it, one in a soft pause notes exits, others do not care."""
+    guarded(tx, key, _look_at, list(seen))
+
+
+def _look_at(tx: Transaction, key: UpdateKey, seen: list[Seen]) -> None:
+    update = tx.state.updates[key]
+    if update.status in table.EXITS_COUNT_NOW:
+        plan = plan_of(tx, update)
+        if any(plan.concerns(one.instance) for one in seen):
+            evaluate(tx, update, seen)
+    elif update.status in table.EXITS_COUNT_LATER:
+        note_exits(tx, key, seen)
+
+
+def guarded(tx: Transaction, key: UpdateKey, part: Callable[..., None], *args: object) -> None:
+    """Run one update's part of a decision, `part(tx, key, *args)`; if it raises, only that part is taken back.
+
+    The update is then at ERROR. Everything that makes an update think passes here, so none can stop the others.
+    """
+    before = tx.savepoint()
+    try:
+        part(tx, key, *args)
+    except Exception as failure:  # whatever it is, it is this update's alone
+        tx.rollback(before)
+        reason = f"Internal scheduler error: {type(failure).__name__}: {failure}"
+        move(tx, tx.state.updates[key], UpdateStatus.ERROR, message=reason)
 
 
 def evaluate(tx: Transaction, update: JobUpdate, seen: Iterable[Seen]) -> None:
@@ -271,8 +301,13 @@ def enter_rolling(tx: Transaction, update: JobUpdate) -> None:
     """An update began to roll, or rolls on under a new leader: look at everything in progress, then go on."""
     if table.PULSE_CLOCK_RUNS[update.status]:
         pulses.arm(tx, update)
-    active = tx.state.tasks.active.get(update.key.job, {})
-    rows = tx.state.progress.tally(update.key).rows
+    guarded(tx, update.key, _look_at_all)
+
+
+def _look_at_all(tx: Transaction, key: UpdateKey) -> None:
+    update = tx.state.updates[key]
+    active = tx.state.tasks.active.get(key.job, {})
+    rows = tx.state.progress.tally(key).rows
     working = [i for i, progress in rows.items() if progress.phase is Phase.WORKING]
     working.sort(key=lambda i: rows[i].exit_seq)  # exits of a soft pause are weighed in the order they happened
     evaluate(tx, update, [Seen(i, active.get(i)) for i in working])
