@@ -1,18 +1,19 @@
-"""The way in: ``thesan`` and ``python -m scheduler``."""
+"""The way in: `thesan` and `python -m scheduler`."""
 
 import sys
 
-from scheduler import __version__
 
+def main() -> None:
+    """Run the command. The server's part is loaded only when it is asked for: a client should start fast."""
+    if sys.argv[1:2] == ["serve"]:
+        from scheduler.app.serve import serve
 
-def main() -> int:
-    """Print the version; the commands are added here."""
-    if sys.argv[1:] == ["--version"]:
-        print(f"thesan {__version__}")
-        return 0
-    print("usage: thesan --version", file=sys.stderr)
-    return 2
+        serve(args=sys.argv[2:], prog_name="thesan serve")
+        return
+    from scheduler.client.cli import cli
+
+    cli(prog_name="thesan")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -44,19 +44,33 @@ class Driver:
                 self._alarm.cancel()
 
     async def _turn(self) -> None:
-        controller = self.controller
-        if controller.tick():
+        if self.controller.tick():
             self._work.set()
         self._log_failures()
-        entry = controller.next_entry(uuid4().bytes)
+        await self._commit()
+        self._set_alarm()
+
+    async def _commit(self) -> None:
+        await self._append()
+        for effect in self.controller.take_effects():
+            self._perform(effect)
+
+    async def _append(self) -> None:
+        entry = self.controller.next_entry(uuid4().bytes)
         if entry is not None:
             failpoint("after-decide")
             await self._changelog.append(entry)
             failpoint("after-commit")
-            controller.committed(entry.offset)
-        for effect in controller.take_effects():
-            self._perform(effect)
-        self._set_alarm()
+            self.controller.committed(entry.offset)
+
+    async def flush(self) -> None:
+        """Append what is decided and start nothing: the first entry of an epoch, before the engine is there."""
+        await self._append()
+
+    async def drain(self) -> None:
+        """At a clean stop: what was decided is committed and answered, nothing new is begun."""
+        while self.controller.decided_offset > self.controller.durable_offset:
+            await self._commit()
 
     def _set_alarm(self) -> None:
         if self._alarm is not None:
@@ -81,9 +95,7 @@ class Driver:
             task = effect.task
             assert task.host is not None
             self._engine.launch(
-                LaunchOrder(
-                    self.controller.epoch, task.task_id, task.instance_id, task.config, task.host, task.ports
-                )
+                LaunchOrder(self.controller.epoch, task.task_id, task.instance_id, task.config, task.host, task.ports)
             )
         elif isinstance(effect, Terminate):
             signal = Signal.KILL if effect.hard else Signal.TERM

@@ -1,0 +1,60 @@
+"""`thesan serve`: flags in, one server in the foreground, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from pathlib import Path
+
+import click
+
+from scheduler.app.server import CannotStart, Server
+from scheduler.settings import ENGINES, Settings, WrongSetting, default_data_dir
+
+
+@click.command()
+@click.option("--http-port", default=8081, show_default=True, help="HTTP: Thrift at /api, /health, /vars. 0: any free.")
+@click.option("--thrift-port", default=8082, show_default=True, help="Raw Thrift: framed or unframed. 0: any free.")
+@click.option(
+    "--ip",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address to listen on. Whoever reaches it may run processes here.",
+)
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path),
+    default=default_data_dir,
+    help="Where the changelog and the local engine keep everything.  [default: $XDG_STATE_HOME/thesan]",
+)
+@click.option(
+    "--cluster-name", default="local", show_default=True, help="The cluster's name; stands in every response."
+)
+@click.option("--hostname", default=None, help="The name of this host as clients know it.")
+@click.option("--engine", type=click.Choice(ENGINES), default="local", show_default=True, help="What runs tasks.")
+@click.option("--enable-cors-for", default=None, metavar="ORIGIN", help="The one web origin whose pages may call /api.")
+@click.option(
+    "--pulse-record-grace-ms",
+    type=click.IntRange(0),
+    default=None,
+    help="How long after its timeout a missing heartbeat is recorded.  [default: 5 % of it, 1 to 5 s]",
+)
+@click.option("--kill-grace-ms", type=click.IntRange(0), default=15_000, show_default=True, help="From TERM to KILL.")
+@click.option(
+    "--simulated-hosts", type=click.IntRange(1), default=100, show_default=True, help="With --engine simulated."
+)
+@click.option(
+    "--log-level", type=click.Choice(("debug", "info", "warning", "error")), default="info", show_default=True
+)
+def serve(log_level: str, hostname: str | None, **flags: object) -> None:
+    """Run the scheduler in the foreground. Ends on SIGTERM or Ctrl-C; tasks live on and are taken up again."""
+    logging.basicConfig(level=log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)-7s %(message)s")
+    for library in ("apscheduler", "uvicorn"):
+        logging.getLogger(library).setLevel(logging.WARNING)
+    try:
+        named = {"hostname": hostname} if hostname else {}
+        settings = Settings(**flags, **named)  # type: ignore[arg-type]
+        asyncio.run(Server(settings).run())
+    except (WrongSetting, CannotStart) as wrong:
+        raise click.ClickException(str(wrong)) from None

@@ -1,0 +1,173 @@
+"""The composition root: the only module that knows every other. One `Server` is one `thesan serve`.
+
+Start: take the data folder, open the ports (every request is told to try again), then lead. To lead is: load the state,
+begin the epoch, attach the engine, reconcile with it, answer. When the store refuses an entry, leadership ends: memory
+and deadlines are thrown away, and the next epoch begins from what is durable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import signal
+import time
+import uuid
+from collections.abc import AsyncIterator
+
+from scheduler.app.driver import Driver
+from scheduler.app.edge import Edge
+from scheduler.app.engines import make_engine
+from scheduler.app.status import Status
+from scheduler.changelog.errors import DataDirRefused, Unreadable
+from scheduler.changelog.gc_policy import quiet_moment
+from scheduler.changelog.sqlite import SqliteChangelog
+from scheduler.contracts import ChangelogError, EngineError, Outcome, OutcomeUnknown
+from scheduler.controller.controller import Controller
+from scheduler.controller.gateway import Gateway
+from scheduler.core import pruning, takeover
+from scheduler.core.policy import Policy
+from scheduler.core.state import State, apply
+from scheduler.core.transaction import World
+from scheduler.lifecycle import Input, Lifecycle
+from scheduler.settings import Settings
+from scheduler.timers import Timers
+
+LOG = logging.getLogger("thesan")
+
+PRUNE_EVERY_S = 60
+QUIET_MOMENT_EVERY_S = 300
+RECONCILE_AGAIN_AFTER_S = 5
+RETRY_AFTER_S = 1
+"""How long a scheduler whose store or engine refused it waits before it tries to lead again."""
+
+
+class CannotStart(Exception):
+    """The server cannot begin; the sentence says why and what to do."""
+
+
+class SystemClock:
+    """The two clocks of this machine. The second counts on while the machine sleeps, as a lease must."""
+
+    def wall_ms(self) -> int:
+        return time.time_ns() // 1_000_000
+
+    def mono_ms(self) -> int:
+        return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
+
+
+class Server:
+    """One scheduler in embedded mode: it leads whenever its own store lets it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.clock = SystemClock()
+        self.gateway = Gateway()
+        self.lifecycle = Lifecycle()
+        self.status = Status(settings.cluster_name, self.clock.wall_ms(), self.gateway, self.lifecycle)
+        self.edge = Edge(settings, self.gateway, self.status)
+        self._stop = asyncio.Event()
+
+    async def run(self) -> None:
+        """Serve until SIGTERM or SIGINT. Raises CannotStart."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        try:
+            changelog = self._open()
+            async with contextlib.AsyncExitStack() as stack:
+                await stack.enter_async_context(self.edge)
+                await self._lead_until_stopped(changelog)
+                self.lifecycle.feed(Input.STOP_ASKED)
+        except (DataDirRefused, Unreadable, OSError) as wrong:
+            raise CannotStart(str(wrong)) from wrong
+
+    def _open(self) -> SqliteChangelog:
+        return SqliteChangelog(self.settings.data_dir, self.settings.cluster_name)
+
+    async def _lead_until_stopped(self, changelog: SqliteChangelog) -> None:
+        while not self._stop.is_set():
+            self.lifecycle.feed(Input.ELECTED)
+            try:
+                async with self._leading(changelog) as driver:
+                    await self._drive(driver)
+            except (ChangelogError, EngineError) as wrong:
+                LOG.error("leadership ended: %s", wrong)
+                self.gateway.close(f"The scheduler does not lead now: {wrong}")
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._stop.wait(), RETRY_AFTER_S)
+            finally:
+                self.lifecycle.feed(Input.DEPOSED)
+                await changelog.close()
+            if not self._stop.is_set():
+                changelog = self._open()
+
+    @contextlib.asynccontextmanager
+    async def _leading(self, changelog: SqliteChangelog) -> AsyncIterator[Driver]:
+        """Everything of one epoch. Nothing made here outlives it."""
+        state = State()
+        loaded = changelog.load(lambda op: apply(state, op))
+        epoch = loaded.epoch + 1
+        controller = Controller(state, self._world(), self.clock, epoch=epoch, offset=loaded.offset)
+        engine = make_engine(self.settings, on_fenced=self._fenced)
+        driver = Driver(controller, changelog, engine)
+        outcome = Outcome.REFUSED
+        try:
+            controller.write(takeover.begin_epoch, epoch)
+            await driver.flush()
+            self.status.lineage = changelog.lineage
+            await engine.start(driver, epoch=epoch, lineage=changelog.lineage)
+            self.lifecycle.feed(Input.EPOCH_BEGUN)
+            self.gateway.open(controller)
+            LOG.info("leading: epoch %d, %d tasks, %d updates", epoch, len(state.tasks), len(state.updates))
+            yield driver
+        except OutcomeUnknown:
+            outcome = Outcome.UNKNOWN
+            raise
+        finally:
+            self.gateway.close("The scheduler is stopping." if self._stop.is_set() else "The scheduler does not lead.")
+            controller.end(outcome)
+            await engine.stop()
+
+    async def _drive(self, driver: Driver) -> None:
+        """Until the server is to stop or the driver ends, which it only does by raising."""
+        timers = Timers()
+        timers.every("prune tasks", PRUNE_EVERY_S, lambda: driver.controller.attempt(pruning.prune_tasks))
+        timers.every("prune updates", PRUNE_EVERY_S, lambda: driver.controller.attempt(pruning.prune_updates))
+        timers.every("quiet moment", QUIET_MOMENT_EVERY_S, quiet_moment)
+        timers.start()
+        tasks = [
+            asyncio.create_task(driver.run(), name="driver"),
+            asyncio.create_task(self._stop.wait(), name="stop"),
+        ]
+        reconciling = asyncio.create_task(self._reconcile(driver), name="reconcile")
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+            await driver.drain()
+        finally:
+            timers.stop()
+            for task in (*tasks, reconciling):
+                task.cancel()
+            await asyncio.gather(*tasks, reconciling, return_exceptions=True)
+
+    async def _reconcile(self, driver: Driver) -> None:
+        """Until engine and state agree. An engine that cannot tell is asked again."""
+        while True:
+            try:
+                await driver.reconcile(again_after_s=RECONCILE_AGAIN_AFTER_S)
+                return
+            except EngineError as wrong:
+                LOG.warning("the engine cannot tell what runs, asked again soon: %s", wrong)
+                await asyncio.sleep(RECONCILE_AGAIN_AFTER_S)
+
+    def _fenced(self, newer_epoch: int) -> None:
+        LOG.error("the engine has seen epoch %d: another scheduler leads; stopping", newer_epoch)
+        self._stop.set()
+
+    def _world(self) -> World:
+        settings = self.settings
+        policy = Policy(pulse_record_grace_ms=settings.pulse_record_grace_ms, kill_grace_ms=settings.kill_grace_ms)
+        return World(policy, settings.hostname, lambda: str(uuid.uuid4()), random.random)

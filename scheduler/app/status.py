@@ -1,0 +1,82 @@
+"""How this server is, in numbers: what /vars shows and getServerState tells. Names are Aurora's where it has them."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+
+from scheduler import __version__
+from scheduler.controller.gateway import Gateway
+from scheduler.core.answers import Code
+from scheduler.core.records import ACTIVE_STATES, TaskStatus
+from scheduler.core.updates.records import UpdateStatus
+from scheduler.lifecycle import Lifecycle, Stage
+from scheduler.rpc.to_thrift import ServerState
+
+
+class Status:
+    """Counters of calls, and the figures that are read from the state when somebody asks."""
+
+    def __init__(self, cluster_name: str, started_ms: int, gateway: Gateway, lifecycle: Lifecycle) -> None:
+        self.lineage = ""
+        self._cluster_name = cluster_name
+        self._started_ms = started_ms
+        self._gateway = gateway
+        self._lifecycle = lifecycle
+        self._codes: Counter[Code] = Counter()
+        self._calls: Counter[str] = Counter()
+        self._nanos: Counter[str] = Counter()
+
+    def observe(self, method: str, code: Code, nanos: int) -> None:
+        """One call was answered."""
+        self._codes[code] += 1
+        self._calls[method] += 1
+        self._nanos[method] += nanos
+
+    def metrics(self) -> dict[str, int | float | str]:
+        """Name to value, for /vars."""
+        found: dict[str, int | float | str] = {
+            "build_version": __version__,
+            "process_uptime_secs": int(time.time() - self._started_ms / 1000),
+            "process_cpu_secs": round(time.process_time(), 3),
+        }
+        for code in Code:
+            found[f"scheduler_thrift_response_{code.name}"] = self._codes[code]
+        for method, calls in self._calls.items():
+            found[f"scheduler_thrift_{method}_events"] = calls
+            found[f"scheduler_thrift_{method}_nanos_total"] = self._nanos[method]
+            found[f"scheduler_thrift_{method}_nanos_per_event"] = self._nanos[method] // calls
+        for stage in Stage:
+            name = stage.value.upper().replace(" ", "_")
+            found[f"scheduler_lifecycle_{name}"] = int(self._lifecycle.stage is stage)
+        return found | self._of_state()
+
+    def _of_state(self) -> dict[str, int | float | str]:
+        controller = self._gateway.controller
+        found: dict[str, int | float | str] = {"framework_registered": int(controller is not None)}
+        if controller is None:
+            return found
+        state = controller.state
+        for status in TaskStatus:
+            found[f"task_store_{status.name}"] = len(state.tasks.by_status[status])
+        statuses = Counter(update.status for update in state.updates.values())
+        for update_status in UpdateStatus:
+            found[f"updates_{update_status.name}"] = statuses[update_status]
+        found["scheduler_epoch"] = controller.epoch
+        found["scheduler_committed_offset"] = controller.durable_offset
+        found["scheduler_deadlines"] = len(controller.deadlines)
+        return found
+
+    def server_state(self) -> ServerState:
+        controller = self._gateway.controller
+        state = None if controller is None else controller.state
+        return ServerState(
+            version=__version__,
+            cluster_name=self._cluster_name,
+            started_timestamp_ms=self._started_ms,
+            committed_offset=0 if controller is None else controller.durable_offset,
+            epoch=0 if controller is None else controller.epoch,
+            lineage=self.lineage,
+            active_updates=0 if state is None else len(state.updates.active),
+            active_tasks=0 if state is None else sum(len(state.tasks.by_status[s]) for s in ACTIVE_STATES),
+        )

@@ -1,0 +1,57 @@
+"""How one server is set up: every flag, checked once, in one frozen record."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+from attrs import field, frozen
+
+ENGINES = ("local", "simulated")
+
+
+class WrongSetting(ValueError):
+    """A flag has a value it may not have. The sentence names the flag, the value and what is allowed."""
+
+
+def default_data_dir() -> Path:
+    """`$XDG_STATE_HOME/thesan`, by default `~/.local/state/thesan`."""
+    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(base) / "thesan"
+
+
+@frozen
+class Settings:
+    """Settings of `thesan serve`. Names are those of the flags."""
+
+    http_port: int = 8081
+    """0: any free one."""
+    thrift_port: int = 8082
+    """0: any free one."""
+    ip: str = "127.0.0.1"
+    """Whoever reaches this address can run processes here: loopback unless told otherwise."""
+    data_dir: Path = field(factory=default_data_dir)
+    cluster_name: str = "local"
+    hostname: str = field(factory=socket.gethostname)
+    engine: str = "local"
+    enable_cors_for: str | None = None
+    """The one web origin whose pages may call /api."""
+    pulse_record_grace_ms: int | None = None
+    kill_grace_ms: int = 15_000
+    simulated_hosts: int = 100
+    simulated_seed: int = 0
+    port_range: tuple[int, int] = (31_000, 32_000)
+    """Ports the local engine hands out, the last one excluded."""
+
+    def __attrs_post_init__(self) -> None:
+        for name in ("http_port", "thrift_port"):
+            port = getattr(self, name)
+            if not 0 <= port <= 65_535:
+                raise WrongSetting(f"--{name.replace('_', '-')} is {port}; it must be between 0 and 65535")
+        if self.http_port == self.thrift_port != 0:
+            raise WrongSetting(f"--http-port and --thrift-port are both {self.http_port}; they must differ")
+        if self.engine not in ENGINES:
+            raise WrongSetting(f"--engine is {self.engine!r}; it must be one of {', '.join(ENGINES)}")
+        if not self.cluster_name:
+            raise WrongSetting("--cluster-name must not be empty")
