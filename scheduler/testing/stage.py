@@ -1,14 +1,20 @@
 """A stage for stories: the real core and controller on a clock turned by hand, with tasks moved by hand.
 
 Nothing here decides anything. Entries are durable as soon as they are gathered; a restart replays them into an empty
-state and begins a new epoch, as a new leader does.
+state and begins a new epoch, as a new leader does. With `through_codec` entries are kept as the bytes the changelog
+stores, and a restart reads those.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from itertools import count
 from random import Random
+from typing import Final
 
+from scheduler.changelog.codec import decode, encode
+from scheduler.changelog.configs import Configs
+from scheduler.changelog.frame import genesis
 from scheduler.contracts import Entry, Ticket
 from scheduler.controller.controller import Controller
 from scheduler.core import invariants, takeover
@@ -23,6 +29,7 @@ from scheduler.testing.clock import VirtualClock
 ROOMY_HOST = Host("host-1", "agent-1", cpus=1e6, ram_mb=10**9, disk_mb=10**9, ports=tuple(range(31000, 32000)))
 RESOURCES = (Resource(ResourceKind.CPUS, 1.0), Resource(ResourceKind.RAM_MB, 64), Resource(ResourceKind.DISK_MB, 64))
 EXECUTOR = "AuroraExecutor"
+LINEAGE: Final = bytes(range(16))
 
 
 def service(job: JobKey, data: str) -> TaskConfig:
@@ -30,31 +37,67 @@ def service(job: JobKey, data: str) -> TaskConfig:
     return TaskConfig(job=job, is_service=True, executor=ExecutorConfig(EXECUTOR, data), resources=RESOURCES)
 
 
-class Stage:
-    """One scheduler under a virtual clock."""
+class Log:
+    """The entries, as records or as the bytes that the changelog stores."""
 
-    def __init__(self, policy: Policy | None = None, *, seed: int = 0, now_ms: int = 0) -> None:
+    def __init__(self, *, as_bytes: bool) -> None:
+        self._as_bytes = as_bytes
+        self._entries: list[Entry] = []
+        self._frames: list[bytes] = []
+        self._configs = Configs()
+        self._checksum = genesis(LINEAGE)
+
+    def append(self, entry: Entry) -> None:
+        if not self._as_bytes:
+            self._entries.append(entry)
+            return
+        frame, self._checksum = encode(entry, lineage=LINEAGE, previous=self._checksum, configs=self._configs)
+        self._frames.append(frame)
+
+    def __len__(self) -> int:
+        return len(self._frames) if self._as_bytes else len(self._entries)
+
+    def __iter__(self) -> Iterator[Entry]:
+        yield from self._entries
+        configs, checksum = Configs(), genesis(LINEAGE)
+        for offset, frame in enumerate(self._frames, 1):
+            entry, checksum = decode(frame, offset=offset, lineage=LINEAGE, previous=checksum, configs=configs)
+            yield entry
+
+
+def replayed(entries: Iterable[Entry]) -> State:
+    """What the entries amount to."""
+    state = State()
+    for entry in entries:
+        for op in entry.ops:
+            apply(state, op)
+    return state
+
+
+class Stage:
+    """One scheduler under a virtual clock. `watch` is called with each entry, when it is durable."""
+
+    def __init__(
+        self, policy: Policy | None = None, *, seed: int = 0, now_ms: int = 0, through_codec: bool = False
+    ) -> None:
         self.clock = VirtualClock(now_ms)
         self.policy = policy or Policy()
-        self.entries: list[Entry] = []
+        self.log = Log(as_bytes=through_codec)
         self.effects: list[Effect] = []
+        self.hosts: tuple[Host, ...] = (ROOMY_HOST,)
+        self.watch: Callable[[Entry], None] = lambda entry: None
         self._ids = count(1)
         self._random = Random(seed)
         self._epoch = 0
         self.controller = self._lead()
 
     def _lead(self) -> Controller:
-        state = State()
-        for entry in self.entries:
-            for op in entry.ops:
-                apply(state, op)
         self._epoch += 1
         world = World(self.policy, "scheduler-1", lambda: f"id-{next(self._ids)}", self._random.random)
-        controller = Controller(state, world, self.clock, epoch=self._epoch, offset=len(self.entries))
+        controller = Controller(replayed(self.log), world, self.clock, epoch=self._epoch, offset=len(self.log))
         self.controller = controller
         controller.write(takeover.begin_epoch, self._epoch)
-        controller.write(takeover.offer_hosts, (ROOMY_HOST,))
-        self.settle()
+        self.offer(self.hosts)
         return controller
 
     @property
@@ -65,14 +108,22 @@ class Stage:
         """The scheduler dies and the next one takes over: only what was durable is left."""
         self._lead()
 
+    def offer(self, hosts: tuple[Host, ...]) -> None:
+        """These are all the hosts there are from now on."""
+        self.hosts = hosts
+        self.controller.write(takeover.offer_hosts, hosts)
+        self.controller.want_placement()
+        self.settle()
+
     def settle(self) -> None:
         """Decide and commit until nothing is left to do at this moment. Checks all invariants."""
         while True:
             more = self.controller.tick()
             entry = self.controller.next_entry(b"\0" * 16)
             if entry is not None:
-                self.entries.append(entry)
+                self.log.append(entry)
                 self.controller.committed(entry.offset)
+                self.watch(entry)
             self.effects += self.controller.take_effects()
             if self.controller.failures:
                 raise self.controller.failures[0][1]
