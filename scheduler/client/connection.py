@@ -1,0 +1,206 @@
+"""Thrift calls over HTTP: one pooled session, redirects to the leader followed, credentials from ~/.netrc.
+
+What is tried again, and what is not:
+
+- ERROR_TRANSIENT promises that nothing happened, and so does a refused connection: any call is sent again.
+- A connection that broke, timed out or gave no readable answer leaves open whether the call was carried out: only
+  calls that may safely happen twice (`IDEMPOTENT`) are sent again.
+- Every other answer is final.
+"""
+
+from __future__ import annotations
+
+import time
+from ipaddress import ip_address
+from itertools import count
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import requests
+from thriftpy2.thrift import TApplicationException
+from urllib3.exceptions import NewConnectionError
+
+from scheduler.client.errors import CommandError, NotAllowed, Refused, Transient, Unreachable, Usage
+from scheduler.client.wire import CONTENT_TYPE, NotAnAnswer, decode_answer, encode_call
+from scheduler.interface import aurora
+
+DEFAULT_SERVER: Final = "http://127.0.0.1:8081"
+
+IDEMPOTENT: Final = frozenset(
+    {
+        "getRoleSummary",
+        "getJobSummary",
+        "getTasksStatus",
+        "getTasksWithoutConfigs",
+        "getPendingReason",
+        "getConfigSummary",
+        "getJobs",
+        "getQuota",
+        "populateJobConfig",
+        "getJobUpdateSummaries",
+        "getJobUpdateDetails",
+        "getJobUpdateDiff",
+        "getTierConfigs",
+        "getServerState",
+        "pulseJobUpdate",
+        "pauseJobUpdate",
+        "abortJobUpdate",
+    }
+)
+"""Calls that do the same whether they happen once or twice. A resume does not: it may lift a second pause."""
+
+_NOT_SENT: Final = (requests.exceptions.ConnectTimeout, requests.exceptions.ProxyError, requests.exceptions.SSLError)
+_NO_LEADER: Final = (502, 503, 504)
+_RETRY_WAITS_S: Final = (0.1, 0.3, 0.8, 1.5)
+
+
+class Connection:
+    """A way to call one server, or the leader it redirects to.
+
+    `retry_s`: for how many seconds a call that may be tried again is tried again.
+    """
+
+    def __init__(self, server: str, *, connect_timeout_s: float = 3, timeout_s: float = 20, retry_s: float = 3) -> None:
+        self.server = _base_url(server)
+        self.retry_s = retry_s
+        self._timeout = (connect_timeout_s, timeout_s)
+        self._session = requests.Session()
+        self._session.headers.update({"Content-Type": CONTENT_TYPE, "Accept": CONTENT_TYPE, "User-Agent": "thesan"})
+        self._no_proxy = {"no_proxy": host} if _is_loopback(host := urlsplit(self.server).hostname or "") else {}
+        self._seqid = count(1)
+
+    def close(self) -> None:
+        self._session.close()
+
+    def call(self, method: str, **arguments: Any) -> Any:
+        """Call a method and return the Response of an OK.
+
+        Raises Refused (with the server's sentences), NotAllowed, Unreachable.
+        """
+        response = self.call_raw(method, **arguments)
+        codes = aurora.ResponseCode
+        if response.responseCode == codes.OK:
+            return response
+        name = codes._VALUES_TO_NAMES.get(response.responseCode, str(response.responseCode))
+        message = details_of(response) or f"{method} was answered with {name} and no explanation"
+        if response.responseCode == codes.AUTH_FAILED:
+            raise NotAllowed(message)
+        raise Refused(name, message, response.result)
+
+    def call_raw(self, method: str, **arguments: Any) -> Any:
+        """As `call`, but also for answers without a response code: returns whatever the method returns."""
+        give_up_at = time.monotonic() + self.retry_s
+        waits = iter(_RETRY_WAITS_S)
+        while True:
+            try:
+                return self._once(method, arguments)
+            except (Unreachable, Transient) as failure:
+                safe = isinstance(failure, Transient) or not failure.sent or method in IDEMPOTENT
+                wait_s = next(waits, _RETRY_WAITS_S[-1])
+                if not safe or time.monotonic() + wait_s > give_up_at:
+                    raise
+                time.sleep(wait_s)
+
+    def get(self, path: str) -> requests.Response:
+        """A page of the server that is not Thrift, such as /health. Raises Unreachable."""
+        try:
+            return self._session.get(f"{self.server}{path}", timeout=self._timeout, proxies=self._no_proxy)
+        except requests.RequestException as failure:
+            raise self._unreachable(failure) from failure
+
+    def _once(self, method: str, arguments: dict[str, Any]) -> Any:
+        body = encode_call(method, arguments, next(self._seqid))
+        try:
+            answer = self._session.post(
+                f"{self.server}/api", data=body, timeout=self._timeout, proxies=self._no_proxy.copy()
+            )
+        except requests.RequestException as failure:
+            raise self._unreachable(failure) from failure
+        self._check_status(method, answer)
+        try:
+            response = decode_answer(method, answer.content)
+        except TApplicationException as failure:
+            raise CommandError(f"{self.server} cannot serve {method}: {failure.message}") from None
+        except NotAnAnswer as failure:
+            raise Unreachable(f"{self.server} does not answer as a scheduler: {failure}", sent=True) from None
+        if getattr(response, "responseCode", None) == aurora.ResponseCode.ERROR_TRANSIENT:
+            why = details_of(response) or "no explanation"
+            raise Transient("ERROR_TRANSIENT", f"{self.server} is not ready: {why}")
+        return response
+
+    def _check_status(self, method: str, answer: requests.Response) -> None:
+        status = answer.status_code
+        if status == 200:
+            return
+        said = _first_line(answer)
+        if status == 401:
+            raise NotAllowed(f"{self.server} wants a user and a password (401); put them into ~/.netrc{said}")
+        if status in _NO_LEADER:
+            raise Unreachable(f"{self.server} has no leader to serve the call ({status}){said}", sent=False)
+        if status == 500:
+            raise Unreachable(
+                f"{self.server} could not say whether {method} was carried out (500){said}; look before repeating it",
+                sent=True,
+            )
+        raise CommandError(f"{self.server} refused {method}: HTTP {status} {answer.reason}{said}")
+
+    def _unreachable(self, failure: requests.RequestException) -> Unreachable:
+        sent = not any(isinstance(one, (*_NOT_SENT, NewConnectionError)) for one in _chain(failure))
+        if isinstance(failure, requests.exceptions.Timeout):
+            why = "no answer in time"
+        else:
+            why = _cause(failure)
+        return Unreachable(f"cannot reach a scheduler at {self.server}: {why}", sent=sent)
+
+
+def details_of(response: Any) -> str:
+    """The sentences of a Response, joined."""
+    return ", ".join(detail.message for detail in response.details or () if detail.message)
+
+
+def _base_url(server: str) -> str:
+    url = server if "://" in server else f"http://{server}"
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise Usage(f"--server {server!r}: must be a URL such as {DEFAULT_SERVER}")
+    try:
+        has_port = parts.port is not None
+    except ValueError as wrong:
+        raise Usage(f"--server {server!r}: {wrong}") from None
+    if parts.path.rstrip("/") not in ("", "/api"):
+        raise Usage(f"--server {server!r}: the path must be empty, calls go to /api")
+    return f"{parts.scheme}://{parts.netloc}{'' if has_port or parts.scheme == 'https' else ':8081'}"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _first_line(answer: requests.Response) -> str:
+    """What an answer in plain text says, to be appended to a sentence."""
+    if not answer.headers.get("Content-Type", "").startswith("text/plain"):
+        return ""
+    line = answer.text.strip().partition("\n")[0][:200]
+    return f": {line}" if line else ""
+
+
+def _cause(failure: BaseException) -> str:
+    """The operating system's word for what lies at the bottom of a chain of library errors."""
+    for one in _chain(failure):
+        if isinstance(one, OSError) and one.strerror:
+            return one.strerror.lower()
+    return str(failure).partition("(Caused by")[0] or type(failure).__name__
+
+
+def _chain(failure: BaseException) -> list[BaseException]:
+    found: list[BaseException] = []
+    todo: list[Any] = [failure]
+    while todo and len(found) < 20:
+        one = todo.pop()
+        if isinstance(one, BaseException) and one not in found:
+            found.append(one)
+            todo += [one.__cause__, one.__context__, getattr(one, "reason", None), *one.args]
+    return found

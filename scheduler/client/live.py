@@ -1,0 +1,152 @@
+"""Showing an update while it goes: a picture that changes on a terminal, one line per event elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import click
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from scheduler.client.progress import AWAITING_PULSE, PAUSED, TERMINAL, Event, Phase, Progress
+from scheduler.client.quantities import clock_text, duration_text
+from scheduler.client.watch import View
+from scheduler.interface import aurora
+
+LAST_EVENTS: Final = 8
+BAR_WIDTH: Final = 40
+
+_MARKS: Final = {
+    Phase.WAITING: ("·", ".", "dim"),
+    Phase.WORKING: ("◐", "o", "cyan"),
+    Phase.DONE: ("✓", "+", "green"),
+    Phase.FAILED: ("✗", "x", "bold red"),
+}
+
+
+class PlainView:
+    """Each event once, as it comes: for files, pipes and logs. `err`: to stderr, when stdout is for JSON."""
+
+    def __init__(self, *, err: bool = False) -> None:
+        self._seen: set[Event] = set()
+        self._note = ""
+        self._err = err
+
+    def show(self, progress: Progress) -> None:
+        for event in progress.events:
+            if event not in self._seen:
+                self._seen.add(event)
+                click.echo(f"{clock_text(event.timestamp_ms)} {event.text}", err=self._err)
+
+    def note(self, sentence: str) -> None:
+        if sentence and sentence != self._note:
+            click.echo(sentence, err=True)
+        self._note = sentence
+
+
+class LiveView:
+    """Redraws in place."""
+
+    def __init__(self, live: Live, *, unicode: bool) -> None:
+        self._live = live
+        self._unicode = unicode
+        self._progress: Progress | None = None
+        self._note = ""
+
+    def show(self, progress: Progress) -> None:
+        self._progress = progress
+        self._draw()
+
+    def note(self, sentence: str) -> None:
+        if sentence != self._note:
+            self._note = sentence
+            self._draw()
+
+    def _draw(self) -> None:
+        parts: list[RenderableType] = []
+        if self._progress is not None:
+            parts.append(picture(self._progress, now_ms=time.time() * 1000, unicode=self._unicode))
+        if self._note:
+            parts.append(Text(self._note, style="yellow"))
+        self._live.update(Group(*parts), refresh=True)
+
+
+@contextmanager
+def view_for_stdout(*, json: bool = False) -> Iterator[View]:
+    """The view that fits: nothing is drawn where nobody looks, and stdout is left alone when it is for JSON."""
+    if json:
+        yield PlainView(err=True)
+        return
+    console = Console(highlight=False)
+    if not console.is_terminal or console.is_dumb_terminal:
+        yield PlainView()
+        return
+    with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
+        yield LiveView(live, unicode=_can_show(_all_marks()))
+
+
+def _all_marks() -> str:
+    return "".join(mark for mark, _, _ in _MARKS.values())
+
+
+def _can_show(text: str) -> bool:
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def picture(progress: Progress, *, now_ms: float, unicode: bool) -> RenderableType:
+    """Status, bar, one mark per instance, the last events."""
+    return Group(
+        Text.assemble(("update of ", "dim"), (progress.job, "bold"), (f"  {progress.update_id}", "dim")),
+        Text.assemble((progress.status_name, status_style(progress)), f"  {progress.sentence}"),
+        bar(progress, now_ms=now_ms),
+        grid(progress, unicode=unicode),
+        *(
+            Text.assemble(
+                (f"  {clock_text(event.timestamp_ms)} ", "dim"), event.text, overflow="ellipsis", no_wrap=True
+            )
+            for event in progress.events[-LAST_EVENTS:]
+        ),
+    )
+
+
+def bar(progress: Progress, *, now_ms: float) -> RenderableType:
+    total = max(1, len(progress.phases))
+    end_ms = progress.modified_ms if progress.is_over else now_ms
+    style = "red" if progress.going_back else "green"
+    row = Table.grid(padding=(0, 1))
+    row.add_row(
+        ProgressBar(total=total, completed=progress.done, width=BAR_WIDTH, complete_style=style, finished_style=style),
+        f"{progress.done}/{len(progress.phases)}",
+        Text(duration_text(end_ms - progress.started_ms), style="dim"),
+    )
+    return row
+
+
+def grid(progress: Progress, *, unicode: bool) -> Text:
+    """`0 ✓  1 ◐  2 ·`, wrapped by the console."""
+    cells = Text()
+    for instance, phase in progress.phases.items():
+        mark, plain, style = _MARKS[phase]
+        cells.append(f"{instance} ", "dim").append(mark if unicode else plain, style).append("  ")
+    return cells
+
+
+def status_style(progress: Progress) -> str:
+    if progress.status in AWAITING_PULSE:
+        return "bold yellow"
+    if progress.status in PAUSED:
+        return "bold magenta"
+    if progress.status == aurora.JobUpdateStatus.ROLLED_FORWARD:
+        return "bold green"
+    return "bold red" if progress.status in TERMINAL or progress.going_back else "bold cyan"

@@ -1,0 +1,32 @@
+"""Writing results: JSON for programs, tables and lines for people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+
+def print_json(value: Any) -> None:
+    """One JSON value, indented, keys sorted: stable to compare."""
+    click.echo(json.dumps(value, indent=2, sort_keys=True))
+
+
+def write_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Columns two spaces apart, never cut off, so that scripts can split them; an empty cell is a dash."""
+    lines = [[cell or "-" for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(header, *lines, strict=True)]
+    click.secho(_line(header, widths), bold=True)
+    for line in lines:
+        click.echo(_line(line, widths))
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+
+
+def count_of(number: int, thing: str) -> str:
+    """`1 instance`, `3 instances`."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"

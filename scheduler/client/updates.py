@@ -1,0 +1,301 @@
+"""`thesan update`: start, info, list, pause, resume, abort, rollback, pulse, wait."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from scheduler.client.connection import Connection, details_of
+from scheduler.client.job_file import load_job_file
+from scheduler.client.keys import check_cluster, parse_job_argument, parse_scope, path_of
+from scheduler.client.live import view_for_stdout
+from scheduler.client.options import (
+    JOB_FILE,
+    instances_option,
+    json_option,
+    message_option,
+    server_option,
+    timeout_option,
+)
+from scheduler.client.output import count_of, print_json, write_table
+from scheduler.client.plain import plain
+from scheduler.client.progress import STATUS_GROUPS, Progress, progress_of, status_name
+from scheduler.client.quantities import duration_text, instances_text, time_text
+from scheduler.client.update_calls import find_update, parse_statuses, start_update, summaries
+from scheduler.client.watch import exit_code, follow, get_details, last_sentence
+from scheduler.interface import aurora
+
+
+@click.group()
+def update() -> None:
+    """Bring jobs from one configuration to the next."""
+
+
+@update.command()
+@click.argument("file", type=JOB_FILE)
+@instances_option("Only these")
+@message_option
+@click.option("--wait", is_flag=True, help="Watch until the update is over; 1 unless it ROLLED_FORWARD.")
+@timeout_option
+@json_option
+@server_option
+@click.pass_context
+def start(
+    ctx: click.Context,
+    file: Path,
+    instances: tuple[int, ...],
+    message: str | None,
+    wait: bool,
+    timeout_ms: int | None,
+    as_json: bool,
+    server: str,
+) -> None:
+    """Bring a job to what FILE says.
+
+    Instance by instance, as the update section of FILE says. A job that does not exist is created.
+    """
+    described = load_job_file(file)
+    connection = Connection(server)
+    check_cluster(connection, described.job.cluster)
+    key, said = start_update(connection, described, instances, message)
+    if key is None:
+        if as_json:
+            print_json({"job": described.job.path, "id": None, "message": said})
+        else:
+            click.echo(f"{described.job.path}: {said}")
+        return
+    if not as_json:
+        click.echo(f"{described.job.path}: update {key.id} started")
+    if wait:
+        _wait(ctx, server, key, timeout_ms, as_json)
+    elif as_json:
+        print_json(_info(get_details(connection, key)))
+
+
+@update.command()
+@click.argument("jobkey")
+@click.argument("update_id", metavar="[ID]", required=False)
+@json_option
+@server_option
+def info(jobkey: str, update_id: str | None, as_json: bool, server: str) -> None:
+    """Show an update with its history.
+
+    By ID, or the job's active one, or else its last.
+    """
+    connection, key = _connect(server, jobkey, update_id, active_only=False)
+    details = get_details(connection, key)
+    if as_json:
+        print_json(_info(details))
+        return
+    progress = progress_of(details)
+    click.echo(f"Job: {progress.job}, update ID: {progress.update_id}")
+    click.echo(f"Current status: {progress.status_name} ({progress.sentence})")
+    click.echo(f"Started {time_text(progress.started_ms)} by {progress.user}; {_settings_text(details)}")
+    phases: dict[str, list[int]] = {}
+    for instance, phase in progress.phases.items():
+        phases.setdefault(phase.value, []).append(instance)
+    click.echo("Instances: " + "; ".join(f"{instances_text(ids)} {phase}" for phase, ids in phases.items()))
+    click.echo("History:")
+    for event in progress.events:
+        click.echo(f"  {time_text(event.timestamp_ms)} {event.text}")
+
+
+@update.command("list")
+@click.argument("scope", required=False)
+@click.option("--status", "statuses", multiple=True, metavar="STATUS", help=f"One of {', '.join(STATUS_GROUPS)}, ...")
+@click.option("--user", default=None, help="Only those this user started.")
+@click.option("--limit", type=click.IntRange(min=1), default=None, help="At most so many, the last changed first.")
+@json_option
+@server_option
+def list_updates(
+    scope: str | None, statuses: tuple[str, ...], user: str | None, limit: int | None, as_json: bool, server: str
+) -> None:
+    """List updates.
+
+    SCOPE is a role, role/environment, or a job key; * stands for any part.
+    """
+    wanted = parse_scope(scope)
+    connection = Connection(server)
+    check_cluster(connection, wanted.cluster)
+    query = aurora.JobUpdateQuery(role=wanted.role or None, user=user, updateStatuses=parse_statuses(statuses))
+    found = [one for one in summaries(connection, query) if wanted.holds(one.key.job)][:limit]
+    if as_json:
+        print_json([_summary_json(one) for one in found])
+        return
+    header = ("JOB", "UPDATE ID", "STATUS", "CREATED BY", "STARTED", "LAST MODIFIED")
+    write_table(header, [_summary_row(one) for one in found])
+
+
+@update.command()
+@click.argument("jobkey")
+@click.argument("update_id", metavar="[ID]", required=False)
+@message_option
+@json_option
+@server_option
+def pause(jobkey: str, update_id: str | None, message: str | None, as_json: bool, server: str) -> None:
+    """Let an update start nothing more.
+
+    What is under way is finished. Only a resume lifts it; heartbeats do not.
+    """
+    _change("pauseJobUpdate", jobkey, update_id, message, as_json, server)
+
+
+@update.command()
+@click.argument("jobkey")
+@click.argument("update_id", metavar="[ID]", required=False)
+@message_option
+@json_option
+@server_option
+def resume(jobkey: str, update_id: str | None, message: str | None, as_json: bool, server: str) -> None:
+    """Let a paused update go on.
+
+    One that waits for a heartbeat needs a pulse, not a resume.
+    """
+    _change("resumeJobUpdate", jobkey, update_id, message, as_json, server)
+
+
+@update.command()
+@click.argument("jobkey")
+@click.argument("update_id", metavar="[ID]", required=False)
+@message_option
+@json_option
+@server_option
+def abort(jobkey: str, update_id: str | None, message: str | None, as_json: bool, server: str) -> None:
+    """End an update and leave every instance as it is."""
+    _change("abortJobUpdate", jobkey, update_id, message, as_json, server)
+
+
+@update.command()
+@click.argument("jobkey")
+@click.argument("update_id", metavar="[ID]", required=False)
+@message_option
+@json_option
+@server_option
+def rollback(jobkey: str, update_id: str | None, message: str | None, as_json: bool, server: str) -> None:
+    """Turn an update round, back to what was before."""
+    _change("rollbackJobUpdate", jobkey, update_id, message, as_json, server)
+
+
+@update.command()
+@click.argument("jobkey")
+@click.argument("update_id", metavar="[ID]", required=False)
+@json_option
+@server_option
+def pulse(jobkey: str, update_id: str | None, as_json: bool, server: str) -> None:
+    """Say once that all is well.
+
+    An update that waits for a heartbeat goes on.
+    """
+    connection, key = _connect(server, jobkey, update_id, active_only=True)
+    response = connection.call("pulseJobUpdate", key=key)
+    name = aurora.JobUpdatePulseStatus._VALUES_TO_NAMES[response.result.pulseJobUpdateResult.status]
+    if as_json:
+        print_json({"job": path_of(key.job), "id": key.id, "pulse": name})
+    elif name == "OK":
+        click.echo(f"{path_of(key.job)}: heard by update {key.id}")
+    else:
+        click.echo(f"{path_of(key.job)}: update {key.id} is over, unknown, or needs no heartbeats")
+
+
+@update.command()
+@click.argument("jobkey")
+@click.argument("update_id", metavar="[ID]", required=False)
+@timeout_option
+@json_option
+@server_option
+@click.pass_context
+def wait(
+    ctx: click.Context, jobkey: str, update_id: str | None, timeout_ms: int | None, as_json: bool, server: str
+) -> None:
+    """Watch an update until it is over.
+
+    By ID, or the job's active one, or else its last. Exit code 0: it ROLLED_FORWARD; 1: it ended otherwise;
+    4: --timeout came first.
+    """
+    _, key = _connect(server, jobkey, update_id, active_only=False)
+    _wait(ctx, server, key, timeout_ms, as_json)
+
+
+# --- what the commands are made of -----------------------------------------------------------------------------------
+
+
+def _connect(server: str, jobkey: str, update_id: str | None, *, active_only: bool) -> tuple[Connection, Any]:
+    job = parse_job_argument(jobkey)
+    connection = Connection(server)
+    check_cluster(connection, job.cluster)
+    return connection, find_update(connection, job, update_id, active_only=active_only)
+
+
+def _change(method: str, jobkey: str, update_id: str | None, message: str | None, as_json: bool, server: str) -> None:
+    """Pause, resume, abort or roll back, and tell what became of it."""
+    connection, key = _connect(server, jobkey, update_id, active_only=True)
+    said = details_of(connection.call(method, key=key, message=message))
+    progress = progress_of(get_details(connection, key))
+    if as_json:
+        print_json({"job": progress.job, "id": progress.update_id, "status": progress.status_name, "message": said})
+    else:
+        click.echo(
+            f"{progress.job}: update {progress.update_id} is {progress.status_name}; {said or progress.sentence}"
+        )
+
+
+def _wait(ctx: click.Context, server: str, key: Any, timeout_ms: int | None, as_json: bool) -> None:
+    with view_for_stdout(json=as_json) as view:
+        details = follow(Connection(server, retry_s=0), key, view, timeout_ms=timeout_ms)
+    progress = progress_of(details)
+    if as_json:
+        print_json(_info(details))
+    else:
+        click.echo(last_sentence(progress))
+    ctx.exit(exit_code(progress))
+
+
+# --- forms -----------------------------------------------------------------------------------------------------------
+
+
+def _summary_row(summary: Any) -> tuple[str, ...]:
+    state = summary.state
+    return (
+        path_of(summary.key.job),
+        summary.key.id,
+        status_name(state.status),
+        summary.user or "",
+        time_text(state.createdTimestampMs).replace(" ", "T"),
+        time_text(state.lastModifiedTimestampMs).replace(" ", "T"),
+    )
+
+
+def _summary_json(summary: Any) -> dict[str, Any]:
+    return {
+        "job": path_of(summary.key.job),
+        "id": summary.key.id,
+        "status": status_name(summary.state.status),
+        "user": summary.user,
+        "started_ms": summary.state.createdTimestampMs,
+        "last_modified_ms": summary.state.lastModifiedTimestampMs,
+        "metadata": {entry.key: entry.value for entry in summary.metadata or ()},
+    }
+
+
+def _info(details: Any) -> dict[str, Any]:
+    progress: Progress = progress_of(details)
+    as_plain = plain(details)
+    return {
+        **_summary_json(details.update.summary),
+        "instances": {str(instance): phase.value for instance, phase in progress.phases.items()},
+        "settings": as_plain["update"]["instructions"].get("settings", {}),
+        "update_events": as_plain.get("updateEvents", []),
+        "instance_events": as_plain.get("instanceEvents", []),
+    }
+
+
+def _settings_text(details: Any) -> str:
+    settings = details.update.instructions.settings
+    parts = [f"each instance is watched for {duration_text(settings.minWaitInInstanceRunningMs)}"]
+    if settings.blockIfNoPulsesAfterMs:
+        parts.append(f"needs a heartbeat every {duration_text(settings.blockIfNoPulsesAfterMs)}")
+    failures = count_of(settings.maxFailedInstances, "failed instance")
+    parts.append(f"{'rolls back' if settings.rollbackOnFailure else 'ends'} after more than {failures}")
+    return ", ".join(parts)
