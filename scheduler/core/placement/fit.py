@@ -5,7 +5,9 @@ Source: Aurora's documentation, "Constraints" and "Resource isolation and sizing
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping
+from itertools import chain, islice
 from typing import Final
 
 from scheduler.core.records import (
@@ -73,7 +75,11 @@ def _free_ports(host: Host, taken: Mapping[int, str]) -> int:
 def choose_ports(
     host: Host, taken: Mapping[int, str], names: tuple[str, ...], after: int
 ) -> tuple[tuple[str, int], ...]:
-    """A free port for each name, going round the host's ports from `after`, so that a port just freed comes last."""
-    free = [port for port in host.ports if port not in taken]
-    free.sort(key=lambda port: (port <= after, port))
-    return tuple(zip(names, free, strict=False)) if len(free) >= len(names) else ()
+    """A free port for each name, going round the host's ports from `after`, so that a port just freed comes last.
+
+    Empty when there are too few. `host.ports` is ascending.
+    """
+    start = bisect_right(host.ports, after)
+    round_trip = chain(islice(host.ports, start, None), islice(host.ports, start))
+    chosen = tuple(zip(names, (port for port in round_trip if port not in taken), strict=False))
+    return chosen if len(chosen) == len(names) else ()
