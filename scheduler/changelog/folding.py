@@ -39,12 +39,13 @@ _log = logging.getLogger(__name__)
 class Folding:
     """Watches the tail grow and runs at most one helper."""
 
-    def __init__(self, data_dir: Path, writer: Writer, loaded: LoadResult) -> None:
+    def __init__(self, data_dir: Path, writer: Writer, loaded: LoadResult, *, automatic: bool = True) -> None:
         self._data_dir = data_dir
         self._writer = writer
         self.pointer = loaded.base
         self.tail_entries = loaded.tail_entries
         self.tail_bytes = loaded.tail_bytes
+        self._automatic = automatic
         self._not_before_bytes = 0
         self._task: asyncio.Task[None] | None = None
 
@@ -56,7 +57,7 @@ class Folding:
             self.start()
 
     def _is_due(self) -> bool:
-        if self.tail_bytes < self._not_before_bytes:
+        if not self._automatic or self.tail_bytes < self._not_before_bytes:
             return False
         most = max(FOLD_AFTER_BYTES, FOLD_SHARE_OF_BASE * self.pointer.size_bytes)
         return self.tail_bytes >= most or self.tail_entries >= FOLD_AFTER_ENTRIES

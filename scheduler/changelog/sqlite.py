@@ -84,7 +84,7 @@ class SqliteChangelog:
         self._last = loaded
         self._offset, self._epoch, self._checksum = loaded.offset, loaded.epoch, loaded.checksum
         self._writer.start()
-        self.folding = Folding(self.data_dir, self._writer, loaded)
+        self.folding = Folding(self.data_dir, self._writer, loaded, automatic=self._fold)
         self.folding.tidy()
         sweep(self.data_dir, loaded.base.generation)
         return loaded
@@ -110,7 +110,7 @@ class SqliteChangelog:
             self._in_flight = None
             if error is None:
                 self._offset, self._epoch, self._checksum = entry.offset, entry.epoch, checksum
-                if self._fold and self.folding is not None:
+                if self.folding is not None:
                     self.folding.appended(len(data))
                 if not future.done():
                     future.set_result(None)

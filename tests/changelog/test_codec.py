@@ -19,11 +19,11 @@ from scheduler.core.updates.records import (
     InstanceAction,
     InstanceEvent,
     InstanceProgress,
-    JobUpdate,
     Phase,
     UpdateKey,
 )
 from tests.changelog import golden
+from tests.changelog.stage import plain
 from tests.changelog.strategies import any_op, entries, saved_first
 
 LINEAGE = golden.LINEAGE
@@ -45,22 +45,6 @@ def to_bytes(made: Entry, configs: Configs | None = None) -> bytes:
 def from_bytes(data: bytes, offset: int = 7, configs: Configs | None = None) -> Entry:
     known = configs or Configs()
     return decode(data, offset=offset, lineage=LINEAGE, previous=PREVIOUS, configs=known)[0]
-
-
-def plain(value: Any) -> Any:
-    """Tasks and updates compare by identity; their contents are what matters here."""
-    match value:
-        case Task():
-            return tuple(getattr(value, name) for name in Task.__slots__ if name != "__weakref__")
-        case JobUpdate():
-            names = ("key", "user", "instructions", "metadata", "events", "instance_events")
-            return tuple(getattr(value, name) for name in names)
-        case ops.SaveTask(task):
-            return ("SaveTask", plain(task))
-        case ops.SaveUpdate(update, progress):
-            return ("SaveUpdate", plain(update), progress)
-        case _:
-            return value
 
 
 @given(entries)
