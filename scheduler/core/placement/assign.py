@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Final
+
+from attrs import define
+
 from scheduler.core import ops
 from scheduler.core.effects import Launch
 from scheduler.core.placement.fit import choose_ports, reasons_against
@@ -10,43 +15,56 @@ from scheduler.core.tables import NO_USAGE
 from scheduler.core.tasks.lifecycle import arm_deadlines
 from scheduler.core.transaction import TaskChanged, Transaction
 
-TASKS_PER_PASS = 500
+TASKS_PER_PASS: Final = 500
 """So that a pass is a short decision; the controller makes another while it is told that more may be placed."""
 
-NO_HOSTS = "No host has been offered yet"
+NO_HOSTS: Final = "No host has been offered yet"
+
+
+@define
+class _Search:
+    """The search of one configuration. Within a pass hosts only fill up, so a host that was too full stays so."""
+
+    hosts: Iterator[Host]
+    host: Host | None
+    nearest: tuple[str, ...] = ()
 
 
 def place(tx: Transaction) -> bool:
     """Returns whether another pass may place more."""
-    waiting = tx.state.tasks.by_status[TaskStatus.PENDING]
-    misfits: dict[TaskConfig, str] = {}
+    searches: dict[TaskConfig, _Search] = {}
     placed = 0
-    for task in list(waiting.values()):
-        why_not = misfits.get(task.config)
-        if why_not is None:
-            host, why_not = _first_fit(tx, task.config)
-            if host is not None:
-                _assign(tx, task, host)
-                placed += 1
-                if placed >= TASKS_PER_PASS:
-                    return True
-                continue
-            misfits[task.config] = why_not
-        if tx.state.pending_reasons.get(task.task_id) != why_not:
-            tx.state.pending_reasons[task.task_id] = why_not
-            tx.say(task.task_id, f"stays PENDING: {why_not}")
+    for task in list(tx.state.tasks.by_status[TaskStatus.PENDING].values()):
+        search = searches.get(task.config)
+        if search is None:
+            hosts = iter(tx.state.hosts.values())
+            search = searches[task.config] = _Search(hosts, next(hosts, None))
+        host = _next_fit(tx, task.config, search)
+        if host is None:
+            _waits(tx, task, ",".join(search.nearest) or NO_HOSTS)
+            continue
+        _assign(tx, task, host)
+        placed += 1
+        if placed >= TASKS_PER_PASS:
+            return True
     return False
 
 
-def _first_fit(tx: Transaction, config: TaskConfig) -> tuple[Host | None, str]:
-    nearest: tuple[str, ...] = ()
-    for host in tx.state.hosts.values():
-        reasons = reasons_against(tx.state, host, config)
+def _next_fit(tx: Transaction, config: TaskConfig, search: _Search) -> Host | None:
+    while search.host is not None:
+        reasons = reasons_against(tx.state, search.host, config)
         if not reasons:
-            return host, ""
-        if not nearest or len(reasons) < len(nearest):
-            nearest = reasons
-    return None, ",".join(nearest) or NO_HOSTS
+            return search.host
+        if not search.nearest or len(reasons) < len(search.nearest):
+            search.nearest = reasons
+        search.host = next(search.hosts, None)
+    return None
+
+
+def _waits(tx: Transaction, task: Task, why: str) -> None:
+    if tx.state.pending_reasons.get(task.task_id) != why:
+        tx.state.pending_reasons[task.task_id] = why
+        tx.say(task.task_id, f"stays PENDING: {why}")
 
 
 def _assign(tx: Transaction, task: Task, host: Host) -> None:
