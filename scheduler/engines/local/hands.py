@@ -34,6 +34,7 @@ from scheduler.engines.local.tasks import (
     was_of_another_boot,
 )
 from scheduler.engines.thermos import parse
+from scheduler.failpoints import failpoint
 
 log = logging.getLogger(__name__)
 
@@ -174,9 +175,11 @@ class Hands:
                 path.mkdir(mode=0o700)
             except FileExistsError:
                 return None
+            failpoint("engine-made")
             try:
                 self._prepare(path, order)
                 pid = spawn(path)
+                failpoint("engine-spawned")
             except _Refusal as e:
                 return Found(order.task_id, path, end=self._bury(path, order.task_id, [], e.status, str(e)))
             except OSError as e:
