@@ -104,7 +104,7 @@ class Walk:
                 length = _SIZE(data, at)[0]
                 at += 4
                 if not 0 <= length <= self._limit - at:
-                    raise BadMessage(f"a string at byte {at} claims {length} bytes")
+                    raise BadMessage(f"a string at byte {at} claims {length} bytes, more than there are")
                 at += length
             elif kind == STRUCT:
                 push = UNKNOWN if inner is None else inner
@@ -136,7 +136,8 @@ class Walk:
             return at, None  # some libraries write no element type for an empty container
         least = sum(LEAST[k] for k in kinds)
         if not all(LEAST[k] for k in kinds) or not 0 < count <= (self._limit - at) // least:
-            raise BadMessage(f"a {TYPE_NAMES[kind]} at byte {at} claims {count} elements of type {list(kinds)}")
+            what = f"{count} elements of type {list(kinds)}"
+            raise BadMessage(f"a {TYPE_NAMES[kind]} at byte {at} claims {what}, which cannot be")
         if inner is None:
             inner = tuple((k, None) for k in kinds)
         elif kinds != tuple(k for k, _ in inner):
@@ -179,7 +180,9 @@ class Walk:
             start, length = 4, word
             after = start + length + 1
         if not 0 <= length <= MAX_METHOD_NAME_BYTES:
-            raise BadMessage(f"the method's name claims {length} bytes; at most {MAX_METHOD_NAME_BYTES} are allowed")
+            raise BadMessage(
+                f"the message's method name claims {length} bytes; at most {MAX_METHOD_NAME_BYTES} are allowed"
+            )
         if len(data) < after + 4:
             return False
         self.kind = word & 0xFF if word < 0 else data[after - 1]

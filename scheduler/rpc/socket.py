@@ -212,8 +212,13 @@ class Connection(asyncio.Protocol):
         while slots and not self._paused and (payload := slots[0].payload) is not None:
             self._waiting_bytes -= len(slots.popleft().pending.payload)
             self._write(payload)
-        if self._buffer and not self._again:
-            self._go_on()
+        if self._again:
+            return
+        if self._buffer and not self._is_full():
+            # Not now: whoever says that something is durable is in the middle of its own work.
+            self._again = True
+            self._loop.call_soon(self._go_on)
+        self._read_or_not()
         self._close_when_done()
 
     # --- requests

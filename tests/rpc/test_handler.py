@@ -1,0 +1,171 @@
+"""Each method of the interface reaches its function with its arguments as records."""
+
+from typing import Any
+
+import pytest
+
+from scheduler.contracts import Outcome, Ticket
+from scheduler.core import jobs, views
+from scheduler.core.answers import OK, Answer, Code
+from scheduler.core.queries import UpdateQuery
+from scheduler.core.records import JobKey
+from scheduler.core.updates import requests
+from scheduler.core.updates.records import UpdateKey
+from scheduler.interface import aurora, thesan
+from scheduler.rpc import from_thrift
+from scheduler.rpc.handler import METHODS, Handler
+from scheduler.rpc.to_thrift import ServerInfo, ServerState
+from scheduler.rpc.unserved import UNSERVED
+from tests.rpc.calls import JOB, UPDATE, args_of, job, update_request
+
+KEY = JobKey("www", "prod", "hello")
+UKEY = UpdateKey(KEY, "u-1")
+
+
+class Notebook:
+    """A core that only writes down what it was asked."""
+
+    durable_offset = 7
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Any, ...]] = []
+
+    def write(self, decide: Any, *args: Any) -> Ticket:
+        self.asked.append(("write", decide, *args))
+        return Ticket(8, OK)
+
+    def read(self, view: Any, *args: Any) -> Ticket:
+        self.asked.append(("read", view, *args))
+        return Ticket(8, OK)
+
+    def when_durable(self, offset: int, callback: Any) -> None:
+        callback(Outcome.DURABLE)
+
+
+def handler(core: Notebook) -> Handler:
+    state = ServerState("1.0", "test", 1, 2, 3, "l", 4, 5)
+    return Handler(core, ServerInfo("test"), lambda: state)
+
+
+def test_every_method_of_the_interface_is_in_the_table() -> None:
+    assert set(METHODS) | {"getServerState"} == set(thesan.Scheduler.thrift_services)
+    assert set(UNSERVED) < set(METHODS)
+
+
+QUERY = aurora.TaskQuery(role="www")
+DESCRIPTION = job(2)
+REQUEST = update_request(2)
+
+ASKED: list[tuple[str, dict[str, Any], tuple[Any, ...]]] = [
+    ("getRoleSummary", {}, ("read", views.role_summaries)),
+    ("getJobSummary", {"role": "www"}, ("read", views.job_summaries, "www")),
+    ("getJobSummary", {}, ("read", views.job_summaries, None)),
+    ("getTasksStatus", {"query": QUERY}, ("read", views.tasks, from_thrift.task_query(QUERY), True)),
+    ("getTasksWithoutConfigs", {"query": QUERY}, ("read", views.tasks, from_thrift.task_query(QUERY), False)),
+    ("getPendingReason", {"query": QUERY}, ("read", views.pending_reasons, from_thrift.task_query(QUERY))),
+    ("getConfigSummary", {"job": JOB}, ("read", views.config_summary, KEY)),
+    ("getJobs", {"ownerRole": "www"}, ("read", views.jobs, "www")),
+    (
+        "populateJobConfig",
+        {"description": DESCRIPTION},
+        ("read", views.populate, from_thrift.job_configuration(DESCRIPTION)),
+    ),
+    (
+        "getJobUpdateSummaries",
+        {"jobUpdateQuery": aurora.JobUpdateQuery(user="bob")},
+        ("read", views.update_summaries, UpdateQuery(user="bob")),
+    ),
+    ("getJobUpdateDetails", {}, ("read", views.update_details, None, None)),
+    ("getJobUpdateDetails", {"key": UPDATE}, ("read", views.update_details, UKEY, None)),
+    (
+        "getJobUpdateDetails",
+        {"query": aurora.JobUpdateQuery()},
+        ("read", views.update_details, None, UpdateQuery()),
+    ),
+    ("getJobUpdateDiff", {"request": REQUEST}, ("read", views.update_diff, from_thrift.update_request(REQUEST))),
+    ("getTierConfigs", {}, ("read", views.tier_configs)),
+    (
+        "createJob",
+        {"description": DESCRIPTION},
+        ("write", jobs.create, from_thrift.job_configuration(DESCRIPTION), "me"),
+    ),
+    (
+        "killTasks",
+        {"job": JOB, "instances": [3, 1], "message": "m"},
+        ("write", jobs.kill, KEY, (1, 3), "me", "m"),
+    ),
+    ("killTasks", {"job": JOB, "message": " "}, ("write", jobs.kill, KEY, (), "me", None)),
+    ("restartShards", {"job": JOB, "shardIds": [1]}, ("write", jobs.restart, KEY, (1,), "me")),
+    (
+        "addInstances",
+        {"key": aurora.InstanceKey(jobKey=JOB, instanceId=2), "count": 3},
+        ("write", jobs.add, KEY, 2, 3, "me"),
+    ),
+    ("addInstances", {}, ("write", jobs.add, JobKey("", "", ""), 0, 0, "me")),
+    (
+        "startJobUpdate",
+        {"request": REQUEST, "message": "go"},
+        ("write", requests.start, from_thrift.update_request(REQUEST), "me", "go"),
+    ),
+    ("pauseJobUpdate", {"key": UPDATE, "message": "m"}, ("write", requests.pause, UKEY, "me", "m")),
+    ("resumeJobUpdate", {"key": UPDATE}, ("write", requests.resume, UKEY, "me", None)),
+    ("abortJobUpdate", {"key": UPDATE}, ("write", requests.abort, UKEY, "me", None)),
+    ("rollbackJobUpdate", {"key": UPDATE}, ("write", requests.rollback, UKEY, "me", None)),
+    ("pulseJobUpdate", {"key": UPDATE}, ("write", requests.pulse, UKEY)),
+]
+
+
+@pytest.mark.parametrize(("method", "fields", "asked"), ASKED)
+def test_a_method_asks_the_core(method: str, fields: dict[str, Any], asked: tuple[Any, ...]) -> None:
+    core = Notebook()
+    reply = handler(core).call(method, args_of(method, **fields), "me")
+    assert core.asked == [asked]
+    assert (reply.offset, reply.code) == (8, Code.OK)
+
+
+def test_every_served_method_is_tried_above() -> None:
+    assert {method for method, _, _ in ASKED} == set(METHODS) - set(UNSERVED)
+
+
+@pytest.mark.parametrize("method", UNSERVED)
+def test_what_is_not_served_says_so(method: str) -> None:
+    core = Notebook()
+    reply = handler(core).call(method, args_of(method), "me")
+    assert core.asked == []
+    assert reply.offset == 7
+    assert reply.success.responseCode == aurora.ResponseCode.ERROR
+    assert [detail.message for detail in reply.success.details] == [f"not served yet: {method}"]
+
+
+def test_a_request_that_cannot_be_a_record_never_reaches_the_core() -> None:
+    core = Notebook()
+    broken = aurora.TaskConfig(resources=[aurora.Resource()])
+    args = args_of("createJob", description=aurora.JobConfiguration(taskConfig=broken))
+    reply = handler(core).call("createJob", args, "me")
+    assert core.asked == []
+    assert reply.code is Code.INVALID_REQUEST
+    assert reply.success.details[0].message.startswith("resources: no known branch")
+
+
+def test_the_servers_own_state() -> None:
+    reply = handler(Notebook()).call("getServerState", args_of("getServerState"), "me")
+    assert reply.offset == 7
+    assert reply.success == thesan.ServerState(
+        version="1.0",
+        clusterName="test",
+        startedTimestampMs=1,
+        committedOffset=2,
+        epoch=3,
+        lineage="l",
+        activeUpdates=4,
+        activeTasks=5,
+    )
+
+
+def test_an_answer_keeps_its_code() -> None:
+    class Updating(Notebook):
+        def write(self, decide: Any, *args: Any) -> Ticket:
+            return Ticket(9, Answer(Code.JOB_UPDATING_ERROR, ("busy",)))
+
+    reply = handler(Updating()).call("killTasks", args_of("killTasks", job=JOB), "me")
+    assert (reply.offset, reply.code, reply.success.responseCode) == (9, Code.JOB_UPDATING_ERROR, 5)
