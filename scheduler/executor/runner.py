@@ -119,7 +119,7 @@ class Runner:
         try:
             pid = children.spawn(p.argv, self._spec["environ"], f".logs/{p.name}")
         except OSError as e:
-            print(f"cannot start process {p.name}: {e}", file=sys.stderr, flush=True)
+            complain(f"cannot start process {p.name}: {e}")
             self._processes.started(p, 0, now)
             self._processes.ended(p, 127)
             self._folder.note(process=p.name, exit_code=127, error=str(e))
@@ -217,6 +217,14 @@ class Runner:
         record_end(self._folder, record, self._signals)
 
 
+def complain(sentence: str) -> None:
+    """Into the executor's log, if there is room: its disk may be the one that is full."""
+    try:  # noqa: SIM105  # contextlib costs every task memory
+        print(sentence, file=sys.stderr, flush=True)
+    except OSError:
+        pass
+
+
 def record_end(folder: TaskFolder, record: dict[str, Any], signals: Signals) -> None:
     """Write the exit record, for as long as it takes; meanwhile the engine is told by word of mouth.
 
@@ -230,7 +238,7 @@ def record_end(folder: TaskFolder, record: dict[str, Any], signals: Signals) -> 
             return
         except OSError as e:
             if not complained:
-                print(f"cannot write the end of the task: {e}", file=sys.stderr, flush=True)
+                complain(f"cannot write the end of the task: {e}")
                 complained = True
             folder.nudge(dumps({**record, "unwritten": str(e)}))
         poller = poll()
