@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from scheduler.app.server import CannotStart, Server
+from scheduler.failpoints.from_env import arm_from_env
 from scheduler.settings import ENGINES, Settings, WrongSetting, default_data_dir
 
 
@@ -52,6 +53,12 @@ def serve(log_level: str, hostname: str | None, **flags: object) -> None:
     logging.basicConfig(level=log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)-7s %(message)s")
     for library in ("apscheduler", "uvicorn"):
         logging.getLogger(library).setLevel(logging.WARNING)
+    try:
+        armed = arm_from_env()
+    except ValueError as wrong:
+        raise click.ClickException(str(wrong)) from None
+    if armed:
+        logging.getLogger("thesan").warning("armed for a test: this process stops itself at failpoint %s", armed)
     try:
         named = {"hostname": hostname} if hostname else {}
         settings = Settings(**flags, **named)  # type: ignore[arg-type]
