@@ -75,7 +75,7 @@ def replayed(entries: Iterable[Entry]) -> State:
 
 
 class Stage:
-    """One scheduler under a virtual clock. `watch` is called with each entry, when it is durable."""
+    """One scheduler under a virtual clock. `on_entry` and `on_effect` are told of each, when it is durable."""
 
     def __init__(
         self, policy: Policy | None = None, *, seed: int = 0, now_ms: int = 0, through_codec: bool = False
@@ -85,7 +85,8 @@ class Stage:
         self.log = Log(as_bytes=through_codec)
         self.effects: list[Effect] = []
         self.hosts: tuple[Host, ...] = (ROOMY_HOST,)
-        self.watch: Callable[[Entry], None] = lambda entry: None
+        self.on_entry: Callable[[Entry], None] = lambda entry: None
+        self.on_effect: Callable[[Effect], None] = lambda effect: None
         self._ids = count(1)
         self._random = Random(seed)
         self._epoch = 0
@@ -123,8 +124,10 @@ class Stage:
             if entry is not None:
                 self.log.append(entry)
                 self.controller.committed(entry.offset)
-                self.watch(entry)
-            self.effects += self.controller.take_effects()
+                self.on_entry(entry)
+            for effect in self.controller.take_effects():
+                self.effects.append(effect)
+                self.on_effect(effect)
             if self.controller.failures:
                 raise self.controller.failures[0][1]
             if not more and entry is None:

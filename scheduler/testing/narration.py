@@ -1,0 +1,110 @@
+"""What happened on a stage, in the few words of a transcript. The forms are listed at the top of `script.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from scheduler.contracts import Entry
+from scheduler.core import ops
+from scheduler.core.answers import Answer
+from scheduler.core.effects import Effect, Say, Terminate
+from scheduler.core.queries import PulseAnswer, StartedUpdate
+from scheduler.core.records import JobKey, Task, TaskConfig, TaskEvent
+from scheduler.core.updates.records import UpdateEvent, UpdateKey
+
+NOBODY = "UNSECURE"
+"""The acting user when nobody said who they are; not worth a word."""
+
+
+class Line(NamedTuple):
+    """`job` None: it is about all of them."""
+
+    job: JobKey | None
+    text: str
+
+
+def version(config: TaskConfig) -> str:
+    """The word a script calls this configuration by."""
+    return config.executor.data if config.executor is not None else "?"
+
+
+class Narrator:
+    """Remembers who is who: updates are u1, u2, ... in the order of their start, tasks are their instances."""
+
+    def __init__(self) -> None:
+        self.with_tasks = False
+        self.with_sentences = False
+        self.updates: list[UpdateKey] = []
+        self._tasks: dict[str, Task] = {}
+
+    def name_of(self, key: UpdateKey) -> str:
+        return f"u{self.updates.index(key) + 1}"
+
+    def of_entry(self, entry: Entry) -> Iterator[Line]:
+        for op in entry.ops:
+            yield from self._of_task(op)
+            yield from self._of_update(op)
+
+    def _of_task(self, op: ops.Op) -> Iterator[Line]:
+        if isinstance(op, ops.SaveTask):
+            task = op.task
+            self._tasks[task.task_id] = task
+            verb = "add" if task.ancestor_id is None else "again"
+            held_back = f" {task.status.name}" if task.status.name != "PENDING" else ""
+            yield Line(task.job, f"{verb} {task.instance_id} {version(task.config)}{held_back}")
+        elif isinstance(op, ops.MoveTask | ops.AssignTask):
+            task = self._tasks[op.task_id]
+            if self.with_tasks:
+                yield Line(task.job, f"T{task.instance_id} {op.event.status.name}{_why(op.event)}")
+        elif isinstance(op, ops.RemoveTasks):
+            for gone in (self._tasks.pop(task_id) for task_id in op.task_ids):
+                yield Line(gone.job, f"drop {gone.instance_id} {version(gone.config)}")
+
+    def _of_update(self, op: ops.Op) -> Iterator[Line]:
+        if isinstance(op, ops.StartUpdate):
+            self.updates.append(op.key)
+        if isinstance(op, ops.StartUpdate | ops.MoveUpdate):
+            yield Line(op.key.job, f"J {op.event.status.name}{_why(op.event)}{_who(op.event)}")
+        elif isinstance(op, ops.RecordInstance):
+            action = op.event.action.name.removeprefix("INSTANCE_")
+            said = f' "{op.event.message}"' if op.event.message else ""
+            yield Line(op.key.job, f"I{op.event.instance_id} {action}{said}")
+        elif isinstance(op, ops.RemoveUpdates):
+            for key in op.keys:
+                yield Line(key.job, f"forget {self.name_of(key)}")
+
+    def of_effect(self, effect: Effect) -> Iterator[Line]:
+        if isinstance(effect, Terminate):
+            task = self._tasks.get(effect.task_id)
+            whom = effect.task_id if task is None else str(task.instance_id)
+            yield Line(None if task is None else task.job, f"kill{'!' if effect.hard else ''} {whom}")
+        elif isinstance(effect, Say) and self.with_sentences:
+            yield Line(None, f"~ {self.renamed(f'{effect.subject}: {effect.sentence}')}")
+
+    def of_answer(self, answer: Answer) -> str:
+        words = [f"= {answer.code.name}"]
+        if isinstance(answer.result, PulseAnswer):
+            words.append("FINISHED" if answer.result.finished else "beating")
+        elif isinstance(answer.result, StartedUpdate):
+            running = answer.result.running
+            name = self.name_of(answer.result.key)
+            words.append(name if running is None else f"already {name} {running.status.name}")
+        words += [f'"{detail or ""}"' for detail in answer.details]
+        return self.renamed(" ".join(words))
+
+    def renamed(self, text: str) -> str:
+        """With u1 for `www/prod/web/id-17`, and instances for task ids."""
+        for number, key in enumerate(self.updates, 1):
+            text = text.replace(str(key), f"u{number}")
+        for task_id, task in self._tasks.items():
+            text = text.replace(task_id, f"{task.job.name}/{task.instance_id}")
+        return text
+
+
+def _why(event: UpdateEvent | TaskEvent) -> str:
+    return f' "{event.message}"' if event.message else ""
+
+
+def _who(event: UpdateEvent) -> str:
+    return f" by {event.user}" if event.user not in (None, NOBODY) else ""
