@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from scheduler.core.effects import Terminate
 from scheduler.core.records import TaskStatus
-from scheduler.core.tasks import lifecycle
+from scheduler.core.tasks import lifecycle, rescheduling
 from scheduler.core.tasks.table import END_ASKED_STATES, TRANSIENT_STATES
 from scheduler.core.transaction import Deadline, DeadlineKind, Transaction
 from scheduler.core.updates import pulses, status as table
@@ -72,10 +72,23 @@ def _transient(tx: Transaction, task_id: str) -> None:
     lifecycle.transition(tx, task_id, TaskStatus.LOST, "Task timed out", expected=task.status)
 
 
+def _partition(tx: Transaction, task_id: str) -> None:
+    task = tx.state.tasks.get(task_id)
+    if task is None or task.status is not TaskStatus.PARTITIONED:
+        return
+    patience_ms = rescheduling.partition_patience_ms(task.config)
+    if patience_ms is None or tx.now_ms - task.latest_event_ms < patience_ms:
+        lifecycle.arm_deadlines(tx, task)  # it was healed, and is partitioned anew
+        return
+    tx.say(task_id, f"its host has been silent for {patience_ms // 1000} s: LOST")
+    lifecycle.transition(tx, task_id, TaskStatus.LOST, "Host is partitioned", expected=TaskStatus.PARTITIONED)
+
+
 _REACHED: Final[dict[DeadlineKind, Callable[[Transaction, Any], None]]] = {
     DeadlineKind.PULSE: _pulse,
     DeadlineKind.WATCH: _watch,
     DeadlineKind.THROTTLE: _throttle,
     DeadlineKind.KILL: _kill,
     DeadlineKind.TRANSIENT: _transient,
+    DeadlineKind.PARTITION: _partition,
 }

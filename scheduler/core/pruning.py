@@ -34,13 +34,13 @@ def _doomed_tasks(tx: Transaction) -> Iterator[Task]:
     for status in TERMINAL_STATES:
         for task_id in tx.state.tasks.by_status[status]:
             task = tx.state.tasks[task_id]
-            if tx.now_ms - task.latest_event_ms >= policy.history_min_retention_ms:
-                by_job.setdefault(task.job, []).append(task)
+            by_job.setdefault(task.job, []).append(task)
     for rows in by_job.values():
         rows.sort(key=lambda task: task.latest_event_ms, reverse=True)
         for position, task in enumerate(rows):
-            too_old = tx.now_ms - task.latest_event_ms >= policy.history_prune_threshold_ms
-            if too_old or position >= policy.history_max_per_job:
+            age_ms = tx.now_ms - task.latest_event_ms
+            too_many = position >= policy.history_max_per_job  # the recent ones count, though they are kept
+            if age_ms >= policy.history_min_retention_ms and (too_many or age_ms >= policy.history_prune_threshold_ms):
                 yield task
 
 

@@ -48,6 +48,7 @@ class DeadlineKind(Enum):
     THROTTLE = "throttle"  # a task id: its penalty is over
     KILL = "kill"  # a task id: ask again, harder
     TRANSIENT = "transient"  # a task id: it has been on its way for too long
+    PARTITION = "partition"  # a task id: its host has been silent for as long as its policy allows
 
 
 Deadline = tuple[DeadlineKind, Any]

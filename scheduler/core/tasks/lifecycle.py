@@ -106,6 +106,10 @@ def arm_deadlines(tx: Transaction, task: Task) -> None:
         tx.arm(DeadlineKind.TRANSIENT, task.task_id, task.latest_event_ms + tx.policy.transient_task_state_timeout_ms)
     if task.status in END_ASKED_STATES:
         tx.arm(DeadlineKind.KILL, task.task_id, task.latest_event_ms + tx.policy.kill_grace_ms)
+    if task.status is TaskStatus.PARTITIONED:
+        patience_ms = rescheduling.partition_patience_ms(task.config)
+        if patience_ms is not None:
+            tx.arm(DeadlineKind.PARTITION, task.task_id, task.latest_event_ms + patience_ms)
     if task.status is TaskStatus.THROTTLED:
         penalty_ms = rescheduling.penalty_ms(tx, task.ancestor_id)
         tx.arm(DeadlineKind.THROTTLE, task.task_id, task.latest_event_ms + penalty_ms)

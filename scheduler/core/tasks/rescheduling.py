@@ -1,6 +1,6 @@
-"""Successors of tasks that ended, and the penalty of those that keep dying young.
+"""Successors of tasks that ended, the penalty of those that keep dying young, and patience with silent hosts.
 
-Source: Aurora's documentation, "Task lifecycle", section on flapping tasks.
+Source: Aurora's documentation, "Task lifecycle", sections on flapping tasks and on partitions.
 """
 
 from __future__ import annotations
@@ -41,6 +41,14 @@ def successor(tx: Transaction, task: Task) -> Task:
         failure_count=task.failure_count,
         ancestor_id=task.task_id,
     )
+
+
+def partition_patience_ms(config: TaskConfig) -> int | None:
+    """How long a task may be PARTITIONED before it is LOST and replaced; None: for ever, its policy says so."""
+    policy = config.partition_policy
+    if policy is None:
+        return 0
+    return (policy.delay_secs or 0) * 1000 if policy.reschedule else None
 
 
 def penalty_ms(tx: Transaction, ancestor_id: str | None) -> int:
