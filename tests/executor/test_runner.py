@@ -1,0 +1,131 @@
+"""The executor started by hand, as a program: what it writes, in which order, and who may run it."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import scheduler.executor
+
+MAIN = Path(scheduler.executor.__file__).with_name("__main__.py")
+
+
+def folder(root: Path, *commands: str, **changes: Any) -> Path:
+    path = root / "tasks" / "t-1"
+    path.mkdir(parents=True)
+    processes = [
+        {
+            "name": f"p{i}",
+            "argv": ["/bin/sh", "-c", command],
+            "after": [],
+            "max_failures": 1,
+            "min_duration_secs": 0,
+            "daemon": False,
+            "ephemeral": False,
+        }
+        for i, command in enumerate(commands)
+    ]
+    spec = {
+        "task_id": "t-1",
+        "processes": processes,
+        "environ": {"PATH": os.defpath},
+        "max_failures": 1,
+        "max_concurrency": 0,
+        "finalization_wait_secs": 30,
+        "health": None,
+        "shutdown": None,
+    }
+    (path / "spec.json").write_text(json.dumps({**spec, **changes}))
+    return path
+
+
+def run(path: Path, *, check: bool = False, **more: Any) -> subprocess.CompletedProcess[str]:
+    words = [sys.executable, "-I", "-S", str(MAIN), str(path)]
+    return subprocess.run(words, check=check, capture_output=True, text=True, timeout=20, cwd="/", **more)
+
+
+def exit_record(path: Path) -> dict[str, Any]:
+    record: dict[str, Any] = json.loads((path / "exit.json").read_text())
+    return record
+
+
+def notes(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (path / "status.jsonl").read_text().splitlines()]
+
+
+def test_everything_is_written_down(tmp_path: Path) -> None:
+    path = folder(tmp_path, "echo out; echo err >&2; exit 3")
+    assert run(path, check=True).stderr == ""
+    told = notes(path)
+    assert [note.get("status") for note in told] == ["STARTING", None, "RUNNING", None]
+    assert told[1]["process"] == "p0"
+    assert told[1]["pid"] > 0
+    assert told[3]["exit_code"] == 3
+    record = exit_record(path)
+    assert (record["status"], record["message"]) == ("FAILED", "process p0 exited with code 3")
+    assert record["cpu_secs"] >= 0
+    assert record["max_rss_kb"] > 0
+    assert (path / "sandbox/.logs/p0/stdout").read_text() == "out\n"
+    assert (path / "sandbox/.logs/p0/stderr").read_text() == "err\n"
+    who = json.loads((path / "executor.json").read_text())
+    assert set(who) == {"pid", "start_time", "boot_id"}
+    assert not list(path.glob("*.new"))
+
+
+def test_a_task_runs_in_a_session_of_its_own_with_fresh_signals(tmp_path: Path) -> None:
+    shows = f"{sys.executable} -I -c '" + (
+        "import os, signal; print(os.getpid() == os.getsid(0), signal.pthread_sigmask(0, []), os.getcwd()); "
+        'print(open("/proc/self/status").read())\''
+    )
+    path = folder(tmp_path, f"exec {shows}")
+    blocked = [signal.SIGTERM, signal.SIGUSR1]
+    run(path, check=True, preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, blocked))
+    out = (path / "sandbox/.logs/p0/stdout").read_text()
+    assert out.startswith(f"True set() {path / 'sandbox'}\n")
+
+
+def test_nothing_of_the_executor_is_inherited(tmp_path: Path) -> None:
+    path = folder(tmp_path, "ls /proc/self/fd")
+    run(path, check=True)
+    # ls itself opens the folder it lists
+    assert (path / "sandbox/.logs/p0/stdout").read_text().split() == ["0", "1", "2", "3"]
+
+
+def test_a_second_executor_leaves_at_once(tmp_path: Path) -> None:
+    path = folder(tmp_path, "echo x >> ran")
+    with (path / "lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        second = run(path)
+    assert second.returncode == 1
+    assert "another executor runs in" in second.stderr
+    assert sorted(p.name for p in path.iterdir()) == ["lock", "spec.json"]
+
+
+def test_a_spec_it_cannot_read_is_lost_and_not_silence(tmp_path: Path) -> None:
+    path = folder(tmp_path, "true")
+    (path / "spec.json").write_text("{")
+    assert run(path).returncode == 1
+    record = exit_record(path)
+    assert record["status"] == "LOST"
+    assert record["message"].startswith("the executor failed: ValueError")
+
+
+def test_a_process_that_cannot_be_started_fails_with_127(tmp_path: Path) -> None:
+    path = folder(tmp_path, "true")
+    spec = json.loads((path / "spec.json").read_text())
+    spec["processes"][0]["argv"][0] = "/does/not/exist"
+    (path / "spec.json").write_text(json.dumps(spec))
+    assert "cannot start process p0" in run(path, check=True).stderr
+    assert exit_record(path)["message"] == "process p0 exited with code 127"
+
+
+def test_wrong_words() -> None:
+    wrong = subprocess.run([sys.executable, "-I", "-S", str(MAIN)], capture_output=True, text=True, check=False)
+    assert wrong.returncode == 2
+    assert "usage:" in wrong.stderr
