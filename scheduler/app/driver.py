@@ -20,6 +20,9 @@ from scheduler.failpoints import failpoint
 
 LOG = logging.getLogger("thesan")
 
+EFFECTS_PER_SLICE = 100
+"""Then others have their turn."""
+
 
 class Driver:
     """Drives one controller for as long as it leads. Also the listener of its engine."""
@@ -48,12 +51,16 @@ class Driver:
             self._work.set()
         self._log_failures()
         await self._commit()
+        if self.controller.decided_offset > self.controller.durable_offset:
+            self._work.set()
         self._set_alarm()
 
     async def _commit(self) -> None:
         await self._append()
-        for effect in self.controller.take_effects():
+        for count, effect in enumerate(self.controller.take_effects(), 1):
             self._perform(effect)
+            if count % EFFECTS_PER_SLICE == 0:
+                await asyncio.sleep(0)
 
     async def _append(self) -> None:
         entry = self.controller.next_entry(uuid4().bytes)
@@ -65,7 +72,8 @@ class Driver:
 
     async def flush(self) -> None:
         """Append what is decided and start nothing: the first entry of an epoch, before the engine is there."""
-        await self._append()
+        while self.controller.decided_offset > self.controller.durable_offset:
+            await self._append()
 
     async def drain(self) -> None:
         """At a clean stop: what was decided is committed and answered, nothing new is begun."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from scheduler.contracts import Clock, Entry, Outcome, Ticket
 from scheduler.controller.deadlines import Deadlines
@@ -24,8 +24,11 @@ from scheduler.core.records import TaskStatus
 from scheduler.core.state import State
 from scheduler.core.transaction import Clocks, Transaction, World
 
-DEADLINES_PER_TICK = 200
+DEADLINES_PER_TICK: Final = 50
 """So that a burst of deadlines is decided in slices; the next tick follows at once."""
+
+OPS_PER_ENTRY: Final = 500
+"""An entry that has this many takes no further decision: encoding it must not hold up the loop for long."""
 
 _FREES_OR_NEEDS_A_HOST = (ops.SaveTask, ops.MoveTask, ops.RemoveTasks)
 
@@ -46,6 +49,8 @@ class Controller:
         self._durable = offset
         self._gathering = offset + 1
         self._ops: list[ops.Op] = []
+        self._full: deque[tuple[ops.Op, ...]] = deque()
+        """Entries that take no further decision and wait for their turn."""
         self._in_flight: Entry | None = None
         self._effects: deque[tuple[int, Effect]] = deque()
         self._waiters: dict[int, list[Callable[[Outcome], None]]] = {}
@@ -65,6 +70,8 @@ class Controller:
         for deadline, at_mono_ms in tx.armed:
             self.deadlines.arm(deadline, at_mono_ms)
         offset = self.decided_offset
+        if len(self._ops) >= OPS_PER_ENTRY:
+            self._full.append(self._take_gathered())
         self._effects.extend((offset, effect) for effect in tx.effects)
         if tx.ops or tx.effects or tx.armed:
             self.ready()
@@ -127,14 +134,21 @@ class Controller:
         return self._gathering if self._ops else self._gathering - 1
 
     def next_entry(self, uuid: bytes) -> Entry | None:
-        """What is to be appended now: all that was gathered, unless an entry is in flight or there is nothing."""
-        if self._in_flight is not None or not self._ops or self._ended is not None:
+        """What is to be appended now, unless an entry is in flight or there is nothing."""
+        if self._in_flight is not None or self._ended is not None:
             return None
+        if not self._full:
+            if not self._ops:
+                return None
+            self._full.append(self._take_gathered())
+        self._in_flight = Entry(self._durable + 1, self.epoch, uuid, self.clock.wall_ms(), self._full.popleft())
+        return self._in_flight
+
+    def _take_gathered(self) -> tuple[ops.Op, ...]:
         gathered = tuple(self._ops)
         self._ops.clear()
-        self._in_flight = Entry(self._gathering, self.epoch, uuid, self.clock.wall_ms(), gathered)
         self._gathering += 1
-        return self._in_flight
+        return gathered
 
     def committed(self, offset: int) -> None:
         """The entry in flight is durable: answers that waited for it leave."""

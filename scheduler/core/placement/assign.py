@@ -15,7 +15,7 @@ from scheduler.core.tables import NO_USAGE
 from scheduler.core.tasks.lifecycle import arm_deadlines
 from scheduler.core.transaction import TaskChanged, Transaction
 
-TASKS_PER_PASS: Final = 500
+TASKS_PER_PASS: Final = 100
 """So that a pass is a short decision; the controller makes another while it is told that more may be placed."""
 
 NO_HOSTS: Final = "No host has been offered yet"
