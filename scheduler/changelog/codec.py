@@ -74,8 +74,7 @@ def _to_bytes(ops: Iterable[Op], configs: Configs) -> bytes:
     writer = BodyWriter(configs)
     buffer = TCyMemoryBuffer()
     try:
-        for op in ops:
-            writer.add(op)
+        writer.add(ops)
         _protocol(buffer).write_struct(writer.body())
     except KeyError as error:
         raise Unencodable(f"an op uses a configuration that was never saved: {error}") from error

@@ -29,6 +29,34 @@ from scheduler.interface import aurora, storage
 
 __all__ = ["BodyWriter"]
 
+
+def _branch(name: str) -> Any:
+    """A class of records that are an Op with this branch set.
+
+    thriftpy2 asks a record for its fields one after another; this one has no others. What is written is the same as
+    from `storage.Op`, in two thirds of the time.
+    """
+    specs = {fid: spec for fid, spec in storage.Op.thrift_spec.items() if spec[1] == name}
+
+    def init(self: Any, value: Any) -> None:
+        setattr(self, name, value)
+
+    return type(name, (), {"__slots__": (name,), "thrift_spec": specs, "__init__": init})
+
+
+_EpochBegun = _branch("epochBegun")
+_SaveConfig = _branch("saveConfig")
+_SaveTask = _branch("saveTask")
+_MoveTask = _branch("moveTask")
+_AssignTask = _branch("assignTask")
+_RemoveTasks = _branch("removeTasks")
+_StartUpdate = _branch("startUpdate")
+_MoveUpdate = _branch("moveUpdate")
+_RecordInstance = _branch("recordInstance")
+_MoveInstance = _branch("moveInstance")
+_RemoveUpdates = _branch("removeUpdates")
+_SaveUpdate = _branch("saveUpdate")
+
 # Absent means 0, false or empty on disk, so `x or None` leaves those out.
 # The structs of ops that occur in masses are built by position, in the order of the IDL: that is twice as fast.
 
@@ -43,11 +71,9 @@ class BodyWriter:
         self._updates: dict[UpdateKey, int] = {}
         self._config_refs: dict[TaskConfig, int] = {}
 
-    def add(self, op: ops.Op) -> Any:
+    def add(self, told: Iterable[ops.Op]) -> None:
         """Raises KeyError when a record uses a configuration that no SaveConfig named."""
-        record = _WRITERS[type(op)](self, op)
-        self._ops.append(record)
-        return record
+        self._ops += [_WRITERS[type(op)](self, op) for op in told]
 
     def body(self) -> Any:
         return storage.Body(
@@ -79,11 +105,11 @@ class BodyWriter:
     # --- tasks ---
 
     def _epoch_begun(self, op: ops.EpochBegun) -> Any:
-        return storage.Op(epochBegun=storage.EpochBegun(op.epoch, op.scheduler))
+        return _EpochBegun(storage.EpochBegun(op.epoch, op.scheduler))
 
     def _save_config(self, op: ops.SaveConfig) -> Any:
         self._configs.remember(op.digest, op.config)
-        return storage.Op(saveConfig=storage.SaveConfig(op.digest, config_to_thrift(op.config)))
+        return _SaveConfig(storage.SaveConfig(op.digest, config_to_thrift(op.config)))
 
     def _task_event(self, event: TaskEvent) -> Any:
         return storage.TaskEvent(
@@ -95,8 +121,8 @@ class BodyWriter:
 
     def _save_task(self, op: ops.SaveTask) -> Any:
         task = op.task
-        return storage.Op(
-            saveTask=storage.Task(
+        return _SaveTask(
+            storage.Task(
                 task.task_id,
                 task.instance_id,
                 self._config(task.config),
@@ -113,8 +139,8 @@ class BodyWriter:
 
     def _move_task(self, op: ops.MoveTask) -> Any:
         event = op.event
-        return storage.Op(
-            moveTask=storage.MoveTask(
+        return _MoveTask(
+            storage.MoveTask(
                 op.task_id,
                 event.status,
                 event.timestamp_ms,
@@ -127,8 +153,8 @@ class BodyWriter:
         )
 
     def _assign_task(self, op: ops.AssignTask) -> Any:
-        return storage.Op(
-            assignTask=storage.AssignTask(
+        return _AssignTask(
+            storage.AssignTask(
                 op.task_id,
                 self._task_event(op.event),
                 self._text(op.host),
@@ -138,7 +164,7 @@ class BodyWriter:
         )
 
     def _remove_tasks(self, op: ops.RemoveTasks) -> Any:
-        return storage.Op(removeTasks=storage.RemoveTasks(op.task_ids))
+        return _RemoveTasks(storage.RemoveTasks(op.task_ids))
 
     # --- updates ---
 
@@ -160,8 +186,8 @@ class BodyWriter:
         return storage.InstanceEvent(event.instance_id, event.action, event.timestamp_ms, self._text(event.message))
 
     def _start_update(self, op: ops.StartUpdate) -> Any:
-        return storage.Op(
-            startUpdate=storage.StartUpdate(
+        return _StartUpdate(
+            storage.StartUpdate(
                 update=self._update(op.key),
                 user=self._text(op.user),
                 metadata=metadata_to_thrift(op.metadata),
@@ -171,20 +197,20 @@ class BodyWriter:
         )
 
     def _move_update(self, op: ops.MoveUpdate) -> Any:
-        return storage.Op(moveUpdate=storage.MoveUpdate(self._update(op.key), self._update_event(op.event)))
+        return _MoveUpdate(storage.MoveUpdate(self._update(op.key), self._update_event(op.event)))
 
     def _record_instance(self, op: ops.RecordInstance) -> Any:
         event = op.event
-        return storage.Op(
-            recordInstance=storage.RecordInstance(
+        return _RecordInstance(
+            storage.RecordInstance(
                 self._update(op.key), event.instance_id, event.action, event.timestamp_ms, self._text(event.message)
             )
         )
 
     def _move_instance(self, op: ops.MoveInstance) -> Any:
         progress = op.progress
-        return storage.Op(
-            moveInstance=storage.MoveInstance(
+        return _MoveInstance(
+            storage.MoveInstance(
                 self._update(op.key),
                 op.instance_id,
                 progress.phase or None,
@@ -195,12 +221,12 @@ class BodyWriter:
         )
 
     def _remove_updates(self, op: ops.RemoveUpdates) -> Any:
-        return storage.Op(removeUpdates=storage.RemoveUpdates([self._update(key) for key in op.keys]))
+        return _RemoveUpdates(storage.RemoveUpdates([self._update(key) for key in op.keys]))
 
     def _save_update(self, op: ops.SaveUpdate) -> Any:
         update = op.update
-        return storage.Op(
-            saveUpdate=storage.Update(
+        return _SaveUpdate(
+            storage.Update(
                 update=self._update(update.key),
                 user=self._text(update.user),
                 metadata=metadata_to_thrift(update.metadata),

@@ -55,6 +55,8 @@ class SqliteChangelog:
         self._fold = fold
         self.folding: Folding | None = None
         """Watches the size of the tail; there after `load`."""
+        self.appended_bytes = 0
+        """Of all entries appended through this object."""
         self._last: LoadResult | None = None
         self._offset = self._epoch = 0
         self._checksum = b""
@@ -110,6 +112,7 @@ class SqliteChangelog:
             self._in_flight = None
             if error is None:
                 self._offset, self._epoch, self._checksum = entry.offset, entry.epoch, checksum
+                self.appended_bytes += len(data)
                 if self.folding is not None:
                     self.folding.appended(len(data))
                 if not future.done():
