@@ -1,0 +1,164 @@
+"""One job's whole life, told by Apache's client: every method that is served is called, and its answer looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tests.wire import apache
+from tests.wire.apache import api
+
+OK, INVALID_REQUEST, ERROR, JOB_UPDATING = 1, 0, 2, 5
+
+
+class Life:
+    """A job of its own role on some server. `until_running` returns when all its tasks run."""
+
+    def __init__(self, client: Any, role: str, until_running: Callable[[], None]) -> None:
+        self.called: set[str] = set()
+        self._client = client
+        self._role = role
+        self._until_running = until_running
+
+    def __getattr__(self, method: str) -> Any:
+        """A method of the client; its name is kept."""
+        self.called.add(method)
+        return getattr(self._client, method)
+
+    def live(self) -> None:
+        self._is_created()
+        self._is_looked_at()
+        self._grows()
+        self._is_updated()
+        self._shrinks()
+
+    # --- what is sent
+
+    @property
+    def _key(self) -> Any:
+        return api("JobKey", role=self._role, environment="prod", name="hello")
+
+    def _config(self, version: str = "v1") -> Any:
+        amounts = ({"numCpus": 0.5}, {"ramMb": 64}, {"diskMb": 64}, {"namedPort": "http"})
+        return api(
+            "TaskConfig",
+            job=self._key,
+            isService=True,
+            resources={api("Resource", **amount) for amount in amounts},
+            executorConfig=api("ExecutorConfig", name="AuroraExecutor", data=DATA % version),
+            metadata={api("Metadata", key="version", value=version)},
+        )
+
+    def _description(self) -> Any:
+        return api("JobConfiguration", key=self._key, taskConfig=self._config(), instanceCount=3)
+
+    def _update(self, version: str) -> Any:
+        settings = api(
+            "JobUpdateSettings",
+            updateGroupSize=1,
+            maxFailedInstances=0,
+            minWaitInInstanceRunningMs=60_000,
+            rollbackOnFailure=True,
+            blockIfNoPulsesAfterMs=60_000,
+        )
+        return api("JobUpdateRequest", taskConfig=self._config(version), instanceCount=3, settings=settings)
+
+    def _tasks(self, method: str = "getTasksStatus") -> list[Any]:
+        query = api("TaskQuery", role=self._role, statuses=apache.constants().ACTIVE_STATES)
+        found: list[Any] = getattr(self, method)(query).result.scheduleStatusResult.tasks
+        return found
+
+    # --- what happens
+
+    def _is_created(self) -> None:
+        tiers = self.getTierConfigs().result.getTierConfigResult
+        assert "preemptible" in {tier.name for tier in tiers.tiers}
+        populated = self.populateJobConfig(self._description()).result.populateJobResult.taskConfig
+        assert populated.tier == tiers.defaultTierName
+        assert populated.resources == self._config().resources
+        response = self.createJob(self._description())
+        assert (response.responseCode, texts(response), response.result) == (OK, [], None)
+        assert response.serverInfo.clusterName == "test"
+        again = self.createJob(self._description())
+        assert (again.responseCode, texts(again)) == (INVALID_REQUEST, [f"Job already exists: {self._role}/prod/hello"])
+        self._until_running()
+
+    def _is_looked_at(self) -> None:
+        tasks = self._tasks()
+        assert sorted(task.assignedTask.instanceId for task in tasks) == [0, 1, 2]
+        assert {task.assignedTask.task.executorConfig.data for task in tasks} == {DATA % "v1"}
+        assert all(task.assignedTask.assignedPorts["http"] > 0 for task in tasks)
+        bare = self._tasks("getTasksWithoutConfigs")
+        assert {task.assignedTask.task.executorConfig.data for task in bare} == {None}
+        reasons = self.getPendingReason(api("TaskQuery", role=self._role)).result.getPendingReasonResult.reasons
+        assert reasons == set()
+        (group,) = self.getConfigSummary(self._key).result.configSummaryResult.summary.groups
+        assert group.instances == {api("Range", first=0, last=2)}
+        roles = self.getRoleSummary().result.roleSummaryResult.summaries
+        assert [(r.jobCount, r.cronJobCount) for r in roles if r.role == self._role] == [(1, 0)]
+        (summary,) = self.getJobSummary(self._role).result.jobSummaryResult.summaries
+        assert (summary.job.key, summary.stats.activeTaskCount) == (self._key, 3)
+        jobs = self.getJobs(None).result.getJobsResult.configs
+        assert [job.instanceCount for job in jobs if job.key == self._key] == [3]
+
+    def _grows(self) -> None:
+        assert self.restartShards(self._key, {0}).responseCode == OK
+        assert self.restartShards(self._key, {7}).responseCode == INVALID_REQUEST
+        assert self.addInstances(api("InstanceKey", jobKey=self._key, instanceId=1), 2).responseCode == OK
+        assert sorted(task.assignedTask.instanceId for task in self._tasks()) == [0, 1, 2, 3, 4]
+        assert self.getServerState().activeTasks >= 5
+
+    def _status(self) -> str:
+        query = api("JobUpdateQuery", jobKey=self._key)
+        (summary,) = self.getJobUpdateSummaries(query).result.getJobUpdateSummariesResult.updateSummaries
+        name: str = apache.ttypes().JobUpdateStatus._VALUES_TO_NAMES[summary.state.status]
+        return name
+
+    def _is_updated(self) -> None:
+        diff = self.getJobUpdateDiff(self._update("v2")).result.getJobUpdateDiffResult
+        assert [len(bucket) for bucket in (diff.add, diff.remove, diff.update, diff.unchanged)] == [0, 1, 1, 0]
+        started = self.startJobUpdate(self._update("v2"), "go")
+        key = started.result.startJobUpdateResult.key
+        assert (started.responseCode, key.job) == (OK, self._key)
+        assert started.result.startJobUpdateResult.updateSummary.state is None
+        second = self.startJobUpdate(self._update("v3"), None)
+        assert second.responseCode == INVALID_REQUEST
+        assert second.result.startJobUpdateResult.key == key
+        assert self.killTasks(self._key, None, None).responseCode == JOB_UPDATING
+
+        assert self._status() == "ROLL_FORWARD_AWAITING_PULSE"
+        assert self.pulseJobUpdate(key).result.pulseJobUpdateResult.status == 1
+        assert self._status() == "ROLLING_FORWARD"
+        assert self.pauseJobUpdate(key, "lunch").responseCode == OK
+        assert self._status() == "ROLL_FORWARD_PAUSED"
+        assert self.resumeJobUpdate(key, None).responseCode == OK
+        assert self._status() == "ROLLING_FORWARD"
+        assert self.rollbackJobUpdate(key, "back").responseCode == OK
+        assert self._status() == "ROLLING_BACK"
+        query = api("JobUpdateQuery", jobKey=self._key)
+        (details,) = self.getJobUpdateDetails(None, query).result.getJobUpdateDetailsResult.detailsList
+        assert details.update.instructions.settings.updateStrategy.queueStrategy.groupSize == 1
+        assert details.updateEvents[0].message == "go"
+        by_key = self.getJobUpdateDetails(key, None)
+        found = by_key.result.getJobUpdateDetailsResult.details
+        assert found.update.instructions == details.update.instructions
+        assert "deprecated" in texts(by_key)[0]
+        assert self.abortJobUpdate(key, "enough").responseCode == OK
+        assert self._status() == "ABORTED"
+        assert self.pulseJobUpdate(key).result.pulseJobUpdateResult.status == 2
+
+    def _shrinks(self) -> None:
+        killed = self.killTasks(self._key, {1, 2}, "too many")
+        assert (killed.responseCode, texts(killed)) == (OK, [])
+        none = self.killTasks(self._key, {99}, None)
+        assert (none.responseCode, texts(none)) == (OK, ["No tasks to kill."])
+        bad = self.killTasks(api("JobKey", role="a b", environment="c", name="d"), None, None)
+        assert (bad.responseCode, texts(bad)) == (ERROR, [None])
+
+
+DATA = '{"task": {"name": "hello", "processes": [{"name": "hello", "cmdline": "echo %s; sleep 300"}]}}'
+"""What clients tell the executor, in its barest form."""
+
+
+def texts(response: Any) -> list[str]:
+    return [detail.message for detail in response.details]
