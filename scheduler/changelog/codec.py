@@ -18,7 +18,7 @@ from scheduler.changelog.errors import Damaged, FormatTooNew
 from scheduler.changelog.frame import Header, Kind, open_frame, seal
 from scheduler.changelog.ops_from_thrift import BodyReader
 from scheduler.changelog.ops_to_thrift import BodyWriter
-from scheduler.contracts import Entry
+from scheduler.contracts import Entry, Unavailable
 from scheduler.core.ops import Op
 from scheduler.interface import storage
 
@@ -27,7 +27,7 @@ __all__ = ["Unencodable", "decode", "decode_chunk", "encode", "encode_chunk"]
 _NO_UUID = bytes(16)
 
 
-class Unencodable(ValueError):
+class Unencodable(Unavailable):
     """An op that does not fit the storage format: a fault of whoever made it. Nothing was written."""
 
 

@@ -96,7 +96,8 @@ class SqliteChangelog:
 
         Raises Fenced for an epoch below the last one, Unavailable when nothing was written (the sentence says why; try
         again when space returns), OutcomeUnknown when the disk failed in the middle: from then on nothing is taken,
-        and what is durable shows when the file is loaded again. ValueError for an entry that cannot be one.
+        and what is durable shows when the file is loaded again. Unencodable (an Unavailable) for an op that does not
+        fit the storage format, ValueError for an entry that cannot be the next.
         """
         data, checksum = self._prepare(entry)
         loop = asyncio.get_running_loop()

@@ -24,6 +24,7 @@ from attrs import frozen
 
 from scheduler.changelog.errors import Damaged, DataDirRefused, FormatTooNew
 from scheduler.changelog.frame import genesis
+from scheduler.changelog.wal import find_break
 
 __all__ = [
     "DB_FILE",
@@ -94,12 +95,16 @@ def open_for_writing(data_dir: Path, cluster: str, lineage: bytes | None = None)
     """
     path = data_dir / DB_FILE
     try:
+        _check_wal(data_dir)
         db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
         try:
             db.execute("PRAGMA journal_mode = WAL").fetchone()
             db.execute("PRAGMA synchronous = FULL")
             db.execute("PRAGMA secure_delete = OFF")  # Debian's default overwrites what is deleted: twice the writing
             db.execute("PRAGMA journal_size_limit = 16777216")  # after a burst the WAL file is cut to 16 MB again
+            # What is read back must be on the disk, also if the last server ended because an fsync failed: the pages
+            # the log still shows may be in memory only.
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             if not _has_tables(db):
                 _create(db, cluster, lineage or uuid4().bytes)
                 sync_folder(data_dir)
@@ -113,6 +118,24 @@ def open_for_writing(data_dir: Path, cluster: str, lineage: bytes | None = None)
         db.close()
         raise DataDirRefused(f"{path} is the changelog of the cluster {found.cluster!r}, not of {cluster!r}")
     return db
+
+
+def _check_wal(data_dir: Path) -> None:
+    """Raises Damaged. Before SQLite opens the file: closing it would remove the evidence."""
+    found = find_break(data_dir / f"{DB_FILE}-wal")
+    if found is None:
+        return
+    db = open_for_reading(data_dir)
+    try:
+        (last,) = db.execute('SELECT max("offset") FROM tail').fetchone()
+        after = (last or read_meta(db).pointer.covered) + 1
+    except (sqlite3.Error, Damaged):
+        after = None
+    finally:
+        db.close()
+    raise Damaged(
+        after, f"{DB_FILE}-wal is broken in its frame {found.frame}, and {found.lost_commits} commits stand behind that"
+    )
 
 
 def open_for_reading(data_dir: Path) -> sqlite3.Connection:
