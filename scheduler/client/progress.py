@@ -153,14 +153,29 @@ def _instances(instructions: Any) -> set[int]:
     return {i for part in parts for r in part.instances for i in range(r.first, r.last + 1)}
 
 
+_BEGINS: Final = frozenset({_ACTION.INSTANCE_UPDATING, _ACTION.INSTANCE_ROLLING_BACK})
+
+
 def events_of(details: Any) -> tuple[Event, ...]:
-    """Both histories in one, oldest first; at equal times the instance's event stands before the update's."""
-    found = []
-    for event in details.instanceEvents or ():
-        text = f"instance {event.instanceId} {_WORDS.get(event.action, event.action)}"
-        found.append((event.timestampMs, 0, text, event.message))
-    for event in details.updateEvents or ():
-        by = f" by {event.user}" if event.user else ""
-        found.append((event.timestampMs, 1, f"{status_name(event.status)}{by}", event.message))
-    found.sort(key=lambda row: row[:2])
-    return tuple(Event(at_ms, f"{text}: {said}" if said else text) for at_ms, _, text, said in found)
+    """Both histories in one, oldest first, each in its own order.
+
+    Of one moment: what was done with an instance, then what that made of the update, then what it began to do next.
+    """
+    instances, updates = list(details.instanceEvents or ()), list(details.updateEvents or ())
+    found: list[Event] = []
+    while instances or updates:
+        if updates and (not instances or _stands_before(updates[0], instances[0])):
+            event = updates.pop(0)
+            by = f" by {event.user}" if event.user else ""
+            text = f"{status_name(event.status)}{by}"
+        else:
+            event = instances.pop(0)
+            text = f"instance {event.instanceId} {_WORDS.get(event.action, event.action)}"
+        found.append(Event(event.timestampMs, f"{text}: {event.message}" if event.message else text))
+    return tuple(found)
+
+
+def _stands_before(update: Any, instance: Any) -> bool:
+    if update.timestampMs != instance.timestampMs:
+        return bool(update.timestampMs < instance.timestampMs)
+    return update.status in ROLLING and instance.action in _BEGINS
