@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import shlex
@@ -52,8 +53,9 @@ class FileLock:
             os.close(self._file)
             raise
         told = f"{os.getpid()}\n{shlex.join(sys.orig_argv)}\n"
-        os.ftruncate(self._file, 0)
-        os.pwrite(self._file, told.encode(errors="surrogateescape"), 0)
+        with contextlib.suppress(OSError):  # on a full disk the lock holds all the same, and cannot say for whom
+            os.ftruncate(self._file, 0)
+            os.pwrite(self._file, told.encode(errors="surrogateescape"), 0)
 
     @staticmethod
     def holder(path: Path) -> str:

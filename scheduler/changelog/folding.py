@@ -89,6 +89,7 @@ class Folding:
         except (OSError, ValueError, KeyError, TypeError, sqlite3.Error) as error:
             # Nothing is lost but the space: the tail goes on growing, and the next try is half as far again.
             self._not_before_bytes = int(size * 1.5)
+            sweep(self._data_dir, self.pointer.generation)
             _log.warning("the changelog's tail was not folded: %s", error)
             return
         _log.info(

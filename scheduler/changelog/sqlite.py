@@ -39,7 +39,8 @@ class SqliteChangelog:
         """Take the folder and open the file, or make both. `lineage` is for a new file; 16 random bytes otherwise.
 
         `fold` False keeps the tail as it is, for measurements and tests.
-        Raises DataDirRefused (in use, of another cluster, open to others) and Unreadable. Blocks for milliseconds.
+        Raises DataDirRefused (in use, of another cluster, open to others), Unreadable, and Unavailable while the disk
+        is full or fails. Blocks for milliseconds, longer after a crash.
         """
         prepare(data_dir)
         self._lock = lock(data_dir)

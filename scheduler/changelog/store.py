@@ -25,6 +25,7 @@ from attrs import frozen
 from scheduler.changelog.errors import Damaged, DataDirRefused, FormatTooNew
 from scheduler.changelog.frame import genesis
 from scheduler.changelog.wal import find_break
+from scheduler.contracts import Unavailable
 
 __all__ = [
     "DB_FILE",
@@ -91,7 +92,8 @@ class Meta:
 def open_for_writing(data_dir: Path, cluster: str, lineage: bytes | None = None) -> sqlite3.Connection:
     """The one connection of the server, durable commits; the file is made if there is none, of a new lineage.
 
-    The caller holds the lock of the folder. May be used in another thread than this. Raises DataDirRefused, Unreadable.
+    The caller holds the lock of the folder. May be used in another thread than this.
+    Raises DataDirRefused, Unreadable, and Unavailable for a disk that is full or fails: try again later.
     """
     path = data_dir / DB_FILE
     try:
@@ -104,7 +106,7 @@ def open_for_writing(data_dir: Path, cluster: str, lineage: bytes | None = None)
             db.execute("PRAGMA journal_size_limit = 16777216")  # after a burst the WAL file is cut to 16 MB again
             # What is read back must be on the disk, also if the last server ended because an fsync failed: the pages
             # the log still shows may be in memory only.
-            db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            _checkpoint(db)
             if not _has_tables(db):
                 _create(db, cluster, lineage or uuid4().bytes)
                 sync_folder(data_dir)
@@ -118,6 +120,15 @@ def open_for_writing(data_dir: Path, cluster: str, lineage: bytes | None = None)
         db.close()
         raise DataDirRefused(f"{path} is the changelog of the cluster {found.cluster!r}, not of {cluster!r}")
     return db
+
+
+def _checkpoint(db: sqlite3.Connection) -> None:
+    try:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    except sqlite3.Error as error:
+        # The log stays as it is, and is read from where it is; there must be a leader to say that the disk is full.
+        if not is_disk_trouble(error):
+            raise
 
 
 def _check_wal(data_dir: Path) -> None:
@@ -203,7 +214,15 @@ def move_pointer(db: sqlite3.Connection, to: Pointer) -> None:
     )
 
 
-def _unreadable(path: Path, error: sqlite3.Error) -> Damaged | DataDirRefused:
+def is_disk_trouble(error: sqlite3.Error) -> bool:
+    """Is it the disk that refuses, and may take it later?"""
+    name = getattr(error, "sqlite_errorname", None) or ""
+    return name.startswith(("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_BUSY"))
+
+
+def _unreadable(path: Path, error: sqlite3.Error) -> Damaged | DataDirRefused | Unavailable:
+    if is_disk_trouble(error):
+        return Unavailable(f"{path} cannot be opened now: {error}")
     if isinstance(error, sqlite3.DatabaseError) and error.sqlite_errorname in ("SQLITE_NOTADB", "SQLITE_CORRUPT"):
         return Damaged(None, f"{path} is not a sound SQLite file ({error})")
     return DataDirRefused(f"{path} cannot be opened: {error}")

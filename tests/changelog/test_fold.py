@@ -230,6 +230,7 @@ def warned(tmp_path: Path, caplog: pytest.LogCaptureFixture, before: Callable[[]
         with caplog.at_level(logging.WARNING):
             await changelog.folding.start()
         assert changelog.folding.pointer.generation == 0
+        assert bases(tmp_path) == []  # what it began is not left lying about: the disk may be full because of it
         await tell(changelog, 55)
         await changelog.close()
 
