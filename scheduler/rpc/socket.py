@@ -199,6 +199,9 @@ class Connection(asyncio.Protocol):
         self._close_when_done()
 
     def close(self) -> None:
+        """Cut the connection: nothing more is read, looked at or sent."""
+        self._ended = True
+        self._buffer.clear()
         self._transport.abort()
 
     def outcome_unknown(self) -> None:
