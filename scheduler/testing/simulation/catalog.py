@@ -1,0 +1,80 @@
+"""What is asked of the scheduler in a run: jobs, configurations, settings."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any, Final
+
+from attrs import evolve
+
+from scheduler.core.policy import MINUTE_MS, Policy
+from scheduler.core.queries import SettingsRequest
+from scheduler.core.records import JobKey, Resource, ResourceKind, TaskConfig
+from scheduler.core.updates.records import BatchStrategy, QueueStrategy, Range, Strategy, VariableBatchStrategy
+from scheduler.testing.stage import service
+
+JOBS: Final = tuple(JobKey("www", "prod", f"job-{i}") for i in range(5))
+INSTANCES: Final = 10
+PORT: Final = Resource(ResourceKind.PORT, "http")
+
+POLICY: Final = Policy(
+    max_tasks_per_job=12,
+    flapping_task_threshold_ms=5_000,
+    initial_flapping_task_delay_ms=1_000,
+    max_flapping_task_delay_ms=6_000,
+    transient_task_state_timeout_ms=20_000,
+    kill_grace_ms=4_000,
+    max_kill_retry_delay_ms=10_000,
+    history_prune_threshold_ms=5 * MINUTE_MS,
+    history_min_retention_ms=20_000,
+    history_max_per_job=15,
+    update_history_per_job=3,
+)
+"""The production rules, with shorter times, so that more happens in a run."""
+
+
+def config(job: int, data: str, *, is_service: bool = True) -> TaskConfig:
+    """Jobs with an odd number use a port. Data with "bad" in it makes most tasks exit soon."""
+    made = service(JOBS[job], data)
+    resources = (*made.resources, PORT) if job % 2 else made.resources
+    return evolve(made, is_service=is_service, resources=resources, max_task_failures=2)
+
+
+def random_settings(random: Random) -> dict[str, Any]:
+    """Settings in a form that a script can hold; `settings` makes the request of it."""
+    kind = random.choice(("queue", "queue", "batch", "variable", "old"))
+    told: dict[str, Any] = {
+        "kind": kind,
+        "sizes": [random.randint(1, 4) for _ in range(random.randint(1, 3) if kind == "variable" else 1)],
+        "autopause": kind in ("batch", "variable") and random.random() < 0.4,
+        "per_instance": random.choice((0, 0, 1, 2)),
+        "failed": random.choice((0, 0, 1, 2)),
+        "watch_ms": random.choice((0, 1_000, 2_000, 4_000)),
+        "rollback": random.random() < 0.6,
+        "timeout_ms": random.choice((None, None, 2_000, 3_000, 5_000, 8_000)),
+    }
+    if random.random() < 0.15:
+        first = random.randint(0, 5)
+        told["scope"] = [first, first + random.randint(0, 4)]
+    return told
+
+
+def settings(told: dict[str, Any]) -> SettingsRequest:
+    sizes, kind = told["sizes"], told["kind"]
+    strategy: Strategy | None = {
+        "queue": QueueStrategy(sizes[0]),
+        "batch": BatchStrategy(sizes[0], told["autopause"]),
+        "variable": VariableBatchStrategy(tuple(sizes), told["autopause"]),
+    }.get(kind)
+    scope = (Range(*told["scope"]),) if "scope" in told else ()
+    return SettingsRequest(
+        update_group_size=sizes[0] if kind == "old" else 0,
+        wait_for_batch_completion=kind == "old" and sizes[0] % 2 == 0,
+        max_per_instance_failures=told["per_instance"],
+        max_failed_instances=told["failed"],
+        min_wait_in_instance_running_ms=told["watch_ms"],
+        rollback_on_failure=told["rollback"],
+        update_only_these_instances=scope,
+        block_if_no_pulses_after_ms=told["timeout_ms"],
+        strategy=strategy,
+    )

@@ -1,0 +1,83 @@
+"""What all checks share: what they are told, and how they say no."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import define, field
+
+from scheduler.contracts import Entry, TaskReport
+from scheduler.core.effects import Effect
+from scheduler.core.ops import Op
+from scheduler.core.updates.records import UpdateKey
+from scheduler.testing.simulation.clients import Request
+from scheduler.testing.simulation.ledger import Change, Ledger
+from scheduler.testing.simulation.watched import Decision, WatchedController
+
+if TYPE_CHECKING:
+    from scheduler.testing.simulation.world import World
+
+
+class Broken(Exception):
+    """A rule does not hold. `rule` is its short name."""
+
+    def __init__(self, rule: str, sentence: str) -> None:
+        super().__init__(f"{rule}: {sentence}")
+        self.rule = rule
+        self.sentence = sentence
+
+
+@define(eq=False)
+class Witness:
+    """What was seen of one controller, from its first decision on."""
+
+    controller: WatchedController
+    ledger: Ledger
+    """Everything it has decided, folded here."""
+    beats: dict[UpdateKey, int] = field(factory=dict)
+    """When it heard which update's heartbeat, on the clock that never jumps."""
+    gathered: list[Decision] = field(factory=list)
+    """Decisions that are not yet part of an entry."""
+    present: frozenset[str] = frozenset()
+    """Tasks the engine told it of in its complete list."""
+    leads: bool = False
+
+
+class Check:
+    """One property. Override what you need to hear."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def loaded(self, witness: Witness) -> None:
+        """A scheduler read the log and is about to begin its epoch."""
+
+    def deciding(self, witness: Witness, decision: Decision) -> None:
+        """A decision was made; its ops are not yet folded into `witness.ledger`."""
+
+    def changed(self, witness: Witness, decision: Decision, op: Op, change: Change) -> None:
+        """One op of it is folded, and those before it."""
+
+    def decided(self, witness: Witness, decision: Decision) -> None:
+        """All of it is folded."""
+
+    def gathered(self, witness: Witness, entry: Entry) -> None:
+        """An entry is about to be appended."""
+
+    def durable(self, entry: Entry) -> None:
+        """An entry became durable; `world.durable` has it folded."""
+
+    def acts(self, witness: Witness, effect: Effect) -> None:
+        """An effect is about to be carried out."""
+
+    def reconciles(self, witness: Witness, present: tuple[TaskReport, ...]) -> None:
+        """The engine gave its complete list."""
+
+    def asked(self, witness: Witness | None, request: Request) -> None:
+        """A request was answered; the answer has not left yet. Without a witness: nobody leads."""
+
+    def answered(self, request: Request) -> None:
+        """It is known to the caller what became of it."""
+
+    def swept(self, witness: Witness) -> None:
+        """Now and then, and at the end: look at everything. The scheduler leads and has nothing to append."""

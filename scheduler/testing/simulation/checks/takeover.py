@@ -1,0 +1,42 @@
+"""A new leader has all of the log and nothing else, and waits for a heartbeat of its own for whatever is gated by one."""
+
+from __future__ import annotations
+
+from scheduler.core.ops import EpochBegun
+from scheduler.testing.simulation.checks.base import Broken, Check, Witness
+from scheduler.testing.simulation.checks.replay import difference
+from scheduler.testing.simulation.ledger import AWAITING, BACK, PAUSED, ROLLING
+from scheduler.testing.simulation.watched import Decision
+
+
+class TakeOver(Check):
+    rule = "take-over"
+
+    def loaded(self, witness: Witness) -> None:
+        state = witness.controller.state
+        wrong = difference(self.world.store.mirror, state)
+        if wrong:
+            raise Broken(self.rule, f"the new leader's state is not what the log says: {wrong}")
+        if len(state.pulses) or len(state.hosts) or len(witness.controller.deadlines):
+            raise Broken(self.rule, "the new leader begins with heartbeats, hosts or deadlines of another")
+
+    def decided(self, witness: Witness, decision: Decision) -> None:
+        if decision.name != "begin_epoch":
+            return
+        if not isinstance(decision.ops[0], EpochBegun) or decision.ops[0].epoch <= self.world.durable.epoch:
+            raise Broken(self.rule, f"the epoch begins with {decision.ops[0]}")
+        for key, before in self.world.durable.updates.items():
+            after = witness.ledger.updates[key]
+            turned = f"{key}: {before.status.name} became {after.status.name} at take-over"
+            if before.status in ROLLING and before.timeout_ms:
+                if after.status not in AWAITING or after.back is not before.back:
+                    raise Broken(self.rule, f"{turned}; it is to wait for a heartbeat")
+            elif before.status in ROLLING:
+                if after.status in AWAITING or after.status in PAUSED and before.status in BACK:
+                    raise Broken(self.rule, turned)
+            elif after.status is not before.status:
+                raise Broken(self.rule, turned)
+            if not before.timeout_ms or before.status not in ROLLING:
+                continue
+            if after.exits != before.exits or after.rows != before.rows:
+                raise Broken(self.rule, f"{key}: its progress changed at take-over")

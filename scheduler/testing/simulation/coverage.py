@@ -1,0 +1,99 @@
+"""What a run has met: each kind of fault, each row of the state tables, each way a call can end. Nothing may be zero."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Final
+
+from scheduler.core.records import TaskStatus as T
+from scheduler.core.tasks.table import TRANSITIONS
+from scheduler.core.updates.records import UpdateStatus as U
+from scheduler.core.updates.status import ALLOWED, TERMINAL_UPDATE_STATES
+from scheduler.testing.simulation.clients import Fate
+from scheduler.testing.simulation.monitors import Mood
+from scheduler.testing.simulation.node import IN_FLIGHT, PLACES
+from scheduler.testing.simulation.store import Fault
+
+FAULTS: Final = (
+    *(f"monitor {mood.value}" for mood in Mood),
+    *("hang assigned", "hang starting", "flap", "deaf", "crash", "exit", "stray kill", "lost", "vanish", "repeat"),
+    *("partition", "host lost", "engine unreachable", "log slow", "clock set back", "clock set forward", "poison"),
+    *(f"log {fault.value}" for fault in Fault),
+    *(f"died {place}" for place in PLACES if place != IN_FLIGHT),
+    *("died in-flight, kept", "died in-flight, lost"),
+)
+
+_NOT_ASKED: Final = "maintenance and preemption do not exist yet, so nothing brings a task there"
+_UNREACHABLE_TASK_STATES: Final = {
+    T.INIT: "never stored: a task begins PENDING or THROTTLED",
+    T.DRAINING: _NOT_ASKED,
+    T.PREEMPTING: _NOT_ASKED,
+}
+UNREACHABLE_TASK_ROWS: Final[dict[tuple[T, T | None], str]] = {
+    (T.PARTITIONED, T.ASSIGNED): "engines report STARTING and later states only",
+    (T.KILLING, None): "a task without a host is removed at once; one with a host ends first",
+    (T.RESTARTING, T.KILLING): "needs a kill in the second a restart takes",
+    (T.PARTITIONED, T.RESTARTING): "needs a restart while its host is silent",
+}
+UNREACHABLE_UPDATE_ROWS: Final[dict[tuple[U, U], str]] = {
+    (U.ROLL_FORWARD_PAUSED, U.ERROR): "a paused update is not looked at, and a resume rolls before it looks",
+    (U.ROLL_BACK_PAUSED, U.ERROR): "as forward",
+}
+
+
+def task_rows() -> Iterator[tuple[T, T | None]]:
+    """The rows of the task table a run can meet."""
+    for old, row in TRANSITIONS.items():
+        for new in row:
+            if not {old, new} & _UNREACHABLE_TASK_STATES.keys() and (old, new) not in UNREACHABLE_TASK_ROWS:
+                yield old, new
+
+
+def update_rows() -> Iterator[tuple[U, U]]:
+    for old, row in ALLOWED.items():
+        for new in row:
+            if (old, new) not in UNREACHABLE_UPDATE_ROWS:
+                yield old, new
+
+
+class Coverage:
+    """Counts by group and name; several runs add up."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[tuple[str, str]] = Counter()
+
+    def note(self, group: str, name: str) -> None:
+        self.counts[group, name] += 1
+
+    def add(self, other: Coverage) -> None:
+        self.counts.update(other.counts)
+
+    def expected(self) -> Iterator[tuple[str, str]]:
+        for fault in FAULTS:
+            yield "fault", fault
+        for old, new in task_rows():
+            yield "task", row_name(old, new)
+        for was, now in update_rows():
+            yield "update", row_name(was, now)
+        for status in TERMINAL_UPDATE_STATES:
+            yield "update ends", status.name
+        for fate in Fate:
+            if fate is not Fate.WAITING:
+                yield "call", fate.value
+        yield "restart", "inside a commit"
+        yield "restart", "between commits"
+
+    def missing(self) -> list[str]:
+        return [f"{group}: {name}" for group, name in self.expected() if not self.counts[group, name]]
+
+    def table(self) -> list[str]:
+        """All counts, by group."""
+        found: dict[str, list[str]] = {}
+        for group, name in sorted({*self.counts, *self.expected()}):
+            found.setdefault(group, []).append(f"{name} {self.counts[group, name]}")
+        return [f"{group}: {', '.join(names)}" for group, names in found.items()]
+
+
+def row_name(old: T | U, new: T | U | None) -> str:
+    return f"{old.name} -> {new.name if new is not None else '(gone)'}"

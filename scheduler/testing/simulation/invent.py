@@ -1,0 +1,184 @@
+"""Inventing a script: what is done next, drawn from the seed, with an eye on where it might hurt.
+
+What is invented is recorded; a replay reads the record and needs none of this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import TYPE_CHECKING, Any, Final
+
+from scheduler.testing.simulation.agenda import GRID_MS
+from scheduler.testing.simulation.catalog import INSTANCES, JOBS, random_settings
+from scheduler.testing.simulation.engine import HOSTS
+from scheduler.testing.simulation.ledger import PAUSED, UpdateRow
+from scheduler.testing.simulation.monitors import Mood
+from scheduler.testing.simulation.node import PLACES
+from scheduler.testing.simulation.script import Action
+from scheduler.testing.simulation.store import Fault
+
+if TYPE_CHECKING:
+    from scheduler.testing.simulation.world import World
+
+STEPS_BETWEEN_RESTARTS: Final = 100
+HEAL_EVERY_STEPS: Final = 1_200
+_GAPS: Final = (0, 0, 1, 1, 2, 2, 3, 4, 6, 8)
+
+Told = tuple[str, dict[str, Any]]
+
+
+class Inventor:
+    """Draws the next action for a run. `restarts`: how many steps there are between two, at least (0: none)."""
+
+    def __init__(self, seed: int, *, restarts: int = STEPS_BETWEEN_RESTARTS) -> None:
+        self._random = Random(f"script {seed}")
+        self._restarts = restarts
+        self._versions = 0
+        self._healed_at_step = 0
+        self._died_loading_at = 0
+
+    def next(self, world: World) -> Action:
+        random = self._random
+        now_ms = world.agenda.now_ms
+        at_ms = (now_ms // GRID_MS + random.choice(_GAPS)) * GRID_MS
+        if world.steps - self._healed_at_step >= HEAL_EVERY_STEPS:
+            self._healed_at_step = world.steps
+            return Action(max(now_ms, at_ms), "heal", {})
+        do, args = self._restart(world) or self._anything(world)
+        return Action(max(now_ms, at_ms), do, args)
+
+    def healed(self, world: World) -> None:
+        self._healed_at_step = world.steps
+
+    def _restart(self, world: World) -> Told | None:
+        since = world.steps - world.restarted_at_step
+        if not self._restarts or since < self._restarts or not world.node.up or world.node.trap is not None:
+            return None
+        random = self._random
+        return "crash", {
+            "place": random.choice(PLACES),
+            "kept": random.random() < 0.5,
+            "down_ms": random.choice((0, 250, 1_000, 4_000)),
+        }
+
+    def _anything(self, world: World) -> Told:
+        kinds, weights = zip(*_WEIGHTS, strict=True)
+        while True:
+            kind: Callable[[Inventor, World, int], Told | None] = self._random.choices(kinds, weights)[0]
+            told = kind(self, world, self._random.randrange(len(JOBS)))
+            if told is not None:
+                return told
+
+    # --- people ---
+
+    def _create(self, world: World, job: int) -> Told | None:
+        if _has_tasks(world, job):
+            return None
+        service = self._random.random() < 0.85
+        count = INSTANCES if self._random.random() < 0.8 else self._random.randint(1, 12)
+        return "create", {"job": job, "count": count, "data": self._version(), "service": service}
+
+    def _version(self) -> str:
+        self._versions += 1
+        return f"v{self._versions}{'-bad' if self._random.random() < 0.2 else ''}"
+
+    def _start(self, world: World, job: int) -> Told | None:
+        if _active(world, job) is not None and self._random.random() < 0.9:
+            return None
+        random = self._random
+        count = random.choice((INSTANCES, INSTANCES, INSTANCES, random.randint(1, 12)))
+        return "start", {"job": job, "data": self._version(), "count": count, "told": random_settings(random)}
+
+    def _change(self, world: World, job: int) -> Told | None:
+        random = self._random
+        update = _active(world, job)
+        which = random.choice(("active",) * 8 + ("ended", "none"))
+        if update is None and which == "active":
+            return None
+        what = random.choice(("pause", "pause", "resume", "rollback", "abort"))
+        if update is not None and update.status in PAUSED and random.random() < 0.5:
+            what = "resume"
+        return "change", {"what": what, "job": job, "which": which}
+
+    def _touch_tasks(self, world: World, job: int) -> Told | None:
+        random = self._random
+        if _active(world, job) is not None and random.random() < 0.8:
+            return None
+        chosen = sorted(random.sample(range(INSTANCES), random.randint(1, 4)))
+        what = random.choice(("kill", "restart", "restart", "add", "kill all"))
+        if what == "add":
+            return what, {"job": job, "instance": random.randrange(INSTANCES), "count": random.randint(1, 2)}
+        if what == "kill all":
+            return "kill", {"job": job, "instances": []}
+        return what, {"job": job, "instances": chosen}
+
+    def _read(self, world: World, job: int) -> Told:
+        return "read", {"job": job}
+
+    def _nonsense(self, world: World, job: int) -> Told:
+        return "nonsense", {"what": job % 4}
+
+    def _pulse(self, world: World, job: int) -> Told:
+        return "pulse", {"job": job, "which": self._random.choice(("active", "active", "ended", "none"))}
+
+    def _mood(self, world: World, job: int) -> Told:
+        moods = [mood.value for mood in Mood]
+        return "mood", {"job": job, "mood": self._random.choice((*moods, "honest", "lying", "lying"))}
+
+    # --- faults ---
+
+    def _instance(self, world: World, job: int) -> Told:
+        random = self._random
+        update = _active(world, job)
+        working = [i for i in update.rows if update.in_progress(i)] if update is not None else []
+        instance = random.choice(working) if working and random.random() < 0.7 else random.randrange(INSTANCES)
+        for_ms = random.randint(1, 24) * GRID_MS
+        fault = random.choices(_INSTANCE_FAULTS, _INSTANCE_WEIGHTS)[0]
+        if not world.node.up and random.random() < 0.5:
+            fault = "vanish"
+        return "instance", {"job": job, "instance": instance, "fault": fault, "for_ms": for_ms}
+
+    def _surroundings(self, world: World, job: int) -> Told:
+        random = self._random
+        for_ms = random.choice((500, 2_000, 6_000))
+        match random.randrange(8):
+            case 0 | 1:
+                return "host", {"host": random.choice(HOSTS).name, "for_ms": for_ms * 2}
+            case 2:
+                return "unreachable", {"for_ms": for_ms}
+            case 3 | 4:
+                return "slow", {"for_ms": for_ms}
+            case 5:
+                return "log_fault", {"fault": random.choice(list(Fault)).value}
+            case 6:
+                return "step_clock", {"by_ms": random.choice((-5_000, -1_500, -250, 250, 1_500, 5_000))}
+        return "poison", {"job": job, "calls": random.randint(0, 12)}
+
+
+_INSTANCE_FAULTS: Final = (
+    *("crash", "exit", "stray kill", "lost", "vanish", "repeat"),
+    *("hang assigned", "hang starting", "flap", "deaf", "partition"),
+)
+_INSTANCE_WEIGHTS: Final = (6, 2, 2, 2, 1, 1, 1, 1, 2, 1, 3)
+_WEIGHTS: Final = (
+    (Inventor._create, 12),
+    (Inventor._start, 14),
+    (Inventor._change, 10),
+    (Inventor._touch_tasks, 5),
+    (Inventor._read, 3),
+    (Inventor._nonsense, 1),
+    (Inventor._pulse, 3),
+    (Inventor._mood, 7),
+    (Inventor._instance, 22),
+    (Inventor._surroundings, 6),
+)
+
+
+def _has_tasks(world: World, job: int) -> bool:
+    witness = world.witness
+    return witness is None or JOBS[job] in witness.controller.state.tasks.active
+
+
+def _active(world: World, job: int) -> UpdateRow | None:
+    return world.durable.active.get(JOBS[job])

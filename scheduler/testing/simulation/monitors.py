@@ -1,0 +1,96 @@
+"""Monitors: each watches one job and sends the heartbeats of its update, as well as its mood allows."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Final
+
+from attrs import define
+
+from scheduler.core.queries import PulseAnswer, UpdateQuery, UpdateSummaries
+from scheduler.core.records import JobKey, TaskStatus
+from scheduler.core.updates import requests
+from scheduler.core.updates.records import UpdateKey
+from scheduler.core.updates.status import ACTIVE_UPDATE_STATES
+from scheduler.core.views import update_summaries
+from scheduler.testing.simulation.agenda import Agenda
+from scheduler.testing.simulation.clients import Clients, Fate, Request
+from scheduler.testing.simulation.engine import SimulatedEngine
+from scheduler.testing.simulation.node import Node
+
+BEAT_MS: Final = 1_500
+
+
+class Mood(Enum):
+    """How a monitor behaves."""
+
+    HONEST = "honest"  # beats while most of what it watches is well
+    LAGGING = "lagging"  # beats so seldom that its timeout passes now and then
+    SILENT = "silent"
+    LYING = "lying"  # beats whatever it sees
+
+
+@define(eq=False)
+class Monitor:
+    number: int
+    job: JobKey
+    mood: Mood = Mood.HONEST
+    key: UpdateKey | None = None
+    """The update it beats for, once it has found one."""
+    timeout_ms: int = 0
+    asked: Request | None = None
+    finished: UpdateKey | None = None
+    """What it was told is over; it never beats for that again."""
+
+
+class Monitors:
+    """All of them, on one agenda."""
+
+    def __init__(self, agenda: Agenda, clients: Clients, engine: SimulatedEngine, node: Node) -> None:
+        self._agenda = agenda
+        self._clients = clients
+        self._engine = engine
+        self._node = node
+        self.each: list[Monitor] = []
+
+    def add(self, number: int, job: JobKey) -> None:
+        monitor = Monitor(number, job)
+        self.each.append(monitor)
+        self._agenda.on_grid(BEAT_MS, self._beat, monitor)
+
+    def _beat(self, monitor: Monitor) -> bool:
+        wait_ms = BEAT_MS
+        if monitor.mood is Mood.LAGGING and monitor.timeout_ms:
+            wait_ms = monitor.timeout_ms  # its heartbeat comes exactly when it is overdue, or a little later
+        self._agenda.on_grid(wait_ms, self._beat, monitor)
+        self._hear(monitor)
+        if monitor.mood is Mood.SILENT or (monitor.mood is Mood.HONEST and self._is_unwell(monitor)):
+            return False
+        if monitor.key is None:
+            query = UpdateQuery(job=monitor.job, statuses=ACTIVE_UPDATE_STATES)
+            monitor.asked = self._clients.read(self._node, "find", update_summaries, query)
+        else:
+            monitor.asked = self._clients.write(self._node, "pulse", requests.pulse, monitor.key)
+        return True
+
+    def _hear(self, monitor: Monitor) -> None:
+        """What came of the last call."""
+        asked, monitor.asked = monitor.asked, None
+        if asked is None or asked.fate is not Fate.ACKNOWLEDGED or asked.answer is None:
+            return
+        result = asked.answer.result
+        if isinstance(result, PulseAnswer) and result.finished:
+            monitor.finished, monitor.key = monitor.key, None
+        elif isinstance(result, UpdateSummaries):
+            for update in result.updates:
+                if update.is_coordinated and update.key != monitor.finished:
+                    monitor.key, monitor.timeout_ms = update.key, update.settings.pulse_timeout_ms
+
+    def _is_unwell(self, monitor: Monitor) -> bool:
+        mine = [task for task in self._engine.tasks.values() if task.place[0] == monitor.number and task.lives]
+        ill = sum(task.status is not TaskStatus.RUNNING for task in mine)
+        return ill * 2 > len(mine)
+
+    def heal(self) -> None:
+        for monitor in self.each:
+            monitor.mood = Mood.LYING

@@ -1,0 +1,59 @@
+"""The production controller with a window in it: every decision is shown, with what it recorded and what follows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from attrs import frozen
+
+from scheduler.contracts import Clock, Ticket
+from scheduler.controller.controller import Controller
+from scheduler.core.answers import Answer
+from scheduler.core.effects import Effect
+from scheduler.core.ops import Op
+from scheduler.core.state import State
+from scheduler.core.transaction import Transaction, World
+
+
+@frozen(eq=False)
+class Decision:
+    """One decision as it was made. `name`: of the core's function."""
+
+    name: str
+    args: tuple[Any, ...]
+    ops: tuple[Op, ...]
+    effects: tuple[Effect, ...]
+    mono_ms: int
+    answer: Answer
+    offset: int
+
+
+class WatchedController(Controller):
+    """Decides exactly as the controller does."""
+
+    def __init__(
+        self,
+        state: State,
+        world: World,
+        clock: Clock,
+        *,
+        epoch: int,
+        offset: int,
+        shown_to: Callable[[Decision], None],
+    ) -> None:
+        super().__init__(state, world, clock, epoch=epoch, offset=offset)
+        self._shown_to = shown_to
+
+    def write(self, decision: Callable[..., Answer | None], *args: Any) -> Ticket:
+        made: list[Transaction] = []
+
+        def seen(tx: Transaction, *given: Any) -> Answer | None:
+            made.append(tx)
+            return decision(tx, *given)
+
+        ticket = super().write(seen, *args)
+        tx = made[0]
+        name = getattr(decision, "__name__", "?")
+        self._shown_to(Decision(name, args, tuple(tx.ops), tuple(tx.effects), tx.mono_ms, ticket.answer, ticket.offset))
+        return ticket
