@@ -1,7 +1,8 @@
 """The task's folder on disk, as the executor sees it: what it reads there and what it writes, in which order.
 
-`spec.json` is read; `executor.json` says who we are before any process starts; `status.jsonl` only grows; `exit.json`
-is written, fsynced and renamed, and says that the task ended. The flock on `lock` is held as long as we live.
+`spec.json` is read; `executor.json` says who we are before any process starts; `processes.json` what runs;
+`status.jsonl` only grows, by the few changes of status a task has; `exit.json` is written, fsynced and renamed, and
+says that the task ended. The flock on `lock` is held as long as we live.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-LOCK, SPEC, EXECUTOR, STATUS, EXIT, SANDBOX = (
+LOCK, SPEC, EXECUTOR, PROCESSES, STATUS, EXIT, SANDBOX = (
     "lock",
     "spec.json",
     "executor.json",
+    "processes.json",
     "status.jsonl",
     "exit.json",
     "sandbox",
@@ -81,18 +83,32 @@ class TaskFolder:
         """Say who we are, and put aside the room our last word will need on a disk that is full by then."""
         pid = os.getpid()
         record = {"pid": pid, "start_time": process_start_time(pid), "boot_id": boot_id()}
-        with open(f"{self.path}/{EXECUTOR}.new", "w") as f:
-            f.write(dumps(record) + "\n")
-        os.rename(f"{self.path}/{EXECUTOR}.new", f"{self.path}/{EXECUTOR}")
+        self._replace(EXECUTOR, record)
         try:
             with open(f"{self.path}/{EXIT}.new", "wb") as f:
                 f.write(b" " * RESERVED_BYTES)
         except OSError:
             pass  # full already: the end is then written as soon as there is room
 
-    def note(self, **record: Any) -> None:
-        """Append one record to the status file and nudge the engine. What cannot be written now is kept for later."""
-        self._unwritten.append(dumps({**record, "timestamp_ms": now_ms()}) + "\n")
+    def record_processes(self, processes: list[dict[str, Any]]) -> None:
+        """What runs now and how often it has, for people, and for the engine to find what is left should we die.
+
+        On a full disk the last record stays: what is left is then known by its environment and output alone.
+        """
+        try:  # noqa: SIM105  # contextlib costs every task memory
+            self._replace(PROCESSES, {"processes": processes})
+        except OSError:
+            pass
+
+    def _replace(self, name: str, record: dict[str, Any]) -> None:
+        with open(f"{self.path}/{name}.new", "w") as f:
+            f.write(dumps(record) + "\n")
+        os.rename(f"{self.path}/{name}.new", f"{self.path}/{name}")
+
+    def note(self, status: str, message: str | None = None) -> None:
+        """Append a change of status and nudge the engine. What cannot be written now is kept for later."""
+        record = {"status": status, "message": message, "timestamp_ms": now_ms()}
+        self._unwritten.append(dumps(record) + "\n")
         self.write_notes()
 
     def write_notes(self) -> None:

@@ -23,7 +23,7 @@ class Process:
     """One process of the task; `code` is its last exit code, negative for a signal."""
 
     __slots__ = ("after", "argv", "code", "daemon", "ephemeral", "failures", "max_failures", "min_duration_secs",
-                 "name", "not_before", "pid", "runs", "started_at", "state")  # fmt: skip
+                 "name", "not_before", "pid", "runs", "start_time", "started_at", "state")  # fmt: skip
 
     def __init__(self, spec: dict[str, Any]) -> None:
         self.name: str = spec["name"]
@@ -35,6 +35,7 @@ class Process:
         self.ephemeral: bool = spec["ephemeral"]
         self.state = WAITING
         self.pid = 0
+        self.start_time = 0
         self.runs = 0
         self.failures = 0
         self.code: int | None = None
@@ -71,8 +72,9 @@ class Processes:
             return None
         return min((p.not_before for p in self.all if self._free(p)), default=None)
 
-    def started(self, p: Process, pid: int, now: float) -> None:
-        p.state, p.pid, p.started_at = RUNNING, pid, now
+    def started(self, p: Process, pid: int, now: float, start_time: int = 0) -> None:
+        """`start_time` is the kernel's word, which with the pid says who it is."""
+        p.state, p.pid, p.started_at, p.start_time = RUNNING, pid, now, start_time
         p.runs += 1
 
     def ended(self, p: Process, code: int) -> None:
@@ -104,5 +106,9 @@ class Processes:
         return None
 
     def summary(self) -> list[dict[str, Any]]:
-        """For the exit record: name, runs and last exit code of each."""
-        return [{"name": p.name, "runs": p.runs, "exit_code": p.code} for p in self.all]
+        """Name, runs and last exit code of each; of those that run, who they are."""
+        return [
+            {"name": p.name, "runs": p.runs, "exit_code": p.code}
+            | ({"pid": p.pid, "start_time": p.start_time} if p.state is RUNNING else {})
+            for p in self.all
+        ]

@@ -45,7 +45,7 @@ class Runner:
     def run(self) -> None:
         os.makedirs(f"{self._folder.path}/{SANDBOX}", exist_ok=True)
         os.chdir(f"{self._folder.path}/{SANDBOX}")
-        self._folder.note(status="STARTING")
+        self._folder.note("STARTING")
         if self._spec["health"]:
             self._health = Health(self._spec["health"], monotonic())
         signals = self._signals.drain()  # a TERM that came first: nothing is started then
@@ -70,12 +70,15 @@ class Runner:
             self._stopping.skip_to_kill()
 
     def _reap(self) -> None:
+        changed = False
         ended, self._children_left = children.reap()
         for pid, code in ended:
             p = self._processes.by_pid(pid)
             if p:
                 self._processes.ended(p, code)
-                self._folder.note(process=p.name, exit_code=code)
+                changed = True
+        if changed:
+            self._folder.record_processes(self._processes.summary())
 
     def _decide(self) -> None:
         """Has the task come to its end, and is anything left to be killed?"""
@@ -107,8 +110,11 @@ class Runner:
         if self._stopping:
             self._escalate(now)
             return
-        for p in self._processes.ready(now):
+        ready = self._processes.ready(now)
+        for p in ready:
             self._start(p, now)
+        if ready:
+            self._folder.record_processes(self._processes.summary())
         if self._health is None:
             self._report_running("started")
         elif not self._request and now >= self._health.next_at:
@@ -122,15 +128,13 @@ class Runner:
             complain(f"cannot start process {p.name}: {e}")
             self._processes.started(p, 0, now)
             self._processes.ended(p, 127)
-            self._folder.note(process=p.name, exit_code=127, error=str(e))
             return
-        self._processes.started(p, pid, now)
-        self._folder.note(process=p.name, pid=pid, start_time=process_start_time(pid))
+        self._processes.started(p, pid, now, process_start_time(pid))
 
     def _report_running(self, message: str) -> None:
         if not self._running_reported:
             self._running_reported = True
-            self._folder.note(status="RUNNING", message=message)
+            self._folder.note("RUNNING", message)
 
     def _answered(self, request: HttpRequest, now: float) -> None:
         self._request = None

@@ -146,6 +146,23 @@ async def test_a_killed_executor_means_lost_and_nothing_is_left(local: LocalWorl
 
 
 @in_loop
+async def test_many_executors_killed_at_once(local: LocalWorld) -> None:
+    engine, ears = local.engine(), Ears()
+    await engine.start(ears, epoch=1, lineage="a")
+    ids = [f"t-{i}" for i in range(40)]
+    for task_id in ids:
+        engine.launch(order(local, task_id))
+    for task_id in ids:
+        await ears.hears(task_id, RUNNING)
+    for task_id in ids:
+        os.kill(executor_of(local, task_id), signal.SIGKILL)
+    for task_id in ids:
+        assert (await ears.hears(task_id, *ENDED)).status is LOST
+    assert processes_of(ids) == []
+    await engine.stop()
+
+
+@in_loop
 async def test_an_executor_killed_while_nobody_was_attached(local: LocalWorld) -> None:
     engine, ears = local.engine(), Ears()
     await engine.start(ears, epoch=1, lineage="a")
@@ -177,11 +194,11 @@ async def test_a_record_whose_pid_is_used_again_harms_nobody(
     os.kill(pid, signal.SIGKILL)
     await until(lambda: is_gone(pid), "the executor is dead")
     folder = task_folder(local, "t-1")
-    for name in ("executor.json", "status.jsonl"):
-        lines = [json.loads(line) for line in (folder / name).read_text().splitlines()]
-        (folder / name).write_text(
-            "".join(json.dumps({**line, **({"pid": innocent.pid} if "pid" in line else {})}) + "\n" for line in lines)
-        )
+    executor = json.loads((folder / "executor.json").read_text())
+    (folder / "executor.json").write_text(json.dumps({**executor, "pid": innocent.pid}))
+    running = json.loads((folder / "processes.json").read_text())
+    running["processes"][0]["pid"] = innocent.pid
+    (folder / "processes.json").write_text(json.dumps(running))
     again, ears = local.engine(), Ears()
     await again.start(ears, epoch=2, lineage="a")
     assert [r.status for r in (await again.reconcile()).tasks] == [LOST]
@@ -231,7 +248,7 @@ async def test_after_a_reboot_everything_is_lost_and_no_pid_is_trusted(
     assert started is not None
     fake = {"pid": innocent.pid, "start_time": started.start_time, "boot_id": "another-boot"}
     (folder / "executor.json").write_text(json.dumps(fake))
-    (folder / "status.jsonl").write_text(json.dumps({"process": "a", **fake}) + "\n")
+    (folder / "processes.json").write_text(json.dumps({"processes": [{"name": "a", **fake}]}))
     again = local.engine()
     await again.start(Ears(), epoch=2, lineage="a")
     end = (await again.reconcile()).tasks[0]

@@ -119,7 +119,7 @@ def test_the_task_fails_with_its_nth_failed_process() -> None:
     assert play.table.summary() == [
         {"name": "a", "runs": 1, "exit_code": 1},
         {"name": "b", "runs": 1, "exit_code": 2},
-        {"name": "c", "runs": 1, "exit_code": None},
+        {"name": "c", "runs": 1, "exit_code": None, "pid": 102, "start_time": 0},
     ]
 
 

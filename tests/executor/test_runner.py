@@ -62,11 +62,9 @@ def notes(path: Path) -> list[dict[str, Any]]:
 def test_everything_is_written_down(tmp_path: Path) -> None:
     path = folder(tmp_path, "echo out; echo err >&2; exit 3")
     assert run(path, check=True).stderr == ""
-    told = notes(path)
-    assert [note.get("status") for note in told] == ["STARTING", None, "RUNNING", None]
-    assert told[1]["process"] == "p0"
-    assert told[1]["pid"] > 0
-    assert told[3]["exit_code"] == 3
+    assert [(note["status"], note["message"]) for note in notes(path)] == [("STARTING", None), ("RUNNING", "started")]
+    ran = json.loads((path / "processes.json").read_text())
+    assert ran == {"processes": [{"name": "p0", "runs": 1, "exit_code": 3}]}
     record = exit_record(path)
     assert (record["status"], record["message"]) == ("FAILED", "process p0 exited with code 3")
     assert record["cpu_secs"] >= 0
@@ -129,3 +127,33 @@ def test_wrong_words() -> None:
     wrong = subprocess.run([sys.executable, "-I", "-S", str(MAIN)], capture_output=True, text=True, check=False)
     assert wrong.returncode == 2
     assert "usage:" in wrong.stderr
+
+
+def test_what_runs_is_on_disk_and_does_not_grow(tmp_path: Path) -> None:
+    """The process itself looks: it finds its own pid. However often one runs, the files stay small."""
+    path = folder(tmp_path, "cat ../processes.json ../executor.json; echo $$; exit 1")
+    spec = json.loads((path / "spec.json").read_text())
+    spec["processes"][0]["max_failures"] = 5
+    (path / "spec.json").write_text(json.dumps(spec))
+    run(path, check=True)
+    lines = (path / "sandbox/.logs/p0/stdout").read_text().splitlines()
+    assert len(lines) == 15
+    last, pid = json.loads(lines[-3])["processes"][0], int(lines[-1])
+    assert last["runs"] in (4, 5)  # it may look before its own start is written
+    assert last["runs"] == 4 or last["pid"] == pid
+    assert len(notes(path)) == 2
+
+
+def test_nothing_is_imported_once_it_runs(tmp_path: Path) -> None:
+    """An upgrade of the files must not change an executor that runs."""
+    path = folder(tmp_path, "exit 3")
+    code = (
+        f"import sys; sys.path.append({str(MAIN.parents[2])!r})\n"
+        "from scheduler.executor.runner import main\n"
+        "before = set(sys.modules)\n"
+        f"main(['executor', {str(path)!r}])\n"
+        "print(set(sys.modules) - before)"
+    )
+    out = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout == "set()\n"
+    assert exit_record(path)["status"] == "FAILED"

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from scheduler.contracts import EngineError, EngineListener, EngineSnapshot, LaunchOrder, Signal, TaskReport
 from scheduler.core.records import TaskStatus
 from scheduler.engines.local.folder import EngineFolder, OldEpoch
-from scheduler.engines.local.hands import Found, Hands
+from scheduler.engines.local.hands import Dead, Found, Hands
 from scheduler.engines.local.hosts import Machine, free_ports
 from scheduler.engines.local.tasks import SANDBOX, now_ms
 from scheduler.engines.local.watch import SWEEP_SECS, Task, Watch, open_nudges
@@ -26,6 +26,7 @@ from scheduler.engines.local.watch import SWEEP_SECS, Task, Watch, open_nudges
 log = logging.getLogger(__name__)
 
 HOST_SECS = 10.0
+BURIAL_SECS = 0.02
 
 T = TypeVar("T")
 
@@ -48,14 +49,20 @@ class LocalEngine:
         self._hands = Hands(self._folder, cluster=cluster, host_name=machine.name)
         self._watch = Watch(self._report, self._bury)
         self._outbox: list[TaskReport] = []
+        self._dead: list[tuple[Task, Dead]] = []
         self._ports: tuple[int, ...] | None = None
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._attached = False
+        self._used = False
 
     # --- the port ----------------------------------------------------------------------------------------------------
 
     async def start(self, listener: EngineListener, *, epoch: int, lineage: str) -> None:
-        """Attach. Raises EngineError when the folder is not ours, a newer epoch was here, or the disk refuses."""
+        """Attach, once in the life of this object. Raises EngineError when the folder is not ours, a newer epoch was
+        here, or the disk refuses."""
+        if self._used:
+            raise EngineError("this engine was started before: every leadership has an engine of its own")
+        self._used = True
         self._loop = asyncio.get_running_loop()
         self._listener = listener
         # One thread for orders, because their order counts; others for what may take long.
@@ -179,13 +186,25 @@ class LocalEngine:
         self._do(self._orders, looked, self._hands.survey, [self._folder.task(task_id).name])
 
     def _bury(self, task: Task, status: TaskStatus, message: str) -> None:
-        def buried(end: TaskReport) -> None:
-            self._watch.buried(task, end)
+        """Those that died together are buried together."""
+        if not self._dead:
+            self._loop.call_later(BURIAL_SECS, self._bury_all)
+        self._dead.append((task, Dead(task.task_id, task.path, status, message)))
+
+    def _bury_all(self) -> None:
+        tasks, dead = [task for task, _ in self._dead], [dead for _, dead in self._dead]
+        self._dead = []
+
+        def buried(ends: list[TaskReport]) -> None:
+            for task, end in zip(tasks, ends, strict=True):
+                self._watch.buried(task, end)
 
         def failed(_: Exception) -> None:
-            self._watch.not_buried(task)
+            for task in tasks:
+                self._watch.not_buried(task)
 
-        self._do(self._chores, buried, self._hands.end_dead, task.task_id, task.path, status, message, failed=failed)
+        if self._attached:
+            self._do(self._chores, buried, self._hands.bury, dead, failed=failed)
 
     def _look_at_ports(self) -> None:
         def looked(ports: tuple[int, ...]) -> None:

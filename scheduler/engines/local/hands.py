@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -50,6 +50,16 @@ class Found:
     pidfd: int | None = None
     end: TaskReport | None = None
     ports: tuple[int, ...] = ()
+
+
+@frozen
+class Dead:
+    """A task whose executor is gone and has left no word. Message empty: to be found out."""
+
+    task_id: str
+    path: Path
+    status: TaskStatus = TaskStatus.LOST
+    message: str = ""
 
 
 class _Refusal(Exception):
@@ -116,7 +126,7 @@ class Hands:
     def survey(self, names: Iterable[str]) -> list[Found]:
         """Look at these task folders. Whose executor died without a word is LOST: what it left is ended first."""
         found: list[Found] = []
-        dead: list[tuple[str, Path]] = []
+        dead: list[Dead] = []
         for name in names:
             path = self.folder.tasks / name
             task_id = task_id_of(path)
@@ -126,22 +136,20 @@ class Hands:
             elif life is Life.ENDED:
                 found.append(Found(task_id, path, end=end_of(path, task_id)))
             else:
-                dead.append((task_id, path))
-        if dead:
-            found += self._bury_all(dead)
-        return found
+                dead.append(Dead(task_id, path))
+        ends = self.bury(dead) if dead else []
+        return found + [Found(d.task_id, d.path, end=end) for d, end in zip(dead, ends, strict=True)]
 
     def _alive(self, task_id: str, path: Path) -> Found:
         spec = read_file(path / SPEC) or {}
         return Found(task_id, path, open_executor(path), ports=tuple((spec.get("ports") or {}).values()))
 
-    def _bury_all(self, dead: list[tuple[str, Path]]) -> list[Found]:
-        here = [(task_id, path) for task_id, path in dead if not was_of_another_boot(path)]
-        left = end_remains({task_id: Remains.of(task_id, path) for task_id, path in here})
+    def bury(self, dead: Sequence[Dead]) -> list[TaskReport]:
+        """End what these tasks left running, with one look through /proc for all, and write down how they ended."""
+        here = [d for d in dead if not was_of_another_boot(d.path)]
+        left = end_remains({d.task_id: Remains.of(d.task_id, d.path) for d in here})
         with self.folder.locked(self._epoch):
-            return [
-                Found(task_id, path, end=self._bury(path, task_id, left.get(task_id, []))) for task_id, path in dead
-            ]
+            return [self._bury(d.path, d.task_id, left.get(d.task_id, []), d.status, d.message) for d in dead]
 
     def _bury(
         self, path: Path, task_id: str, left: list[int], status: TaskStatus = TaskStatus.LOST, message: str = ""
@@ -160,12 +168,6 @@ class Hands:
             return TaskReport(task_id, status, message, now_ms())
 
     # --- one task ----------------------------------------------------------------------------------------------------
-
-    def end_dead(self, task_id: str, path: Path, status: TaskStatus, message: str) -> TaskReport:
-        """Its executor is gone: end what it left, then write down how the task ended. Empty message: find out why."""
-        left = end_remains({task_id: Remains.of(task_id, path)})
-        with self.folder.locked(self._epoch):
-            return self._bury(path, task_id, left.get(task_id, []), status, message)
 
     def launch(self, order: LaunchOrder) -> Found | None:
         """Start a task, once. None: its id was used before."""

@@ -14,6 +14,7 @@ from typing import Any
 
 from scheduler.contracts import LaunchOrder
 from scheduler.engines.local.folder import write_file
+from scheduler.engines.local.posix_spawn import spawn as posix_spawn
 from scheduler.engines.local.remains import MARKER
 from scheduler.engines.local.tasks import LOCK, SANDBOX, SPEC
 from scheduler.engines.plan import HEALTH_PORT, ProcessPlan, TaskPlan
@@ -127,19 +128,16 @@ def spawn(path: Path) -> int:
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         environ = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
-        return os.posix_spawn(
-            sys.executable,
+        return posix_spawn(
             # -I -S: nothing but the standard library, whatever the environment says.
             [sys.executable, "-I", "-S", "-X", "utf8", str(EXECUTOR), str(path), str(_LOCK_FD)],
             environ,
-            file_actions=[
-                (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
-                (os.POSIX_SPAWN_OPEN, 1, str(path / EXECUTOR_LOG), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
-                (os.POSIX_SPAWN_DUP2, 1, 2),
-                (os.POSIX_SPAWN_DUP2, fd, _LOCK_FD),
+            opened=[
+                (0, os.devnull, os.O_RDONLY),
+                (1, str(path / EXECUTOR_LOG), os.O_WRONLY | os.O_CREAT | os.O_APPEND),
             ],
-            setsid=True,
-            setsigmask=[signal.SIGTERM, signal.SIGUSR1, signal.SIGCHLD],
+            passed_on=[(1, 2), (fd, _LOCK_FD)],
+            blocked=[signal.SIGTERM, signal.SIGUSR1, signal.SIGCHLD],
         )
     finally:
         os.close(fd)

@@ -21,10 +21,11 @@ from scheduler.core.records import TaskStatus
 from scheduler.engines.local.folder import read_file, write_file
 from scheduler.engines.local.identity import boot_id, open_process
 
-LOCK, SPEC, EXECUTOR, STATUS, EXIT, SANDBOX = (
+LOCK, SPEC, EXECUTOR, PROCESSES, STATUS, EXIT, SANDBOX = (
     "lock",
     "spec.json",
     "executor.json",
+    "processes.json",
     "status.jsonl",
     "exit.json",
     "sandbox",
@@ -105,14 +106,9 @@ def was_of_another_boot(path: Path) -> bool:
 
 
 def processes_of(path: Path) -> list[Started]:
-    """Every process of the task its executor started, living or not."""
-    started = []
-    with suppress(FileNotFoundError):
-        for line in (path / STATUS).read_text(encoding="utf-8", errors="replace").splitlines():
-            with suppress(ValueError, TypeError, KeyError):
-                record = json.loads(line)
-                started.append(Started(record["pid"], record["start_time"]))
-    return started
+    """The processes its executor recorded as running."""
+    record = read_file(path / PROCESSES) or {}
+    return [Started(p["pid"], p["start_time"]) for p in record.get("processes", ()) if "pid" in p]
 
 
 def bury(path: Path, task_id: str, status: TaskStatus, message: str) -> TaskReport:
