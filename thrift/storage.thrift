@@ -30,7 +30,7 @@ include "aurora.thrift"
 namespace java org.thesan.storage
 namespace py gen.thesan_storage
 
-/** A position in Body.texts. */
+/** A position in Body.texts. Inside a list of them, -1 is no text. */
 typedef i32 TextRef
 
 /** A position in Body.updates. */
@@ -87,13 +87,24 @@ struct TaskEvent {
   4: optional TextRef scheduler
 }
 
+/**
+ * A task's history by columns of equal length: most of a base is histories, and a column of numbers is read many times
+ * as fast as a list of structs. A column of texts may be absent when there are none.
+ */
+struct TaskHistory {
+  1: list<i32> statuses
+  2: list<i64> timestampsMs
+  3: optional list<TextRef> messages
+  4: optional list<TextRef> schedulers
+}
+
 /** A whole task. */
 struct Task {
   1: string taskId
   2: i32 instance
   3: ConfigRef config
   4: i32 status
-  5: optional list<TaskEvent> events
+  5: optional TaskHistory history
   6: optional i32 failureCount
   7: optional string ancestorId
   8: optional i32 timesPartitioned
@@ -185,11 +196,12 @@ struct UpdateEvent {
   4: optional TextRef message
 }
 
-struct InstanceEvent {
-  1: i32 instance
-  2: i32 action
-  3: i64 timestampMs
-  4: optional TextRef message
+/** An update's instance events, by columns as in TaskHistory. */
+struct InstanceHistory {
+  1: list<i32> instances
+  2: list<i32> actions
+  3: list<i64> timestampsMs
+  4: optional list<TextRef> messages
 }
 
 /** Where one instance stands; never shown in Aurora's history. */
@@ -242,7 +254,7 @@ struct Update {
   3: optional list<aurora.Metadata> metadata
   4: Instructions instructions
   5: optional list<UpdateEvent> events
-  6: optional list<InstanceEvent> instanceEvents
+  6: optional InstanceHistory instanceHistory
   7: optional list<InstanceProgress> progress
 }
 

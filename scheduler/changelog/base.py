@@ -83,10 +83,10 @@ def _guess_bytes(op: Op) -> int:
         case SaveConfig(config=config):
             return 600 + (len(config.executor.data.encode()) if config.executor else 0)
         case SaveTask(task):
-            return 250 + sum(40 + len(event.message or "") for event in task.events)
+            return 200 + sum(20 + len(event.message or "") for event in task.events)
         case SaveUpdate(update, progress):
             told = (*update.events, *update.instance_events)
-            return 1000 + sum(40 + len(event.message or "") for event in told) + 40 * len(progress)
+            return 600 + sum(20 + len(event.message or "") for event in told) + 30 * len(progress)
         case _:
             return 100
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from enum import IntEnum
+from itertools import starmap
 from sys import intern
 from typing import Any, Final, TypeVar
 
@@ -82,6 +83,11 @@ class BodyReader:
     def _text(self, at: int | None) -> str | None:
         return None if at is None else self._texts[at]
 
+    def _texts_of(self, refs: list[int] | None, count: int) -> list[str | None]:
+        """A column of `count` texts."""
+        texts = self._texts
+        return [None] * count if refs is None else [None if ref < 0 else texts[ref] for ref in refs]
+
     def _config(self, at: int) -> TaskConfig:
         config = self._resolved.get(at)
         if config is None:
@@ -102,6 +108,14 @@ class BodyReader:
             event.timestampMs, _TASK_STATUS[event.status], self._text(event.message), self._text(event.scheduler)
         )
 
+    def _task_history(self, history: Any) -> tuple[TaskEvent, ...]:
+        if history is None:
+            return ()
+        statuses = [_TASK_STATUS[status] for status in history.statuses]
+        messages = self._texts_of(history.messages, len(statuses))
+        schedulers = self._texts_of(history.schedulers, len(statuses))
+        return tuple(starmap(TaskEvent, zip(history.timestampsMs, statuses, messages, schedulers, strict=True)))
+
     def _ports(self, ports: Iterable[Any] | None) -> tuple[tuple[str, int], ...]:
         return tuple([(self._texts[port.name], port.number) for port in ports or ()])
 
@@ -111,7 +125,7 @@ class BodyReader:
             op.instance,
             self._config(op.config),
             _TASK_STATUS[op.status],
-            tuple([self._task_event(event) for event in op.events or ()]),
+            self._task_history(op.history),
             op.failureCount or 0,
             op.ancestorId,
             op.timesPartitioned or 0,
@@ -155,8 +169,13 @@ class BodyReader:
             _UPDATE_STATUS[event.status], event.timestampMs, self._text(event.user), self._text(event.message)
         )
 
-    def _instance_event(self, event: Any) -> InstanceEvent:
-        return InstanceEvent(event.instance, event.timestampMs, _ACTION[event.action], self._text(event.message))
+    def _instance_history(self, history: Any) -> History[InstanceEvent]:
+        if history is None:
+            return History()
+        actions = [_ACTION[action] for action in history.actions]
+        messages = self._texts_of(history.messages, len(actions))
+        rows = zip(history.instances, history.timestampsMs, actions, messages, strict=True)
+        return History(starmap(InstanceEvent, rows))
 
     def _start_update(self, op: Any) -> ops.Op:
         return ops.StartUpdate(
@@ -171,7 +190,8 @@ class BodyReader:
         return ops.MoveUpdate(self._updates[op.update], self._update_event(op.event))
 
     def _record_instance(self, op: Any) -> ops.Op:
-        return ops.RecordInstance(self._updates[op.update], self._instance_event(op))
+        event = InstanceEvent(op.instance, op.timestampMs, _ACTION[op.action], self._text(op.message))
+        return ops.RecordInstance(self._updates[op.update], event)
 
     def _move_instance(self, op: Any) -> ops.Op:
         return ops.MoveInstance(self._updates[op.update], op.instance, _progress(op))
@@ -186,7 +206,7 @@ class BodyReader:
             self._instructions(op.instructions),
             metadata_from_thrift(op.metadata),
             History(self._update_event(event) for event in op.events or ()),
-            History(self._instance_event(event) for event in op.instanceEvents or ()),
+            self._instance_history(op.instanceHistory),
         )
         return ops.SaveUpdate(update, tuple([(p.instance, _progress(p)) for p in op.progress or ()]))
 

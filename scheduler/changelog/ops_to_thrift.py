@@ -5,7 +5,7 @@ One `BodyWriter` makes one body: it collects the strings, update keys and config
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from scheduler.changelog.config_to_thrift import config_to_thrift, metadata_to_thrift
@@ -102,6 +102,11 @@ class BodyWriter:
             at = self._config_refs[config] = len(self._config_refs)
         return at
 
+    def _texts_of(self, texts: Iterable[str | None]) -> list[int] | None:
+        """A column; None when it has nothing but gaps."""
+        refs = [-1 if text is None else self._texts.setdefault(text, len(self._texts)) for text in texts]
+        return refs if any(ref >= 0 for ref in refs) else None
+
     # --- tasks ---
 
     def _epoch_begun(self, op: ops.EpochBegun) -> Any:
@@ -116,6 +121,16 @@ class BodyWriter:
             event.status, event.timestamp_ms, self._text(event.message), self._text(event.scheduler)
         )
 
+    def _task_history(self, events: Sequence[TaskEvent]) -> Any:
+        if not events:
+            return None
+        return storage.TaskHistory(
+            [event.status for event in events],
+            [event.timestamp_ms for event in events],
+            self._texts_of(event.message for event in events),
+            self._texts_of(event.scheduler for event in events),
+        )
+
     def _ports(self, ports: Iterable[tuple[str, int]]) -> list[Any] | None:
         return [storage.Port(self._text(name), number) for name, number in ports] or None
 
@@ -127,7 +142,7 @@ class BodyWriter:
                 task.instance_id,
                 self._config(task.config),
                 task.status,
-                [self._task_event(event) for event in task.events] or None,
+                self._task_history(task.events),
                 task.failure_count or None,
                 task.ancestor_id,
                 task.times_partitioned or None,
@@ -182,8 +197,15 @@ class BodyWriter:
     def _update_event(self, event: UpdateEvent) -> Any:
         return storage.UpdateEvent(event.status, event.timestamp_ms, self._text(event.user), self._text(event.message))
 
-    def _instance_event(self, event: InstanceEvent) -> Any:
-        return storage.InstanceEvent(event.instance_id, event.action, event.timestamp_ms, self._text(event.message))
+    def _instance_history(self, events: Sequence[InstanceEvent]) -> Any:
+        if not events:
+            return None
+        return storage.InstanceHistory(
+            [event.instance_id for event in events],
+            [event.action for event in events],
+            [event.timestamp_ms for event in events],
+            self._texts_of(event.message for event in events),
+        )
 
     def _start_update(self, op: ops.StartUpdate) -> Any:
         return _StartUpdate(
@@ -232,7 +254,7 @@ class BodyWriter:
                 metadata=metadata_to_thrift(update.metadata),
                 instructions=self._instructions(update.instructions),
                 events=[self._update_event(event) for event in update.events] or None,
-                instanceEvents=[self._instance_event(event) for event in update.instance_events] or None,
+                instanceHistory=self._instance_history(list(update.instance_events)),
                 progress=[_progress(instance, progress) for instance, progress in op.progress] or None,
             )
         )
