@@ -10,11 +10,11 @@ import pytest
 
 from scheduler.core import ops
 from scheduler.core.effects import Effect, Terminate
+from scheduler.core.policy import Policy
 from scheduler.core.records import JobKey, Task, TaskConfig, TaskEvent, TaskStatus
 from scheduler.core.state import State, apply
 from scheduler.core.tasks.lifecycle import Outcome, transition
 from scheduler.core.transaction import Clocks, TaskChanged, TaskDeleted, Transaction, World
-from scheduler.core.policy import Policy
 from scheduler.testing.stage import service
 
 JOB = JobKey("www", "prod", "web")
@@ -38,7 +38,7 @@ NUMBERS = {
 ACTIVE = set(NUMBERS) - {"INIT", "FINISHED", "FAILED", "KILLED", "LOST"}
 
 # From -> to: what is done besides saving the new state. "gone": the task is removed instead of saved.
-# successor: one is created; service: of a service only; limit: of a service, or while failures are left (one is counted).
+# successor: one is created; service: of a service only; limit: of a service, or while failures are left.
 LEGAL: dict[str, dict[str, str]] = {
     "INIT": {"PENDING": "", "THROTTLED": ""},
     "THROTTLED": {"PENDING": "", "KILLING": "gone"},
@@ -256,7 +256,8 @@ def test_only_from_the_expected_state(task: str, expected: str, outcome: Outcome
 
 # maxTaskFailures, failures so far -> is it replaced when it fails? Counted before this one (Aurora: "< limit - 1").
 @pytest.mark.parametrize(("limit", "failures", "replaced"), [
-    (-1, 0, True), (-1, 1000, True), (0, 0, False), (1, 0, False), (2, 0, True), (2, 1, False), (3, 1, True), (3, 2, False)
+    (-1, 0, True), (-1, 1000, True), (0, 0, False), (1, 0, False), (2, 0, True), (2, 1, False), (3, 1, True),
+    (3, 2, False),
 ])  # fmt: skip
 @pytest.mark.parametrize("status", ["ASSIGNED", "STARTING", "RUNNING", "PARTITIONED"])
 def test_failure_limit(status: str, limit: int, failures: int, replaced: bool) -> None:

@@ -146,7 +146,7 @@ EXPECTED: dict[tuple[str, str], tuple[str, list[str]]] = {
     ("ROLL_BACK_AWAITING_PULSE overdue", "pulse"): ("OK beating", [RB]),
 }
 for _way in TERMINAL:
-    _status = _way.split()[0]
+    _status = _way.partition(" ")[0]
     EXPECTED[_way, "pause"] = (no(_status, "null"), [])
     EXPECTED[_way, "resume"] = (no(_status, "null"), [])
     EXPECTED[_way, "abort"] = ("OK", []) if _status == "ABORTED" else (no(_status, "ABORTED"), [])
@@ -157,7 +157,7 @@ for _way in TERMINAL:
 def test_every_pair_is_written_out() -> None:
     verbs = ("pause", "resume", "abort", "rollback", "pulse")
     assert set(EXPECTED) == {(way, verb) for way in WAYS for verb in verbs}
-    assert {way.split()[0] for way in WAYS} == {status.name for status in UpdateStatus}
+    assert {way.partition(" ")[0] for way in WAYS} == {status.name for status in UpdateStatus}
 
 
 @pytest.fixture
@@ -181,7 +181,7 @@ def test_verb(way: str, verb: str) -> None:
         script.do(command)
     update = script.update()
     assert update is not None
-    assert update.status.name == way.split()[0]
+    assert update.status.name == way.partition(" ")[0]
     before = len(update.events)
 
     command = f"{verb} user=ann" if verb != "pulse" else verb
@@ -199,7 +199,9 @@ def test_verb(way: str, verb: str) -> None:
 
 
 @pytest.mark.usefixtures("poison")
-@pytest.mark.parametrize("way", [next(w for w in WAYS if w.split()[0] == status.name) for status in UpdateStatus])
+@pytest.mark.parametrize(
+    "way", [next(w for w in WAYS if w.partition(" ")[0] == status.name) for status in UpdateStatus]
+)
 def test_a_move_that_is_not_in_the_table_is_refused_and_changes_nothing(way: str) -> None:
     script = Script()
     for command in WAYS[way]:
