@@ -1,17 +1,24 @@
 """The way in: `thesan` and `python -m scheduler`."""
 
-import sys
+import click
+
+from scheduler.client.cli import cli
+
+
+@cli.command(
+    "serve",
+    short_help="Run the scheduler in the foreground.",
+    context_settings={"ignore_unknown_options": True, "help_option_names": []},
+)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def serve(arguments: tuple[str, ...]) -> None:
+    # The server's rooms are loaded only when it is asked for: a client should start fast.
+    from scheduler.app.serve import serve as real
+
+    real(args=list(arguments), prog_name="thesan serve")
 
 
 def main() -> None:
-    """Run the command. The server's part is loaded only when it is asked for: a client should start fast."""
-    if sys.argv[1:2] == ["serve"]:
-        from scheduler.app.serve import serve
-
-        serve(args=sys.argv[2:], prog_name="thesan serve")
-        return
-    from scheduler.client.cli import cli
-
     cli(prog_name="thesan")
 
 

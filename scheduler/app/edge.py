@@ -6,6 +6,7 @@ import getpass
 import logging
 from types import TracebackType
 
+from scheduler.app.ports import refusal
 from scheduler.app.status import Status
 from scheduler.controller.gateway import Gateway
 from scheduler.rpc import to_thrift
@@ -38,13 +39,17 @@ class Edge:
         self._web: web.WebServer | None = None
 
     async def __aenter__(self) -> Edge:
-        ip = self._settings.ip
-        self._web = await web.start(self._web_app, ip, self._settings.http_port)
+        settings = self._settings
+        ip = settings.ip
         try:
-            thrift_port = await self._raw.start(ip, self._settings.thrift_port)
-        except OSError:
+            self._web = await web.start(self._web_app, ip, settings.http_port)
+        except OSError as error:
+            raise refusal("--http-port", ip, settings.http_port, error) from error
+        try:
+            thrift_port = await self._raw.start(ip, settings.thrift_port)
+        except OSError as error:
             await self._web.stop()
-            raise
+            raise refusal("--thrift-port", ip, settings.thrift_port, error) from error
         LOG.info("HTTP on http://%s:%d (Thrift at /api), raw Thrift on %s:%d", ip, self._web.port, ip, thrift_port)
         LOG.warning("whoever reaches these ports can run processes here as user %s", _user())
         return self

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import click
 
-from scheduler.app.server import CannotStart, Server
+from scheduler.app.ports import CannotStart
+from scheduler.app.server import Server
 from scheduler.failpoints.from_env import arm_from_env
 from scheduler.settings import ENGINES, Settings, WrongSetting, default_data_dir
 

@@ -19,6 +19,7 @@ from collections.abc import AsyncIterator
 from scheduler.app.driver import Driver
 from scheduler.app.edge import Edge
 from scheduler.app.engines import make_engine
+from scheduler.app.ports import CannotStart
 from scheduler.app.status import Status
 from scheduler.changelog.errors import DataDirRefused, Unreadable
 from scheduler.changelog.gc_policy import quiet_moment
@@ -41,10 +42,6 @@ QUIET_MOMENT_EVERY_S = 300
 RECONCILE_AGAIN_AFTER_S = 5
 RETRY_AFTER_S = 1
 """How long a scheduler whose store or engine refused it waits before it tries to lead again."""
-
-
-class CannotStart(Exception):
-    """The server cannot begin; the sentence says why and what to do."""
 
 
 class SystemClock:
