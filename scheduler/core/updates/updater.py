@@ -260,7 +260,9 @@ def _act(look: Look, step: Step) -> None:
         if current is not None:
             tx.say(update.key, f"instance {step.instance} is ended, to be replaced or removed")
             actions.kill(tx, current, f"Killed for job update {update.key.id}")
-    elif step.verdict is Verdict.ADD:
+    elif step.verdict in (Verdict.ADD, Verdict.EXITED):
+        # After an exit the scheduler has replaced the task already, unless it never does: one of a job that is no
+        # service, or one that finished while its host was silent. Nobody else would, and the update would wait for ever.
         if step.instance not in tx.state.tasks.active.get(update.key.job, {}):
             config = look.plan.target(step.instance, back=look.back)
             assert config is not None
