@@ -9,12 +9,19 @@ from attrs import evolve
 
 from scheduler.core.policy import MINUTE_MS, Policy
 from scheduler.core.queries import SettingsRequest
-from scheduler.core.records import JobKey, Resource, ResourceKind, TaskConfig
+from scheduler.core.records import JobKey, PartitionPolicy, Resource, ResourceKind, TaskConfig
 from scheduler.core.updates.records import BatchStrategy, QueueStrategy, Range, Strategy, VariableBatchStrategy
 from scheduler.testing.stage import service
 
 JOBS: Final = tuple(JobKey("www", "prod", f"job-{i}") for i in range(5))
 INSTANCES: Final = 10
+_PARTITION_POLICIES: Final = (
+    None,
+    PartitionPolicy(reschedule=True, delay_secs=2),
+    PartitionPolicy(reschedule=True, delay_secs=60),
+    PartitionPolicy(reschedule=False),
+    None,
+)
 PORT: Final = Resource(ResourceKind.PORT, "http")
 
 POLICY: Final = Policy(
@@ -37,7 +44,13 @@ def config(job: int, data: str, *, is_service: bool = True) -> TaskConfig:
     """Jobs with an odd number use a port. Data with "bad" in it makes most tasks exit soon."""
     made = service(JOBS[job], data)
     resources = (*made.resources, PORT) if job % 2 else made.resources
-    return evolve(made, is_service=is_service, resources=resources, max_task_failures=2)
+    return evolve(
+        made,
+        is_service=is_service,
+        resources=resources,
+        max_task_failures=2,
+        partition_policy=_PARTITION_POLICIES[job],
+    )
 
 
 def random_settings(random: Random) -> dict[str, Any]:
@@ -61,11 +74,11 @@ def random_settings(random: Random) -> dict[str, Any]:
 
 def settings(told: dict[str, Any]) -> SettingsRequest:
     sizes, kind = told["sizes"], told["kind"]
-    strategy: Strategy | None = {
+    strategies: dict[str, Strategy] = {
         "queue": QueueStrategy(sizes[0]),
         "batch": BatchStrategy(sizes[0], told["autopause"]),
         "variable": VariableBatchStrategy(tuple(sizes), told["autopause"]),
-    }.get(kind)
+    }
     scope = (Range(*told["scope"]),) if "scope" in told else ()
     return SettingsRequest(
         update_group_size=sizes[0] if kind == "old" else 0,
@@ -76,5 +89,5 @@ def settings(told: dict[str, Any]) -> SettingsRequest:
         rollback_on_failure=told["rollback"],
         update_only_these_instances=scope,
         block_if_no_pulses_after_ms=told["timeout_ms"],
-        strategy=strategy,
+        strategy=strategies.get(kind),  # "old": derived from the deprecated fields
     )

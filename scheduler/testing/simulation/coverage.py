@@ -1,4 +1,4 @@
-"""What a run has met: each kind of fault, each row of the state tables, each way a call can end. Nothing may be zero."""
+"""What runs have met: each kind of fault, each row of the state tables, each end of a call. Nothing may be zero."""
 
 from __future__ import annotations
 
@@ -33,8 +33,6 @@ _UNREACHABLE_TASK_STATES: Final = {
 UNREACHABLE_TASK_ROWS: Final[dict[tuple[T, T | None], str]] = {
     (T.PARTITIONED, T.ASSIGNED): "engines report STARTING and later states only",
     (T.KILLING, None): "a task without a host is removed at once; one with a host ends first",
-    (T.RESTARTING, T.KILLING): "needs a kill in the second a restart takes",
-    (T.PARTITIONED, T.RESTARTING): "needs a restart while its host is silent",
 }
 UNREACHABLE_UPDATE_ROWS: Final[dict[tuple[U, U], str]] = {
     (U.ROLL_FORWARD_PAUSED, U.ERROR): "a paused update is not looked at, and a resume rolls before it looks",

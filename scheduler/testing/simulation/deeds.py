@@ -12,7 +12,9 @@ from scheduler.core.updates import requests
 from scheduler.core.updates.plan import make_plan
 from scheduler.core.updates.records import UpdateKey
 from scheduler.core.views import update_details
+from scheduler.testing.simulation import healing
 from scheduler.testing.simulation.catalog import JOBS, config, settings
+from scheduler.testing.simulation.healing import PERSON
 from scheduler.testing.simulation.monitors import Mood
 from scheduler.testing.simulation.node import Trap
 from scheduler.testing.simulation.poison import Fuse
@@ -21,7 +23,6 @@ from scheduler.testing.simulation.store import Fault
 if TYPE_CHECKING:
     from scheduler.testing.simulation.world import World
 
-PERSON: Final = "person"
 CHANGES: Final = {
     "pause": requests.pause,
     "resume": requests.resume,
@@ -185,7 +186,7 @@ def crash(world: World, place: str, kept: bool, down_ms: int) -> None:
 
 def heal(world: World) -> None:
     """All faults end, heartbeats flow: everything must come to its end."""
-    world.heal()
+    healing.heal(world)
 
 
 DEEDS: Final[dict[str, Callable[..., None]]] = {

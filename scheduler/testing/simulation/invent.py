@@ -9,6 +9,7 @@ from collections.abc import Callable
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
+from scheduler.core.records import TaskStatus
 from scheduler.testing.simulation.agenda import GRID_MS
 from scheduler.testing.simulation.catalog import INSTANCES, JOBS, random_settings
 from scheduler.testing.simulation.engine import HOSTS
@@ -36,7 +37,6 @@ class Inventor:
         self._restarts = restarts
         self._versions = 0
         self._healed_at_step = 0
-        self._died_loading_at = 0
 
     def next(self, world: World) -> Action:
         random = self._random
@@ -47,9 +47,6 @@ class Inventor:
             return Action(max(now_ms, at_ms), "heal", {})
         do, args = self._restart(world) or self._anything(world)
         return Action(max(now_ms, at_ms), do, args)
-
-    def healed(self, world: World) -> None:
-        self._healed_at_step = world.steps
 
     def _restart(self, world: World) -> Told | None:
         since = world.steps - world.restarted_at_step
@@ -81,7 +78,7 @@ class Inventor:
 
     def _version(self) -> str:
         self._versions += 1
-        return f"v{self._versions}{'-bad' if self._random.random() < 0.2 else ''}"
+        return f"v{self._versions}{'-bad' if self._random.random() < 0.3 else ''}"
 
     def _start(self, world: World, job: int) -> Told | None:
         if _active(world, job) is not None and self._random.random() < 0.9:
@@ -96,7 +93,7 @@ class Inventor:
         which = random.choice(("active",) * 8 + ("ended", "none"))
         if update is None and which == "active":
             return None
-        what = random.choice(("pause", "pause", "resume", "rollback", "abort"))
+        what = random.choice(("pause", "pause", "resume", "rollback", "rollback", "abort"))
         if update is not None and update.status in PAUSED and random.random() < 0.5:
             what = "resume"
         return "change", {"what": what, "job": job, "which": which}
@@ -106,6 +103,9 @@ class Inventor:
         if _active(world, job) is not None and random.random() < 0.8:
             return None
         chosen = sorted(random.sample(range(INSTANCES), random.randint(1, 4)))
+        odd = _odd_instances(world, job)
+        if odd and random.random() < 0.6:
+            chosen = [random.choice(odd)]
         what = random.choice(("kill", "restart", "restart", "add", "kill all"))
         if what == "add":
             return what, {"job": job, "instance": random.randrange(INSTANCES), "count": random.randint(1, 2)}
@@ -132,6 +132,9 @@ class Inventor:
         random = self._random
         update = _active(world, job)
         working = [i for i in update.rows if update.in_progress(i)] if update is not None else []
+        odd = _odd_instances(world, job)
+        if odd and random.random() < 0.5:
+            working = odd
         instance = random.choice(working) if working and random.random() < 0.7 else random.randrange(INSTANCES)
         for_ms = random.randint(1, 24) * GRID_MS
         fault = random.choices(_INSTANCE_FAULTS, _INSTANCE_WEIGHTS)[0]
@@ -143,11 +146,11 @@ class Inventor:
         random = self._random
         for_ms = random.choice((500, 2_000, 6_000))
         match random.randrange(8):
-            case 0 | 1:
+            case 0:
                 return "host", {"host": random.choice(HOSTS).name, "for_ms": for_ms * 2}
             case 2:
                 return "unreachable", {"for_ms": for_ms}
-            case 3 | 4:
+            case 1 | 3 | 4:
                 return "slow", {"for_ms": for_ms}
             case 5:
                 return "log_fault", {"fault": random.choice(list(Fault)).value}
@@ -156,6 +159,7 @@ class Inventor:
         return "poison", {"job": job, "calls": random.randint(0, 12)}
 
 
+_ODD: Final = frozenset({TaskStatus.RESTARTING, TaskStatus.KILLING, TaskStatus.PARTITIONED, TaskStatus.ASSIGNED})
 _INSTANCE_FAULTS: Final = (
     *("crash", "exit", "stray kill", "lost", "vanish", "repeat"),
     *("hang assigned", "hang starting", "flap", "deaf", "partition"),
@@ -173,6 +177,14 @@ _WEIGHTS: Final = (
     (Inventor._instance, 22),
     (Inventor._surroundings, 6),
 )
+
+
+def _odd_instances(world: World, job: int) -> list[int]:
+    """Instances in states that do not last, where something else may well go wrong too."""
+    if world.witness is None:
+        return []
+    active = world.witness.controller.state.tasks.active.get(JOBS[job], {})
+    return [instance for instance, task in active.items() if task.status in _ODD]
 
 
 def _has_tasks(world: World, job: int) -> bool:

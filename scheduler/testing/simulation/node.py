@@ -58,6 +58,11 @@ PLACES: Final = (
 """Where a scheduler can die."""
 
 
+def _uuid(epoch: int, offset: int) -> bytes:
+    """Names one append, the same in every run."""
+    return epoch.to_bytes(8, "big") + offset.to_bytes(8, "big")
+
+
 @frozen
 class Trap:
     """Die at `place`, or at once when it is not reached soon. `kept`: what becomes of the append on its way."""
@@ -203,7 +208,7 @@ class Node:
         self._act()
 
     def _deposed(self, wrong: Exception) -> None:
-        """The store or the engine did not want us: memory and deadlines go, and the next epoch begins from what is durable."""
+        """Store or engine refused us: memory and deadlines go; the next epoch begins from what is durable."""
         assert self.controller is not None
         controller = self.controller
         self.lifecycle.feed(Input.DEPOSED)

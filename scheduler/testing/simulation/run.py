@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
 
 from attrs import define
 
@@ -12,8 +11,6 @@ from scheduler.testing.simulation.coverage import Coverage
 from scheduler.testing.simulation.invent import STEPS_BETWEEN_RESTARTS, Inventor
 from scheduler.testing.simulation.script import Action, Script
 from scheduler.testing.simulation.world import World
-
-AFTERMATH_MS: Final = 0
 
 
 @define
@@ -47,11 +44,7 @@ def run_seed(seed: int, *, steps: int, restarts: int = STEPS_BETWEEN_RESTARTS) -
     def script(world: World) -> Iterable[Action]:
         while world.steps < steps:
             yield inventor.next(world)
-            inventor_healed(world)
         yield Action(world.agenda.now_ms, "heal", {})
-
-    def inventor_healed(world: World) -> None:
-        return None
 
     return _run(seed, script, end_ms=None)
 

@@ -46,7 +46,11 @@ class Store:
     """Shared by all schedulers of a run."""
 
     def __init__(
-        self, agenda: Agenda, chance: Chance, taken: Callable[[Entry], None], failed: Callable[[Fault], None]
+        self,
+        agenda: Agenda,
+        chance: Chance,
+        taken: Callable[[Entry], None],
+        failed: Callable[[Fault], None],
     ) -> None:
         self._agenda = agenda
         self._chance = chance

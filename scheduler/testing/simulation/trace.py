@@ -7,8 +7,8 @@ from hashlib import blake2b
 
 from scheduler.contracts import Entry
 from scheduler.core import ops
-from scheduler.core.queries import PulseAnswer
 from scheduler.core.effects import Effect, Forget, Launch, Say
+from scheduler.core.queries import PulseAnswer
 from scheduler.testing.simulation.clients import Fate, Request
 
 SHOWN = 60

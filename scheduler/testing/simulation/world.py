@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import count
 from random import Random
 from typing import Final
@@ -10,9 +9,8 @@ from typing import Final
 from scheduler.contracts import Entry, TaskReport
 from scheduler.core import invariants
 from scheduler.core.effects import Effect, Say
-from scheduler.core.records import TERMINAL_STATES, JobKey
+from scheduler.core.records import JobKey
 from scheduler.core.transaction import World as CoreWorld
-from scheduler.core.updates import requests
 from scheduler.core.updates.plan import Plan, make_plan
 from scheduler.core.updates.records import UpdateKey
 from scheduler.testing.clock import VirtualClock
@@ -29,24 +27,21 @@ from scheduler.testing.simulation.checks.orders import Orders
 from scheduler.testing.simulation.checks.poison import Poison
 from scheduler.testing.simulation.checks.replay import Replay
 from scheduler.testing.simulation.checks.takeover import TakeOver
-from scheduler.testing.simulation.checks.waits import Waits, reasons
+from scheduler.testing.simulation.checks.waits import Waits
 from scheduler.testing.simulation.clients import Clients, Request
 from scheduler.testing.simulation.coverage import Coverage, row_name
-from scheduler.testing.simulation.deeds import DEEDS, PERSON
+from scheduler.testing.simulation.deeds import DEEDS
 from scheduler.testing.simulation.engine import EngineTask, SimulatedEngine
-from scheduler.testing.simulation.ledger import ENDED, PAUSED, Ledger, Moved, Removed, Turned
+from scheduler.testing.simulation.ledger import ENDED, Ledger, Moved, Removed, Turned
 from scheduler.testing.simulation.monitors import Monitors
 from scheduler.testing.simulation.node import IN_FLIGHT, Node
 from scheduler.testing.simulation.poison import Fuse, poisoned
 from scheduler.testing.simulation.script import Action
-from scheduler.testing.simulation.store import Store
+from scheduler.testing.simulation.store import Fault, Store
 from scheduler.testing.simulation.trace import Trace
 from scheduler.testing.simulation.watched import Decision, WatchedController
 
 SWEEP_EVERY: Final = 50
-HEAL_WITHIN_MS: Final = 30 * 60_000
-QUIET_WITHIN_MS: Final = 3 * 60_000
-RESUME_EVERY_MS: Final = 2_000
 
 
 class World:
@@ -60,9 +55,7 @@ class World:
         self.trace = Trace()
         self.coverage = Coverage()
         chance = Chance(seed)
-        self.store = Store(
-            self.agenda, chance, self._durable, lambda fault: self.coverage.note("fault", f"log {fault.value}")
-        )
+        self.store = Store(self.agenda, chance, self._durable, self._log_failed)
         self.engine = SimulatedEngine(self.agenda, chance, self._launched)
         self.durable = Ledger()
         self.poisons: dict[UpdateKey, Fuse] = {}
@@ -153,59 +146,6 @@ class World:
     def spread_poison(self, key: UpdateKey, plan: Plan) -> None:
         assert self.node.controller is not None
         self.node.controller.state.plans[key] = poisoned(plan, self.poisons[key])
-
-    # --- the end of all faults ---
-
-    def heal(self) -> None:
-        """Every update must end within a bound, and engine and scheduler must agree afterwards."""
-        self.engine.heal()
-        self.monitors.heal()
-        self.store.slow_until_ms = 0
-        self.store.next_fault = None
-        self.node.trap = None
-        self._until(lambda: self.is_quiet() and not self._resumed(), HEAL_WITHIN_MS, "updates end")
-        self._until(lambda: self.is_quiet() and not list(self._disagreements()), QUIET_WITHIN_MS, "engine agrees")
-        self.sweep()
-
-    def _until(self, reached: object, within_ms: int, rule: str) -> None:
-        assert callable(reached)
-        end_ms = self.agenda.now_ms + within_ms
-        while not reached():
-            if self.agenda.now_ms >= end_ms:
-                raise Broken(rule, f"not within {within_ms / 1000:.0f} s: {'; '.join(self.waiting())}")
-            self.advance_to(self.agenda.now_ms + RESUME_EVERY_MS)
-
-    def _resumed(self) -> bool:
-        """A dutiful person resumes what is paused. Returns whether any update has not ended."""
-        assert self.witness is not None
-        for update in list(self.witness.ledger.active.values()):
-            if update.status in PAUSED:
-                token = self.clients.token()
-                self.clients.write(self.node, "resume", requests.resume, update.key, PERSON, token)
-        return bool(self.witness.ledger.active)
-
-    def waiting(self) -> list[str]:
-        """Who waits for what."""
-        if self.witness is None:
-            return ["nobody leads"]
-        told = [
-            f"{update.key} ({update.status.name}): {sentence}"
-            for update in self.witness.ledger.active.values()
-            for sentence in reasons(self.witness, update, self.engine.tasks)
-        ]
-        return told or list(self._disagreements()) or ["nothing is on its way, or always something"]
-
-    def _disagreements(self) -> Iterator[str]:
-        for task in self.engine.tasks.values():
-            row = self.durable.tasks.get(task.task_id)
-            if task.lives and (row is None or row.host is None):
-                yield f"{task.task_id} runs and nobody knows it"
-            elif task.lives and row is not None and row.status is not task.status:
-                status = task.status.name if task.status is not None else "accepted"
-                yield f"{task.task_id} is {row.status.name}, and {status} on the engine"
-        for row in self.durable.tasks.values():
-            if row.host is not None and row.task_id not in self.engine.tasks and row.status not in TERMINAL_STATES:
-                yield f"{row.task_id} is {row.status.name} and the engine does not have it"
 
     # --- what the scheduler does (Surroundings) ---
 
@@ -302,6 +242,9 @@ class World:
         for check in self.checks:
             check.durable(entry)
         self.trace.durable(self.agenda.now_ms, entry)
+
+    def _log_failed(self, fault: Fault) -> None:
+        self.coverage.note("fault", f"log {fault.value}")
 
     def _launched(self, task: EngineTask) -> None:
         self._orders.launched(task)

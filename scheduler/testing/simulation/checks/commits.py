@@ -5,10 +5,8 @@ The log's entries are compared with the decisions themselves, op by op, by ident
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from collections import OrderedDict
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from scheduler.contracts import Entry
 from scheduler.core.effects import Effect, Forget, Launch, Terminate

@@ -6,9 +6,8 @@ not while a person has paused it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from scheduler.core.ops import Op
 from scheduler.core.updates.records import InstanceAction, Phase

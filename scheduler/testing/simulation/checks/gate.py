@@ -19,9 +19,9 @@ class Gate(Check):
     rule = "gate"
 
     def deciding(self, witness: Witness, decision: Decision) -> None:
-        if decision.name == "pulse" and isinstance(decision.answer.result, PulseAnswer):
-            if not decision.answer.result.finished:
-                witness.beats[decision.args[0]] = decision.mono_ms
+        result = decision.answer.result
+        if decision.name == "pulse" and isinstance(result, PulseAnswer) and not result.finished:
+            witness.beats[decision.args[0]] = decision.mono_ms
 
     def changed(self, witness: Witness, decision: Decision, op: Op, change: Change) -> None:
         if isinstance(change, Created) and not change.task.has_ancestor:

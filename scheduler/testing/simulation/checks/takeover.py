@@ -1,4 +1,4 @@
-"""A new leader has all of the log and nothing else, and waits for a heartbeat of its own for whatever is gated by one."""
+"""A new leader has all of the log and nothing else, and waits for heartbeats of its own where one gates an update."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class TakeOver(Check):
                 if after.status not in AWAITING or after.back is not before.back:
                     raise Broken(self.rule, f"{turned}; it is to wait for a heartbeat")
             elif before.status in ROLLING:
-                if after.status in AWAITING or after.status in PAUSED and before.status in BACK:
+                if after.status in AWAITING or (after.status in PAUSED and before.status in BACK):
                     raise Broken(self.rule, turned)
             elif after.status is not before.status:
                 raise Broken(self.rule, turned)

@@ -1,0 +1,77 @@
+"""The end of all faults: every update must come to its end, and engine and scheduler must agree afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Final
+
+from scheduler.core.records import TERMINAL_STATES
+from scheduler.core.updates import requests
+from scheduler.testing.simulation.checks.base import Broken
+from scheduler.testing.simulation.checks.waits import reasons
+from scheduler.testing.simulation.ledger import PAUSED
+
+if TYPE_CHECKING:
+    from scheduler.testing.simulation.world import World
+
+ENDS_WITHIN_MS: Final = 30 * 60_000
+"""Of the clock that is turned: ten instances one by one, forward and back, each a few times penalized."""
+AGREES_WITHIN_MS: Final = 3 * 60_000
+RESUME_EVERY_MS: Final = 2_000
+PERSON: Final = "person"
+
+
+def heal(world: World) -> None:
+    """End all faults, let heartbeats flow, and wait. Raises Broken, saying who waits for what."""
+    world.engine.heal()
+    world.monitors.heal()
+    world.store.slow_until_ms = 0
+    world.store.next_fault = None
+    world.node.trap = None
+    _until(world, lambda: world.is_quiet() and not _some_go_on(world), ENDS_WITHIN_MS, "updates end")
+    _until(world, lambda: world.is_quiet() and not any(disagreements(world)), AGREES_WITHIN_MS, "engine agrees")
+    world.sweep()
+
+
+def _until(world: World, reached: Callable[[], bool], within_ms: int, rule: str) -> None:
+    end_ms = world.agenda.now_ms + within_ms
+    while not reached():
+        if world.agenda.now_ms >= end_ms:
+            raise Broken(rule, f"not within {within_ms // 1000} s: {'; '.join(waiting(world))}")
+        world.advance_to(world.agenda.now_ms + RESUME_EVERY_MS)
+
+
+def _some_go_on(world: World) -> bool:
+    """Is there an update that has not ended? A dutiful person resumes those that are paused."""
+    assert world.witness is not None
+    for update in list(world.witness.ledger.active.values()):
+        if update.status in PAUSED:
+            token = world.clients.token()
+            world.clients.write(world.node, "resume", requests.resume, update.key, PERSON, token)
+    return bool(world.witness.ledger.active)
+
+
+def waiting(world: World) -> list[str]:
+    """Who waits for what."""
+    if world.witness is None:
+        return ["nobody leads"]
+    told = [
+        f"{update.key} ({update.status.name}): {sentence}"
+        for update in world.witness.ledger.active.values()
+        for sentence in reasons(world.witness, update, world.engine.tasks)
+    ]
+    return told or list(disagreements(world)) or ["something is always on its way"]
+
+
+def disagreements(world: World) -> Iterator[str]:
+    """Where engine and log do not agree."""
+    for task in world.engine.tasks.values():
+        row = world.durable.tasks.get(task.task_id)
+        if task.lives and (row is None or row.host is None):
+            yield f"{task.task_id} runs and nobody knows it"
+        elif task.lives and row is not None and row.status is not task.status:
+            status = task.status.name if task.status is not None else "accepted"
+            yield f"{task.task_id} is {row.status.name}, and {status} on the engine"
+    for row in world.durable.tasks.values():
+        if row.host is not None and row.task_id not in world.engine.tasks and row.status not in TERMINAL_STATES:
+            yield f"{row.task_id} is {row.status.name} and the engine does not have it"
