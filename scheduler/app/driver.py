@@ -33,12 +33,13 @@ class Driver:
         self._engine = engine
         self._work = asyncio.Event()
         self._alarm: asyncio.TimerHandle | None = None
+        self._stopping = False
         controller.ready = self._work.set
 
     async def run(self) -> None:
-        """Until cancelled, or until the changelog refuses an entry (`ChangelogError`): then leadership is over."""
+        """Until asked to stop, or until the changelog refuses an entry (`ChangelogError`): then leadership is over."""
         try:
-            while True:
+            while not self._stopping or self._owes:
                 await self._work.wait()
                 self._work.clear()
                 await self._turn()
@@ -51,7 +52,7 @@ class Driver:
             self._work.set()
         self._log_failures()
         await self._commit()
-        if self.controller.decided_offset > self.controller.durable_offset:
+        if self._owes:
             self._work.set()
         self._set_alarm()
 
@@ -72,13 +73,18 @@ class Driver:
 
     async def flush(self) -> None:
         """Append what is decided and start nothing: the first entry of an epoch, before the engine is there."""
-        while self.controller.decided_offset > self.controller.durable_offset:
+        while self._owes:
             await self._append()
 
-    async def drain(self) -> None:
-        """At a clean stop: what was decided is committed and answered, nothing new is begun."""
-        while self.controller.decided_offset > self.controller.durable_offset:
-            await self._commit()
+    def stop(self) -> None:
+        """Let `run` end as soon as everything that was decided is committed and carried out."""
+        self._stopping = True
+        self._work.set()
+
+    @property
+    def _owes(self) -> bool:
+        """Is anything decided that is not durable yet?"""
+        return self.controller.decided_offset > self.controller.durable_offset
 
     def _set_alarm(self) -> None:
         if self._alarm is not None:

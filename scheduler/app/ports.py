@@ -28,7 +28,9 @@ def holder(port: int) -> str:
     """The process that listens there, as far as this user may know."""
     try:
         for connection in psutil.net_connections("tcp"):
-            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+            if connection.status != psutil.CONN_LISTEN or not connection.laddr or not connection.pid:
+                continue
+            if connection.laddr.port == port:
                 command = shlex.join(psutil.Process(connection.pid).cmdline())
                 return f"process {connection.pid} ({command})"
     except (psutil.Error, OSError):

@@ -65,6 +65,7 @@ class Server:
         self.status = Status(settings.cluster_name, self.clock.wall_ms(), self.gateway, self.lifecycle)
         self.edge = Edge(settings, self.gateway, self.status)
         self._stop = asyncio.Event()
+        self._has_led = False
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT. Raises CannotStart."""
@@ -90,6 +91,8 @@ class Server:
                 async with self._leading(changelog) as driver:
                     await self._drive(driver)
             except (ChangelogError, EngineError) as wrong:
+                if isinstance(wrong, EngineError) and not self._has_led:
+                    raise CannotStart(str(wrong)) from wrong
                 LOG.error("leadership ended: %s", wrong)
                 self.gateway.close(f"The scheduler does not lead now: {wrong}")
                 with contextlib.suppress(TimeoutError):
@@ -117,13 +120,14 @@ class Server:
             await engine.start(driver, epoch=epoch, lineage=changelog.lineage)
             self.lifecycle.feed(Input.EPOCH_BEGUN)
             self.gateway.open(controller)
+            self._has_led = True
             LOG.info("leading: epoch %d, %d tasks, %d updates", epoch, len(state.tasks), len(state.updates))
             yield driver
         except OutcomeUnknown:
             outcome = Outcome.UNKNOWN
             raise
         finally:
-            self.gateway.close("The scheduler is stopping." if self._stop.is_set() else "The scheduler does not lead.")
+            self.gateway.close("The scheduler does not lead.")
             controller.end(outcome)
             await engine.stop()
 
@@ -134,21 +138,19 @@ class Server:
         timers.every("prune updates", PRUNE_EVERY_S, lambda: driver.controller.attempt(pruning.prune_updates))
         timers.every("quiet moment", QUIET_MOMENT_EVERY_S, quiet_moment)
         timers.start()
-        tasks = [
-            asyncio.create_task(driver.run(), name="driver"),
-            asyncio.create_task(self._stop.wait(), name="stop"),
-        ]
+        driving = asyncio.create_task(driver.run(), name="driver")
+        stopped = asyncio.create_task(self._stop.wait(), name="stop")
         reconciling = asyncio.create_task(self._reconcile(driver), name="reconcile")
         try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-            await driver.drain()
+            await asyncio.wait((driving, stopped), return_when=asyncio.FIRST_COMPLETED)
+            self.gateway.close("The scheduler is stopping.")
+            driver.stop()
+            await driving
         finally:
             timers.stop()
-            for task in (*tasks, reconciling):
+            for task in (driving, stopped, reconciling):
                 task.cancel()
-            await asyncio.gather(*tasks, reconciling, return_exceptions=True)
+            await asyncio.gather(driving, stopped, reconciling, return_exceptions=True)
 
     async def _reconcile(self, driver: Driver) -> None:
         """Until engine and state agree. An engine that cannot tell is asked again."""
