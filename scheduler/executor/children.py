@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from resource import RUSAGE_CHILDREN, getrusage
+from resource import RLIMIT_NOFILE, RUSAGE_CHILDREN, getrlimit, getrusage, setrlimit
 
 from scheduler.executor.light import SIGHUP, SIGINT, SIGKILL, SIGPIPE, SIGXFSZ
 
@@ -30,6 +30,11 @@ def spawn(argv: list[str], environ: dict[str, str], logs: str) -> int:
         setsigmask=[],
         setsigdef=_IGNORED_BY_US,
     )
+
+
+def limit_open_files(limit: int) -> None:
+    """For us and all we start: the engine has more for itself, and we got that from it."""
+    setrlimit(RLIMIT_NOFILE, (limit, getrlimit(RLIMIT_NOFILE)[1]))
 
 
 def reap() -> tuple[list[tuple[int, int]], bool]:

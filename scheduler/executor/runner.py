@@ -45,6 +45,7 @@ class Runner:
     def run(self) -> None:
         os.makedirs(f"{self._folder.path}/{SANDBOX}", exist_ok=True)
         os.chdir(f"{self._folder.path}/{SANDBOX}")
+        children.limit_open_files(self._spec["open_files"])
         self._folder.note("STARTING")
         if self._spec["health"]:
             self._health = Health(self._spec["health"], monotonic())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -414,3 +415,24 @@ async def test_a_folder_held_by_a_stopped_scheduler_is_an_error(
         fcntl.flock(held, fcntl.LOCK_EX)
         with pytest.raises(EngineError, match="is a scheduler of this host stopped"):
             await local.engine().start(Ears(), epoch=2, lineage="a")
+
+
+@in_loop
+async def test_without_a_free_descriptor_a_task_is_still_known_to_live(
+    local: LocalWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scheduler.engines.local.engine.SWEEP_SECS", 0.05)
+    engine, ears = local.engine(), Ears()
+    await engine.start(ears, epoch=1, lineage="a")
+
+    def none_left(pid: int) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pidfd_open", none_left)
+        engine.launch(order(local, "t-1"))
+        await ears.hears("t-1", RUNNING)
+        engine.signal("t-1", Signal.TERM, epoch=1)
+        assert [r.status for r in (await engine.reconcile()).tasks] == [RUNNING]
+    assert (await ears.hears("t-1", *ENDED)).status is KILLED
+    await engine.stop()

@@ -333,3 +333,28 @@ async def test_a_lost_datagram_is_made_up_for_by_the_sweep(local: LocalWorld, mo
     await ears.hears("t-1", KILLED)
     await engine.stop()
     await asyncio.sleep(0)
+
+
+@in_loop
+async def test_what_a_task_uses(local: LocalWorld) -> None:
+    engine, ears = await attached(local)
+    eats = (
+        "import time; x = bytearray(50_000_000); t = time.process_time()\nwhile time.process_time() < t + 0.1: pass\n"
+    )
+    eats += f"open('{local.scratch}/eaten', 'w').close(); time.sleep(1000)"
+    launch(engine, command(f'sleep 1000 & exec {sys.executable} -c "{eats}"'))
+    launch(engine, command("exec sleep 1000"), task_id="t-2")
+    await until((local.scratch / "eaten").exists, "the task has eaten")
+    await ears.hears("t-2", RUNNING)
+    used = await engine.usage()
+    assert (used["t-1"].processes, used["t-2"].processes) == (2, 1)
+    assert 0.1 <= used["t-1"].cpu_secs < 5
+    assert 50 <= used["t-1"].ram_mb < 100
+    assert used["t-2"].ram_mb < 10
+    for task_id in ("t-1", "t-2"):
+        engine.signal(task_id, Signal.KILL, epoch=1)
+        await ears.hears(task_id, KILLED)
+    record = json.loads((local.folder / "tasks/t-1/exit.json").read_text())
+    assert record["cpu_secs"] >= 0.1
+    assert record["max_rss_kb"] >= 50_000
+    await engine.stop()

@@ -35,6 +35,7 @@ def folder(root: Path, *commands: str, **changes: Any) -> Path:
         "task_id": "t-1",
         "processes": processes,
         "environ": {"PATH": os.defpath},
+        "open_files": 200,
         "max_failures": 1,
         "max_concurrency": 0,
         "finalization_wait_secs": 30,
@@ -89,10 +90,10 @@ def test_a_task_runs_in_a_session_of_its_own_with_fresh_signals(tmp_path: Path) 
 
 
 def test_nothing_of_the_executor_is_inherited(tmp_path: Path) -> None:
-    path = folder(tmp_path, "ls /proc/self/fd")
+    path = folder(tmp_path, "ls /proc/self/fd; ulimit -Sn")
     run(path, check=True)
     # ls itself opens the folder it lists
-    assert (path / "sandbox/.logs/p0/stdout").read_text().split() == ["0", "1", "2", "3"]
+    assert (path / "sandbox/.logs/p0/stdout").read_text().split() == ["0", "1", "2", "3", "200"]
 
 
 def test_a_second_executor_leaves_at_once(tmp_path: Path) -> None:

@@ -20,7 +20,10 @@ from scheduler.core.records import TaskStatus
 from scheduler.engines.local.folder import EngineFolder, OldEpoch
 from scheduler.engines.local.hands import Dead, Found, Hands
 from scheduler.engines.local.hosts import Machine, free_ports
+from scheduler.engines.local.limits import make_room
+from scheduler.engines.local.remains import Remains
 from scheduler.engines.local.tasks import SANDBOX, now_ms
+from scheduler.engines.local.usage import Usage, usage_of
 from scheduler.engines.local.watch import SWEEP_SECS, Task, Watch, open_nudges
 
 log = logging.getLogger(__name__)
@@ -63,6 +66,7 @@ class LocalEngine:
         if self._used:
             raise EngineError("this engine was started before: every leadership has an engine of its own")
         self._used = True
+        make_room()
         self._loop = asyncio.get_running_loop()
         self._listener = listener
         # One thread for orders, because their order counts; others for what may take long.
@@ -158,6 +162,16 @@ class LocalEngine:
     def log_files(self, task_id: str) -> list[Path]:
         """All output files the task has so far."""
         return sorted(p for p in (self.sandbox(task_id) / ".logs").glob("*/std*") if p.is_file())
+
+    async def usage(self) -> dict[str, Usage]:
+        """What the living tasks use, by task id: CPU since their start, memory now."""
+        self._must_be_attached()
+        living = {t.task_id: t.path for t in self._watch.all() if not t.ended}
+
+        def look() -> dict[str, Usage]:
+            return usage_of({task_id: Remains.of(task_id, path) for task_id, path in living.items()})
+
+        return await self._loop.run_in_executor(self._chores, look)
 
     # --- reports -----------------------------------------------------------------------------------------------------
 

@@ -187,7 +187,7 @@ class Hands:
             except OSError as e:
                 message = f"cannot be started: {e}"
                 return Found(order.task_id, path, end=self._bury(path, order.task_id, [], TaskStatus.LOST, message))
-        return Found(order.task_id, path, os.pidfd_open(pid), ports=tuple(port for _, port in order.ports))
+        return Found(order.task_id, path, _open_child(pid), ports=tuple(port for _, port in order.ports))
 
     def _prepare(self, path: Path, order: LaunchOrder) -> None:
         if order.host != self._host_name:
@@ -224,6 +224,15 @@ class Hands:
         for entry in os.scandir(self.folder.trash):
             with suppress(OSError):
                 shutil.rmtree(entry.path)
+
+
+def _open_child(pid: int) -> int | None:
+    """A descriptor of the executor just started; it is our child and not reaped, so the pid is its own."""
+    try:
+        return os.pidfd_open(pid)
+    except OSError as e:  # it lives all the same: the watch looks for it again
+        log.error("cannot watch process %d: %s", pid, e)
+        return None
 
 
 def _why_dead(path: Path) -> str:

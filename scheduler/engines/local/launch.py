@@ -14,6 +14,7 @@ from typing import Any
 
 from scheduler.contracts import LaunchOrder
 from scheduler.engines.local.folder import write_file
+from scheduler.engines.local.limits import make_room
 from scheduler.engines.local.posix_spawn import spawn as posix_spawn
 from scheduler.engines.local.remains import MARKER
 from scheduler.engines.local.tasks import LOCK, SANDBOX, SPEC
@@ -41,6 +42,7 @@ def to_spec(path: Path, order: LaunchOrder, plan: TaskPlan, *, cluster: str) -> 
         "ports": ports,
         "processes": [_process(p, order, ports) for p in plan.processes],
         "environ": environment(path, order, cluster=cluster),
+        "open_files": make_room(),
         "max_failures": plan.max_failures,
         "max_concurrency": plan.max_concurrency,
         "finalization_wait_secs": plan.finalization_wait_secs,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import os
 import time
 from contextlib import suppress
@@ -32,6 +33,8 @@ LOCK, SPEC, EXECUTOR, PROCESSES, STATUS, EXIT, SANDBOX = (
 )
 TOMBSTONE = "tombstone.json"
 """The engine's word that a task is dead, where the executor's `exit.json` is missing and will stay so."""
+
+log = logging.getLogger(__name__)
 
 
 def now_ms() -> int:
@@ -97,7 +100,11 @@ def open_executor(path: Path) -> int | None:
     record = read_file(path / EXECUTOR)
     if record is None or record.get("boot_id") != boot_id():
         return None
-    return open_process(record["pid"], record["start_time"])
+    try:
+        return open_process(record["pid"], record["start_time"])
+    except OSError as e:  # too many open files
+        log.error("cannot watch process %s: %s", record["pid"], e)
+        return None
 
 
 def was_of_another_boot(path: Path) -> bool:
