@@ -173,8 +173,9 @@ def test_a_scope_of_two_thousand_million_ids_costs_nothing() -> None:
     assert len(str(answer.details[0])) < 400
 
 
-@pytest.mark.parametrize(("per_instance", "count", "code"), [(20_000, 1, "OK"), (20_001, 1, "INVALID_REQUEST"),
-                                                             (5, 4000, "OK"), (6, 4000, "INVALID_REQUEST")])  # fmt: skip
+@pytest.mark.parametrize(("per_instance", "count", "code"), [
+    (20_000, 1, "OK"), (20_001, 1, "INVALID_REQUEST"), (5, 4000, "OK"), (6, 4000, "INVALID_REQUEST")
+])  # fmt: skip
 def test_the_limit_of_potential_failures(per_instance: int, count: int, code: str) -> None:
     settings = evolve(GOOD["settings"], max_per_instance_failures=per_instance)
     assert start(stage_with(instances=0), UpdateRequest(service(JOB, "new"), count, settings)).code.name == code
