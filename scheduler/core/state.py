@@ -36,9 +36,9 @@ class State:
         """Machines the engine offers now."""
         self.pulses: Table[UpdateKey, int] = Table()
         """When each coordinated update was last heard of, on the clock that never jumps. Absent: never, by us."""
-        self.pending_reasons: dict[str, str] = {}
+        self.pending_reasons: Table[str, str] = Table()
         """Why a pending task has no host yet, by task id."""
-        self.last_ports: dict[str, int] = {}
+        self.last_ports: Table[str, int] = Table()
         """The port each host gave out last."""
         self.plans: dict[UpdateKey, Plan] = {}
         """Derived from instructions that never change; see `updates/plan.py`."""

@@ -98,7 +98,7 @@ def pending_reasons(state: State, policy: Policy, query: TaskQuery) -> Answer:
     if query.hosts or query.statuses:
         return invalid("Statuses or slaveHosts are not supported in getPendingReason; leave both empty")
     waiting = _page((t for t in find_tasks(state, query) if t.status is TaskStatus.PENDING), query.offset, query.limit)
-    rows = tuple(PendingReason(t.task_id, state.pending_reasons.get(t.task_id, "")) for t in waiting)
+    rows = tuple(PendingReason(t.task_id, state.pending_reasons.get(t.task_id) or "") for t in waiting)
     return Answer(result=PendingReasons(rows))
 
 

@@ -63,19 +63,19 @@ def _next_fit(tx: Transaction, config: TaskConfig, search: _Search) -> Host | No
 
 def _waits(tx: Transaction, task: Task, why: str) -> None:
     if tx.state.pending_reasons.get(task.task_id) != why:
-        tx.state.pending_reasons[task.task_id] = why
+        tx.state.replace(tx.state.pending_reasons, task.task_id, why)
         tx.say(task.task_id, f"stays PENDING: {why}")
 
 
 def _assign(tx: Transaction, task: Task, host: Host) -> None:
     usage = tx.state.tasks.by_host.get(host.name, NO_USAGE)
-    after = tx.state.last_ports.get(host.name, 0)
+    after = tx.state.last_ports.get(host.name) or 0
     ports = choose_ports(host, usage.ports, task.config.port_names(), after)
     if ports:
-        tx.state.last_ports[host.name] = ports[-1][1]
+        tx.state.replace(tx.state.last_ports, host.name, ports[-1][1])
     event = TaskEvent(max(tx.now_ms, task.latest_event_ms), TaskStatus.ASSIGNED, None, tx.world.scheduler)
     tx.apply(ops.AssignTask(task.task_id, event, host.name, host.agent_id, ports))
-    tx.state.pending_reasons.pop(task.task_id, None)
+    tx.state.replace(tx.state.pending_reasons, task.task_id, None)
     assigned = tx.state.tasks[task.task_id]
     tx.changes.append(TaskChanged(assigned))
     arm_deadlines(tx, assigned)

@@ -145,7 +145,7 @@ def _kill(tx: Transaction, task: Task) -> None:
 
 def _delete(tx: Transaction, task: Task) -> None:
     tx.apply(ops.RemoveTasks((task.task_id,)))
-    tx.state.pending_reasons.pop(task.task_id, None)
+    tx.state.replace(tx.state.pending_reasons, task.task_id, None)
     if task.status not in TERMINAL_STATES:
         tx.changes.append(TaskDeleted(task))
 

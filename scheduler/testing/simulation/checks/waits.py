@@ -52,7 +52,7 @@ def _instance(witness: Witness, update: UpdateRow, instance: int, engine_tasks: 
     if task.status is TaskStatus.PENDING:
         if len(state.hosts) and task.task_id not in state.pending_reasons:
             return f"{name}, which waits for a host without a reason: for {_NOTHING}"
-        return f"{name}, which waits for a host: {state.pending_reasons.get(task.task_id, 'there is none')}"
+        return f"{name}, which waits for a host: {state.pending_reasons.get(task.task_id) or 'there is none'}"
     if task.status is TaskStatus.THROTTLED:
         armed = (DeadlineKind.THROTTLE, task.task_id) in deadlines
         return f"{name}, which waits for {'the end of its penalty' if armed else _NOTHING}"
