@@ -24,7 +24,7 @@ from scheduler.app.status import Status
 from scheduler.changelog.errors import DataDirRefused, Unreadable
 from scheduler.changelog.gc_policy import quiet_moment
 from scheduler.changelog.sqlite import SqliteChangelog
-from scheduler.contracts import ChangelogError, EngineError, Outcome, OutcomeUnknown
+from scheduler.contracts import ChangelogError, EngineError, Outcome, OutcomeUnknown, Unavailable
 from scheduler.controller.controller import Controller
 from scheduler.controller.gateway import Gateway
 from scheduler.core import pruning, takeover
@@ -73,7 +73,7 @@ class Server:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         try:
-            changelog = self._open()
+            changelog = await self._open()
             async with contextlib.AsyncExitStack() as stack:
                 await stack.enter_async_context(self.edge)
                 await self._lead_until_stopped(changelog)
@@ -81,8 +81,20 @@ class Server:
         except (DataDirRefused, Unreadable, OSError) as wrong:
             raise CannotStart(str(wrong)) from wrong
 
-    def _open(self) -> SqliteChangelog:
-        return SqliteChangelog(self.settings.data_dir, self.settings.cluster_name)
+    async def _open(self) -> SqliteChangelog:
+        """Take the folder; a disk that is full or away is waited for. Raises what no waiting mends."""
+        while True:
+            try:
+                return SqliteChangelog(self.settings.data_dir, self.settings.cluster_name)
+            except Unavailable as wrong:
+                LOG.error("the changelog cannot be opened, tried again soon: %s", wrong)
+                if await self._stopped_within(RETRY_AFTER_S):
+                    raise CannotStart(str(wrong)) from wrong
+
+    async def _stopped_within(self, seconds: float) -> bool:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stop.wait(), seconds)
+        return self._stop.is_set()
 
     async def _lead_until_stopped(self, changelog: SqliteChangelog) -> None:
         while not self._stop.is_set():
@@ -95,13 +107,12 @@ class Server:
                     raise CannotStart(str(wrong)) from wrong
                 LOG.error("leadership ended: %s", wrong)
                 self.gateway.close(f"The scheduler does not lead now: {wrong}")
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._stop.wait(), RETRY_AFTER_S)
+                await self._stopped_within(RETRY_AFTER_S)
             finally:
                 self.lifecycle.feed(Input.DEPOSED)
                 await changelog.close()
             if not self._stop.is_set():
-                changelog = self._open()
+                changelog = await self._open()
 
     @contextlib.asynccontextmanager
     async def _leading(self, changelog: SqliteChangelog) -> AsyncIterator[Driver]:
