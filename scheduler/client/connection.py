@@ -97,7 +97,9 @@ class Connection:
             except (Unreachable, Transient) as failure:
                 safe = isinstance(failure, Transient) or not failure.sent or method in IDEMPOTENT
                 wait_s = next(waits, _RETRY_WAITS_S[-1])
-                if not safe or time.monotonic() + wait_s > give_up_at:
+                if not safe:
+                    raise _with_doubt(failure, method) from failure
+                if time.monotonic() + wait_s > give_up_at:
                     raise
                 time.sleep(wait_s)
 
@@ -138,10 +140,7 @@ class Connection:
         if status in _NO_LEADER:
             raise Unreachable(f"{self.server} has no leader to serve the call ({status}){said}", sent=False)
         if status == 500:
-            raise Unreachable(
-                f"{self.server} could not say whether {method} was carried out (500){said}; look before repeating it",
-                sent=True,
-            )
+            raise Unreachable(f"{self.server} could not finish the call (500){said}", sent=True)
         raise CommandError(f"{self.server} refused {method}: HTTP {status} {answer.reason}{said}")
 
     def _unreachable(self, failure: requests.RequestException) -> Unreachable:
@@ -151,6 +150,11 @@ class Connection:
         else:
             why = _cause(failure)
         return Unreachable(f"cannot reach a scheduler at {self.server}: {why}", sent=sent)
+
+
+def _with_doubt(failure: CommandError, method: str) -> Unreachable:
+    doubt = f"it is not known whether {method} was carried out, look before you repeat it"
+    return Unreachable(f"{failure.format_message()}; {doubt}", sent=True)
 
 
 def details_of(response: Any) -> str:

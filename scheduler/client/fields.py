@@ -207,10 +207,10 @@ def _count(node: Node) -> int:
 
 
 def _number(node: Node) -> float:
-    if _tag(node) in ("int", "float"):
-        value: Any = float(str(node.value).replace("_", "")) if _tag(node) == "float" else _count(node)
-        if value == value and value not in (float("inf"), float("-inf")):
-            return float(value)
+    if _tag(node) == "int":
+        return float(_count(node))
+    if _tag(node) == "float" and str(node.value).lstrip("+-").lower() not in (".inf", ".nan"):
+        return float(str(node.value).replace("_", ""))
     raise ValueError(f"must be a number, not {_describe(node)}")
 
 

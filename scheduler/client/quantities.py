@@ -27,7 +27,10 @@ def parse_duration_ms(text: str) -> int:
 
 def parse_size_mb(text: str) -> int:
     """Whole megabytes of 1024 * 1024 bytes, as the scheduler counts. Raises ValueError."""
-    ((number, unit),) = _parts(text, _SIZES, SIZE_HINT)[:1]
+    parts = _parts(text, _SIZES, SIZE_HINT)
+    if len(parts) > 1:
+        raise ValueError(f"must be {SIZE_HINT}, not {text!r}")
+    ((number, unit),) = parts
     size_mb = float(number) * _SIZES[unit] / 2**20
     if size_mb != int(size_mb):
         raise ValueError(f"must be whole megabytes, not {text!r}")
