@@ -13,7 +13,7 @@ from scheduler.core.records import TaskStatus
 from scheduler.testing.simulation.agenda import GRID_MS
 from scheduler.testing.simulation.catalog import INSTANCES, JOBS, random_settings
 from scheduler.testing.simulation.engine import HOSTS
-from scheduler.testing.simulation.ledger import PAUSED, UpdateRow
+from scheduler.testing.simulation.ledger import AWAITING, PAUSED, UpdateRow
 from scheduler.testing.simulation.monitors import Mood
 from scheduler.testing.simulation.node import PLACES
 from scheduler.testing.simulation.script import Action
@@ -37,10 +37,14 @@ class Inventor:
         self._restarts = restarts
         self._versions = 0
         self._healed_at_step = 0
+        self._follow_ups: list[Told] = []
+        """What comes next at once, to meet something that does not last."""
 
     def next(self, world: World) -> Action:
         random = self._random
         now_ms = world.agenda.now_ms
+        if self._follow_ups:
+            return Action(now_ms, *self._follow_ups.pop())
         at_ms = (now_ms // GRID_MS + random.choice(_GAPS)) * GRID_MS
         if world.steps - self._healed_at_step >= HEAL_EVERY_STEPS:
             self._healed_at_step = world.steps
@@ -111,7 +115,16 @@ class Inventor:
             return what, {"job": job, "instance": random.randrange(INSTANCES), "count": random.randint(1, 2)}
         if what == "kill all":
             return "kill", {"job": job, "instances": []}
+        if what == "restart" and random.random() < 0.6:
+            self._follow_ups.append(self._upset(job, chosen[0]))
         return what, {"job": job, "instances": chosen}
+
+    def _upset(self, job: int, instance: int) -> Told:
+        """Something else happens to an instance that was just asked to end."""
+        fault = self._random.choice(("kill", "crash", "exit", "lost", "partition"))
+        if fault == "kill":
+            return "kill", {"job": job, "instances": [instance]}
+        return "instance", {"job": job, "instance": instance, "fault": fault, "for_ms": 4 * GRID_MS}
 
     def _read(self, world: World, job: int) -> Told:
         return "read", {"job": job}
@@ -140,12 +153,14 @@ class Inventor:
         fault = random.choices(_INSTANCE_FAULTS, _INSTANCE_WEIGHTS)[0]
         if not world.node.up and random.random() < 0.5:
             fault = "vanish"
+        if fault == "partition" and update is None and random.random() < 0.5:
+            self._follow_ups.append(("restart", {"job": job, "instances": [instance]}))
         return "instance", {"job": job, "instance": instance, "fault": fault, "for_ms": for_ms}
 
     def _surroundings(self, world: World, job: int) -> Told:
         random = self._random
         for_ms = random.choice((500, 2_000, 6_000))
-        match random.randrange(8):
+        match random.randrange(9):
             case 0:
                 return "host", {"host": random.choice(HOSTS).name, "for_ms": for_ms * 2}
             case 2:
@@ -156,6 +171,19 @@ class Inventor:
                 return "log_fault", {"fault": random.choice(list(Fault)).value}
             case 6:
                 return "step_clock", {"by_ms": random.choice((-5_000, -1_500, -250, 250, 1_500, 5_000))}
+        return self._poison(world, job)
+
+    def _poison(self, world: World, job: int) -> Told:
+        random = self._random
+        turned = [number for number in range(len(JOBS)) if (row := _active(world, number)) is not None and row.back]
+        if turned and random.random() < 0.5:
+            job = random.choice(turned)
+        update = _active(world, job)
+        if update is not None and update.status in AWAITING:
+            for instance in filter(update.in_progress, update.rows):
+                fault = {"job": job, "instance": instance, "fault": "crash", "for_ms": 0}
+                self._follow_ups.append(("instance", fault))
+            return "poison", {"job": job, "calls": 0}
         return "poison", {"job": job, "calls": random.randint(0, 12)}
 
 
