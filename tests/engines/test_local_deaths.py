@@ -27,7 +27,6 @@ from tests.engines.worlds import (
     command,
     in_loop,
     order,
-    processes_of,
     until,
 )
 
@@ -159,7 +158,7 @@ async def test_many_executors_killed_at_once(local: LocalWorld) -> None:
         os.kill(executor_of(local, task_id), signal.SIGKILL)
     for task_id in ids:
         assert (await ears.hears(task_id, *ENDED)).status is LOST
-    assert processes_of(ids) == []
+    assert local.processes() == []
     await engine.stop()
 
 
@@ -206,7 +205,7 @@ async def test_a_record_whose_pid_is_used_again_harms_nobody(
     again.signal("t-1", Signal.KILL, epoch=2)
     assert (await ears.hears("t-1", *ENDED)).status is LOST
     assert innocent.poll() is None
-    assert processes_of(["t-1"]) == []
+    assert local.processes() == []
     await again.stop()
 
 
@@ -317,7 +316,7 @@ async def test_an_executor_that_stands_still_is_killed_by_a_later_kill(
     engine.signal("t-1", Signal.KILL, epoch=1)
     end = await ears.hears("t-1", *ENDED)
     assert (end.status, end.message) == (KILLED, "killed together with its executor, which did not react")
-    assert processes_of(["t-1"]) == []
+    assert local.processes() == []
     await engine.stop()
 
 
@@ -436,3 +435,26 @@ async def test_without_a_free_descriptor_a_task_is_still_known_to_live(
         assert [r.status for r in (await engine.reconcile()).tasks] == [RUNNING]
     assert (await ears.hears("t-1", *ENDED)).status is KILLED
     await engine.stop()
+
+
+@in_loop
+async def test_the_same_task_id_in_another_folder_is_another_task(tmp_path: Path) -> None:
+    """As after restoring a backup beside the original."""
+    ours, theirs = LocalWorld(tmp_path / "a"), LocalWorld(tmp_path / "b")
+    try:
+        for world in (ours, theirs):
+            world.scratch.mkdir()
+            engine, ears = world.engine(), Ears()
+            await engine.start(ears, epoch=1, lineage="a")
+            engine.launch(order(world, "t-1"))
+            await ears.hears("t-1", RUNNING)
+            await engine.stop()
+        os.kill(executor_of(ours, "t-1"), signal.SIGKILL)
+        again = ours.engine()
+        await until(lambda: is_gone(executor_of(ours, "t-1")), "the executor is dead")
+        await again.start(Ears(), epoch=2, lineage="a")
+        await again.stop()
+        assert (len(ours.processes()), len(theirs.processes())) == (0, 1)
+    finally:
+        ours.close()
+        theirs.close()

@@ -103,20 +103,6 @@ def order(world: World, task_id: str, kind: str = "service", epoch: int = 1) -> 
     return LaunchOrder(epoch, task_id, 0, world.config(kind), world.host, ())
 
 
-def processes_of(task_ids: Sequence[str]) -> list[int]:
-    """The living processes whose environment carries one of these ids, looked up without the code under test."""
-    wanted = {f"THESAN_TASK_ID={task_id}".encode() for task_id in task_ids}
-    found = []
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            try:
-                if wanted & set(Path(f"/proc/{name}/environ").read_bytes().split(b"\0")):
-                    found.append(int(name))
-            except OSError:
-                continue
-    return found
-
-
 def command(text: str, **more: Any) -> TaskConfig:
     """A configuration whose task runs a shell command."""
     return TaskConfig(JOB, is_service=True, executor=ExecutorConfig("AuroraExecutor", text), **more)
@@ -155,8 +141,17 @@ class LocalWorld:
         await until((self.scratch / f"asked-{task_id}").exists, f"{task_id} was asked to stop")
 
     def living(self) -> int:
-        folders = (self.folder / "tasks").iterdir() if (self.folder / "tasks").exists() else ()
-        return len(processes_of([folder.name for folder in folders]))
+        return len(self.processes())
+
+    def processes(self) -> list[int]:
+        """Of all tasks, found by their environment and without the code under test."""
+        found = []
+        for name in os.listdir("/proc"):
+            if name.isdigit():
+                with suppress(OSError):
+                    if f"THESAN_SANDBOX={self.folder}/".encode() in Path(f"/proc/{name}/environ").read_bytes():
+                        found.append(int(name))
+        return found
 
     def runs(self) -> list[str]:
         """The ids of the tasks that really ran, once for each time."""
@@ -165,9 +160,8 @@ class LocalWorld:
 
     def close(self) -> None:
         """Leave nothing behind, whatever the test did."""
-        for folder in (self.folder / "tasks").iterdir() if (self.folder / "tasks").exists() else ():
-            for pid in processes_of([folder.name]):
-                _kill(pid)
+        for pid in self.processes():
+            _kill(pid)
         for name in os.listdir("/proc"):
             if name.isdigit():
                 try:

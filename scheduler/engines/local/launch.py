@@ -105,14 +105,14 @@ def environment(path: Path, order: LaunchOrder, *, cluster: str) -> dict[str, st
     job = order.config.job
     sandbox = str(path / SANDBOX)
     environ |= {
-        MARKER: order.task_id,
+        MARKER: sandbox,
+        "THESAN_TASK_ID": order.task_id,
         "THESAN_CLUSTER": cluster,
         "THESAN_ROLE": job.role,
         "THESAN_ENVIRONMENT": job.environment,
         "THESAN_JOB": job.name,
         "THESAN_INSTANCE": str(order.instance_id),
         "THESAN_HOST": order.host,
-        "THESAN_SANDBOX": sandbox,
         "MESOS_SANDBOX": sandbox,
     }
     for name, port in order.ports:

@@ -1,8 +1,8 @@
 """What a dead executor left running, and how it is ended. Synchronous.
 
-A process belongs to a task if its environment carries the task's marker, if its output goes to the task's logs, or if
+A process belongs to a task if its environment names the task's sandbox, if its output goes to the task's logs, or if
 the leader of its session is a process the executor recorded, alive and with the same start time. Each is signalled
-through a descriptor opened before it was looked at, so that a pid used again is never hit.
+through a descriptor that is opened first and compared afterwards, so that a pid used again is never hit.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from attrs import frozen
 from scheduler.engines.local.identity import open_process, process_stat, send
 from scheduler.engines.local.tasks import SANDBOX, Started, processes_of
 
-MARKER = "THESAN_TASK_ID"
+MARKER = "THESAN_SANDBOX"
+"""The variable that names the sandbox: unlike the task's id it is unique on this machine, whatever else runs here."""
 GIVE_UP_SECS = 10.0
 
 
@@ -71,7 +72,7 @@ def _kill(pid: int, start_time: int) -> None:
 def find_remains(tasks: Mapping[str, Remains]) -> dict[int, tuple[str, int]]:
     """Living processes of the tasks: pid -> task id and start time."""
     leaders = {s.pid: (t.task_id, s.start_time) for t in tasks.values() for s in t.started}
-    logs = {f"{t.path / SANDBOX}/": t.task_id for t in tasks.values()}
+    sandboxes = {os.fsencode(t.path / SANDBOX): t.task_id for t in tasks.values()}
     found = {}
     for name in os.listdir("/proc"):  # noqa: PTH208  # hundreds of names, of which strings are enough
         if not name.isdigit():
@@ -80,7 +81,7 @@ def find_remains(tasks: Mapping[str, Remains]) -> dict[int, tuple[str, int]]:
         stat = process_stat(pid)
         if stat is None or stat.state in "ZX":
             continue
-        task_id = _by_leader(stat.session, leaders) or _by_marker(pid, tasks) or _by_output(pid, logs)
+        task_id = _by_leader(stat.session, leaders) or _by_marker(pid, sandboxes) or _by_output(pid, sandboxes)
         if task_id:
             found[pid] = (task_id, stat.start_time)
     return found
@@ -94,21 +95,20 @@ def _by_leader(session: int, leaders: Mapping[int, tuple[str, int]]) -> str | No
     return task_id if leader is not None and leader.start_time == start_time else None
 
 
-def _by_marker(pid: int, tasks: Mapping[str, Remains]) -> str | None:
+def _by_marker(pid: int, sandboxes: Mapping[bytes, str]) -> str | None:
     with suppress(OSError):
         for entry in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
             name, _, value = entry.partition(b"=")
             if name == MARKER.encode():
-                task_id = value.decode("utf-8", "replace")
-                return task_id if task_id in tasks else None
+                return sandboxes.get(value)
     return None
 
 
-def _by_output(pid: int, logs: Mapping[str, str]) -> str | None:
+def _by_output(pid: int, sandboxes: Mapping[bytes, str]) -> str | None:
     for fd in (1, 2):
         with suppress(OSError):
-            target = str(Path(f"/proc/{pid}/fd/{fd}").readlink())
-            start, found, _ = target.partition(f"/{SANDBOX}/.logs/")
-            if found and f"{start}/{SANDBOX}/" in logs:
-                return logs[f"{start}/{SANDBOX}/"]
+            target = os.fsencode(Path(f"/proc/{pid}/fd/{fd}").readlink())
+            sandbox, found, _ = target.partition(b"/.logs/")
+            if found and sandbox in sandboxes:
+                return sandboxes[sandbox]
     return None
