@@ -58,8 +58,16 @@ class Log:
         return len(self._frames) if self._as_bytes else len(self._entries)
 
     def __iter__(self) -> Iterator[Entry]:
+        return self._read(Configs())
+
+    def reopened(self) -> Iterator[Entry]:
+        """All entries, for whoever will append the next one: it knows the configurations that it read, no others."""
+        self._configs = Configs()
+        return self._read(self._configs)
+
+    def _read(self, configs: Configs) -> Iterator[Entry]:
         yield from self._entries
-        configs, checksum = Configs(), genesis(LINEAGE)
+        checksum = genesis(LINEAGE)
         for offset, frame in enumerate(self._frames, 1):
             entry, checksum = decode(frame, offset=offset, lineage=LINEAGE, previous=checksum, configs=configs)
             yield entry
@@ -95,7 +103,9 @@ class Stage:
     def _lead(self) -> Controller:
         self._epoch += 1
         world = World(self.policy, "scheduler-1", lambda: f"id-{next(self._ids)}", self._random.random)
-        controller = Controller(replayed(self.log), world, self.clock, epoch=self._epoch, offset=len(self.log))
+        controller = Controller(
+            replayed(self.log.reopened()), world, self.clock, epoch=self._epoch, offset=len(self.log)
+        )
         self.controller = controller
         controller.write(takeover.begin_epoch, self._epoch)
         self.offer(self.hosts)
