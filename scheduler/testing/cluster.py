@@ -46,7 +46,7 @@ _PORTS: Final = range(20_000, 30_000)
 """Below the range the system takes outgoing ports from: a client that calls a dead scheduler's port must not get that
 very port as its own and so talk to itself."""
 
-BROKEN: Final = (OSError, EOFError, TException)
+BROKEN: Final[tuple[type[Exception], ...]] = (OSError, EOFError, TException)
 """What a client raises when its connection breaks: whether the call was carried out is then open."""
 
 

@@ -27,7 +27,8 @@ def starts(ledger: Ledger) -> Iterator[Violation]:
         if change.kind is not Kind.START_UPDATE or not change.may_be:
             continue
         rows = ledger.updates_with.get(change.token, [])
-        if len(rows) > 1:
+        # Each attempt asks anew: a second one may find that the first has happened and ended, and happen too.
+        if len(rows) > sum(call.heard is not Heard.REFUSED for call in change.attempts):
             yield Violation("twice", change.token, f"{change} started {', '.join(row.id for row in rows)}")
         for row in rows:
             yield from _whole(change, row)
