@@ -71,8 +71,15 @@ class TaskFolder:
         try:
             fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            os.close(lock_fd)
             raise AlreadyRunning(self.path) from None
         return lock_fd
+
+    def close(self) -> None:
+        """Let go of the folder and its lock."""
+        self._nudges.close()
+        os.close(self._root_fd)
+        os.close(self._lock_fd)
 
     def read_spec(self) -> dict[str, Any]:
         with open(f"{self.path}/{SPEC}", encoding="utf-8") as f:

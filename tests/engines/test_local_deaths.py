@@ -33,9 +33,9 @@ from tests.engines.worlds import (
 FAILED, FINISHED, KILLED, LOST = TaskStatus.FAILED, TaskStatus.FINISHED, TaskStatus.KILLED, TaskStatus.LOST
 STARTING, RUNNING = TaskStatus.STARTING, TaskStatus.RUNNING
 
-# Children in sessions of their own, one of them without the task's environment, one double-forked.
+# Children in sessions of their own: without the task's environment, without its output, double-forked.
 ESCAPING = (
-    "setsid sleep 1000 & "
+    "setsid sleep 1000 > /dev/null 2>&1 & "
     "env -i setsid sleep 1001 & "
     "(setsid sh -c 'sleep 1002 & exec sleep 1003' &) ; "
     "echo ready; exec sleep 1004"
