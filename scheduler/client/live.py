@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -89,17 +88,13 @@ def view_for_stdout(*, json: bool = False) -> Iterator[View]:
         yield PlainView()
         return
     with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
-        yield LiveView(live, unicode=_can_show(_all_marks()))
+        yield LiveView(live, unicode=_can_show(console.encoding))
 
 
-def _all_marks() -> str:
-    return "".join(mark for mark, _, _ in _MARKS.values())
-
-
-def _can_show(text: str) -> bool:
+def _can_show(encoding: str) -> bool:
     try:
-        text.encode(sys.stdout.encoding or "ascii")
-    except UnicodeEncodeError:
+        "".join(mark for mark, _, _ in _MARKS.values()).encode(encoding)
+    except (UnicodeEncodeError, LookupError):
         return False
     return True
 

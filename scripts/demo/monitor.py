@@ -1,7 +1,7 @@
 """The demo's monitor: looks at every instance of a job over HTTP, and sends a heartbeat for the job's update while all
 is well. It ends on SIGTERM.
 
-    monitor.py SERVER JOB [EVERY_S]
+    monitor.py SERVER JOB LOG [EVERY_S]
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import requests
@@ -43,7 +44,8 @@ def look(tasks: list[Any], session: requests.Session) -> tuple[Counter[str], lis
 
 def main() -> None:
     server, job = sys.argv[1], parse_job(sys.argv[2])
-    every_s = float(sys.argv[3]) if len(sys.argv) > 3 else 1.0
+    every_s = float(sys.argv[4]) if len(sys.argv) > 4 else 1.0
+    log = Path(sys.argv[3]).open("a", buffering=1)
     connection = Connection(server, timeout_s=2, retry_s=0)
     session = requests.Session()
     session.trust_env = False
@@ -54,13 +56,13 @@ def main() -> None:
             bad_rounds = bad_rounds + 1 if wrong else 0
             said = ", ".join(f"{count} x {text!r}" for text, count in sorted(answers.items())) or "nobody answers"
             if bad_rounds >= BAD_ROUNDS:
-                print(f"no heartbeat: {'; '.join(wrong)}", flush=True)
+                print(f"no heartbeat: {'; '.join(wrong)}", file=log)
             else:
                 key = find_update(connection, job, None, active_only=True)
                 connection.call("pulseJobUpdate", key=key)
-                print(f"heartbeat: {said}", flush=True)
+                print(f"heartbeat: {said}", file=log)
         except CommandError as failure:
-            print(f"no heartbeat: {failure.format_message()}", flush=True)
+            print(f"no heartbeat: {failure.format_message()}", file=log)
         time.sleep(every_s)
 
 

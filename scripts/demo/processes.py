@@ -158,11 +158,8 @@ class Scheduler:
 
 
 def start_monitor(folder: Folder, url: str, job: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, str(HERE / "monitor.py"), url, job]
-    with (folder.path / "monitor.log").open("ab") as log:
-        return subprocess.Popen(
-            command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-        )
+    command = [sys.executable, str(HERE / "monitor.py"), url, job, str(folder.path / "monitor.log")]
+    return subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, start_new_session=True)
 
 
 # --- ending ----------------------------------------------------------------------------------------------------------
@@ -179,7 +176,7 @@ def end_everything(scheduler: Scheduler, monitor: subprocess.Popen[bytes] | None
                 scheduler.start()
             end_jobs(Connection(scheduler.url, retry_s=2))
         stop(scheduler.process)
-    end_left_over(scheduler.data_dir)
+    end_left_over(scheduler.data_dir.parent)
 
 
 def end_jobs(connection: Connection) -> None:
@@ -205,12 +202,12 @@ def stop(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def end_left_over(data_dir: Path) -> int:
-    """Kill what a run of the demo started on this data folder and did not end. Returns how many processes."""
+def end_left_over(folder: Path) -> int:
+    """Kill what a run of the demo started in this folder and did not end. Returns how many processes."""
     ended = 0
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if _is_ours(process.cmdline(), data_dir):
+            if _is_ours(process.cmdline(), folder):
                 for one in (*process.children(recursive=True), process):
                     with contextlib.suppress(psutil.Error):
                         one.kill()
@@ -218,9 +215,8 @@ def end_left_over(data_dir: Path) -> int:
     return ended
 
 
-def _is_ours(command: list[str], data_dir: Path) -> bool:
-    """Our scheduler, our monitor, or an executor of a task in our data folder; told by their whole command line."""
-    if str(HERE / "monitor.py") in command:
-        return True
-    runs = "serve" in command or any(part.endswith("/scheduler/executor/__main__.py") for part in command)
-    return runs and any(part == str(data_dir) or part.startswith(f"{data_dir}/") for part in command)
+def _is_ours(command: list[str], folder: Path) -> bool:
+    """Our scheduler, our monitor, or an executor of a task, on this folder; told by the whole command line."""
+    ours = ("/scheduler/executor/__main__.py", "/scripts/demo/monitor.py")
+    runs = "serve" in command or any(part.endswith(ours) for part in command)
+    return runs and any(part.startswith(f"{folder}/") for part in command)

@@ -221,7 +221,7 @@ def main() -> int:
         print(f"run: look at that one, or end it first: Ctrl-C there, or kill {pid}.", file=sys.stderr)
         return 1
     stage = Stage(folder.path / "scheduler.log")
-    left = end_left_over(folder.path / "data")
+    left = end_left_over(folder.path)
     folder.clear()
     if left:
         stage.say(f"an earlier run was cut off: {left} processes of its were still there and are ended now", "yellow")

@@ -57,7 +57,10 @@ class Served:
             for update in self.json("update", "list", "--status", "active"):
                 self.run("update", "abort", update["job"], update["id"])
             for job in self.json("job", "list"):
-                self.run("job", "kill", job["job"], "--wait", "--timeout", "20s")
+                self.run("job", "kill", job["job"])
+            give_up_at = time.monotonic() + 20
+            while self.json("job", "list"):
+                assert time.monotonic() < give_up_at
         self.process.terminate()
         self.process.wait(20)
 

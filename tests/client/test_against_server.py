@@ -170,11 +170,11 @@ def test_heartbeats_pauses_and_a_second_update(server: Served, tmp_path: Path) -
 def test_an_update_that_turns_back_ends_with_1(server: Served, tmp_path: Path) -> None:
     key = "www-data/devel/back"
     server.run("job", "create", job_file(tmp_path, "back"), "--wait")
-    server.run("update", "start", job_file(tmp_path, "back", version="v2", watch="60s"))
-    assert server.json("update", "rollback", key, "-m", "not good")["status"] in ("ROLLING_BACK", "ROLLED_BACK")
-    done = server.run("update", "wait", key, "--timeout", "100s", code=None)
-    assert done.returncode in (1, 4)
-    server.run("update", "abort", key, code=None)
+    server.run("update", "start", job_file(tmp_path, "back", version="v2", more="pulse_timeout: 60s"))
+    assert server.json("update", "rollback", key, "-m", "not good")["status"] == "ROLL_BACK_AWAITING_PULSE"
+    pulse(server, "back")
+    done = server.run("update", "wait", key, code=1)
+    assert done.stdout.splitlines()[-1].startswith(f"{key}: ROLLED_BACK after ")
 
 
 def test_an_aborted_update_ends_with_1(server: Served, tmp_path: Path) -> None:

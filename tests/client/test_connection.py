@@ -98,9 +98,11 @@ def test_not_ready_is_asked_again_whatever_the_call_since_nothing_happened() -> 
 
 
 def test_not_ready_for_too_long_says_so() -> None:
-    with server(reply("createJob", aurora.ResponseCode.ERROR_TRANSIENT, "not leading yet")) as (url, _):
-        with pytest.raises(Transient, match="is not ready: not leading yet") as failure:
-            call(url, "createJob", retry_s=0.2)
+    with (
+        server(reply("createJob", aurora.ResponseCode.ERROR_TRANSIENT, "not leading yet")) as (url, _),
+        pytest.raises(Transient, match="is not ready: not leading yet") as failure,
+    ):
+        call(url, "createJob", retry_s=0.2)
     assert failure.value.exit_code == 3
 
 
@@ -123,23 +125,29 @@ def test_no_leader_means_nothing_was_done() -> None:
 
 
 def test_a_redirect_to_the_leader_keeps_the_call() -> None:
-    with server(reply("createJob", OK)) as (leader, at_leader):
-        with server((307, {"Location": f"{leader}/api"}, b"")) as (url, at_standby):
-            call(url, "createJob")
+    with (
+        server(reply("createJob", OK)) as (leader, at_leader),
+        server((307, {"Location": f"{leader}/api"}, b"")) as (url, at_standby),
+    ):
+        call(url, "createJob")
     assert at_leader[0][2] == at_standby[0][2]
 
 
 def test_a_refusal_is_final_and_its_sentences_are_joined() -> None:
-    with server(reply("createJob", aurora.ResponseCode.INVALID_REQUEST, "no", "never")) as (url, seen):
-        with pytest.raises(Refused, match=r"^no, never$") as failure:
-            call(url, "createJob")
+    with (
+        server(reply("createJob", aurora.ResponseCode.INVALID_REQUEST, "no", "never")) as (url, seen),
+        pytest.raises(Refused, match=r"^no, never$") as failure,
+    ):
+        call(url, "createJob")
     assert (len(seen), failure.value.code, failure.value.exit_code) == (1, "INVALID_REQUEST", 1)
 
 
 def test_a_refusal_without_a_word_is_told_with_its_code() -> None:
-    with server(reply("killTasks", aurora.ResponseCode.ERROR)) as (url, _):
-        with pytest.raises(Refused, match="killTasks was answered with ERROR and no explanation"):
-            call(url, "killTasks")
+    with (
+        server(reply("killTasks", aurora.ResponseCode.ERROR)) as (url, _),
+        pytest.raises(Refused, match="killTasks was answered with ERROR and no explanation"),
+    ):
+        call(url, "killTasks")
 
 
 @pytest.mark.parametrize("answer", [(401, {}, b""), reply("createJob", aurora.ResponseCode.AUTH_FAILED, "not yours")])
@@ -150,16 +158,20 @@ def test_who_may_not_is_told_so(answer: Answer) -> None:
 
 
 def test_another_status_is_told_with_what_the_server_says() -> None:
-    with server((421, {"Content-Type": "text/plain; charset=utf-8"}, b"not my name\nmore")) as (url, _):
-        with pytest.raises(CommandError, match=r"HTTP 421 .*: not my name$"):
-            call(url, "createJob")
+    with (
+        server((421, {"Content-Type": "text/plain; charset=utf-8"}, b"not my name\nmore")) as (url, _),
+        pytest.raises(CommandError, match=r"HTTP 421 .*: not my name$"),
+    ):
+        call(url, "createJob")
 
 
 def test_a_method_the_server_does_not_know() -> None:
     unknown = TApplicationException(TApplicationException.UNKNOWN_METHOD, "Invalid method name: 'getQuota'")
-    with server((200, {}, message("getQuota", TMessageType.EXCEPTION, unknown))) as (url, seen):
-        with pytest.raises(CommandError, match="cannot serve getQuota: Invalid method name"):
-            call(url, "getQuota")
+    with (
+        server((200, {}, message("getQuota", TMessageType.EXCEPTION, unknown))) as (url, seen),
+        pytest.raises(CommandError, match="cannot serve getQuota: Invalid method name"),
+    ):
+        call(url, "getQuota")
     assert len(seen) == 1
 
 
