@@ -17,7 +17,7 @@ import requests
 from scheduler.client.connection import Connection
 from scheduler.client.errors import CommandError
 from scheduler.client.jobs import get_tasks
-from scheduler.client.keys import parse_job
+from scheduler.client.keys import Job, parse_job
 from scheduler.client.update_calls import find_update
 from scheduler.interface import aurora
 
@@ -42,28 +42,37 @@ def look(tasks: list[Any], session: requests.Session) -> tuple[Counter[str], lis
     return answers, wrong
 
 
-def main() -> None:
-    server, job = sys.argv[1], parse_job(sys.argv[2])
-    every_s = float(sys.argv[4]) if len(sys.argv) > 4 else 1.0
-    log = Path(sys.argv[3]).open("a", buffering=1)
-    connection = Connection(server, timeout_s=2, retry_s=0)
-    session = requests.Session()
-    session.trust_env = False
-    bad_rounds = 0
-    while True:
+class Monitor:
+    """Looks once a round, and says what it saw."""
+
+    def __init__(self, server: str, job: Job) -> None:
+        self._connection = Connection(server, timeout_s=2, retry_s=0)
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._job = job
+        self._bad_rounds = 0
+
+    def round(self) -> str:
+        """Look, and send a heartbeat if all is well. Returns the line for the log."""
         try:
-            answers, wrong = look(get_tasks(connection, job), session)
-            bad_rounds = bad_rounds + 1 if wrong else 0
-            said = ", ".join(f"{count} x {text!r}" for text, count in sorted(answers.items())) or "nobody answers"
-            if bad_rounds >= BAD_ROUNDS:
-                print(f"no heartbeat: {'; '.join(wrong)}", file=log)
-            else:
-                key = find_update(connection, job, None, active_only=True)
-                connection.call("pulseJobUpdate", key=key)
-                print(f"heartbeat: {said}", file=log)
+            answers, wrong = look(get_tasks(self._connection, self._job), self._session)
+            self._bad_rounds = self._bad_rounds + 1 if wrong else 0
+            if self._bad_rounds >= BAD_ROUNDS:
+                return f"no heartbeat: {'; '.join(wrong)}"
+            key = find_update(self._connection, self._job, None, active_only=True)
+            self._connection.call("pulseJobUpdate", key=key)
         except CommandError as failure:
-            print(f"no heartbeat: {failure.format_message()}", file=log)
-        time.sleep(every_s)
+            return f"no heartbeat: {failure.format_message()}"
+        return "heartbeat: " + (", ".join(f"{n} x {text!r}" for text, n in sorted(answers.items())) or "nobody answers")
+
+
+def main() -> None:
+    monitor = Monitor(sys.argv[1], parse_job(sys.argv[2]))
+    every_s = float(sys.argv[4]) if len(sys.argv) > 4 else 1.0
+    with Path(sys.argv[3]).open("a", buffering=1) as log:
+        while True:
+            print(monitor.round(), file=log)
+            time.sleep(every_s)
 
 
 if __name__ == "__main__":
