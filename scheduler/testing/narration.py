@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -56,7 +57,7 @@ class Narrator:
         elif isinstance(op, ops.MoveTask | ops.AssignTask):
             task = self._tasks[op.task_id]
             if self.with_tasks:
-                yield Line(task.job, f"T{task.instance_id} {op.event.status.name}{_why(op.event)}")
+                yield Line(task.job, f"T{task.instance_id} {op.event.status.name}{self.renamed(_why(op.event))}")
         elif isinstance(op, ops.RemoveTasks):
             for gone in (self._tasks.pop(task_id) for task_id in op.task_ids):
                 yield Line(gone.job, f"drop {gone.instance_id} {version(gone.config)}")
@@ -94,9 +95,9 @@ class Narrator:
         return self.renamed(" ".join(words))
 
     def renamed(self, text: str) -> str:
-        """With u1 for `www/prod/web/id-17`, and instances for task ids."""
+        """With u1 for `www/prod/web/id-17` or its id alone, and instances for task ids."""
         for number, key in enumerate(self.updates, 1):
-            text = text.replace(str(key), f"u{number}")
+            text = re.sub(rf"(\b{re.escape(str(key.job))}/)?\b{re.escape(key.id)}\b", f"u{number}", text)
         for task_id, task in self._tasks.items():
             text = text.replace(task_id, f"{task.job.name}/{task.instance_id}")
         return text
