@@ -5,13 +5,10 @@ from __future__ import annotations
 from random import Random
 from typing import Any, Final
 
-from attrs import evolve
-
 from scheduler.core.policy import MINUTE_MS, Policy
 from scheduler.core.queries import SettingsRequest
-from scheduler.core.records import JobKey, PartitionPolicy, Resource, ResourceKind, TaskConfig
+from scheduler.core.records import ExecutorConfig, JobKey, PartitionPolicy, Resource, ResourceKind, TaskConfig
 from scheduler.core.updates.records import BatchStrategy, QueueStrategy, Range, Strategy, VariableBatchStrategy
-from scheduler.testing.stage import service
 
 JOBS: Final = tuple(JobKey("www", "prod", f"job-{i}") for i in range(5))
 INSTANCES: Final = 10
@@ -21,6 +18,11 @@ _PARTITION_POLICIES: Final = (
     PartitionPolicy(reschedule=True, delay_secs=60),
     PartitionPolicy(reschedule=False),
     None,
+)
+RESOURCES: Final = (
+    Resource(ResourceKind.CPUS, 1.0),
+    Resource(ResourceKind.RAM_MB, 64),
+    Resource(ResourceKind.DISK_MB, 64),
 )
 PORT: Final = Resource(ResourceKind.PORT, "http")
 
@@ -42,12 +44,11 @@ POLICY: Final = Policy(
 
 def config(job: int, data: str, *, is_service: bool = True) -> TaskConfig:
     """Jobs with an odd number use a port. Data with "bad" in it makes most tasks exit soon."""
-    made = service(JOBS[job], data)
-    resources = (*made.resources, PORT) if job % 2 else made.resources
-    return evolve(
-        made,
+    return TaskConfig(
+        job=JOBS[job],
         is_service=is_service,
-        resources=resources,
+        executor=ExecutorConfig("AuroraExecutor", data),
+        resources=(*RESOURCES, PORT) if job % 2 else RESOURCES,
         max_task_failures=2,
         partition_policy=_PARTITION_POLICIES[job],
     )
@@ -64,7 +65,7 @@ def random_settings(random: Random) -> dict[str, Any]:
         "failed": random.choice((0, 0, 1, 2)),
         "watch_ms": random.choice((0, 1_000, 2_000, 4_000)),
         "rollback": random.random() < 0.6,
-        "timeout_ms": random.choice((None, None, 2_000, 3_000, 5_000, 8_000)),
+        "timeout_ms": random.choice((None, None, 1_000, 2_000, 3_000, 5_000)),
     }
     if random.random() < 0.15:
         first = random.randint(0, 5)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +21,9 @@ from scheduler.testing.simulation.shrink import shrink
 STEPS: Final = 3_000
 SHRINK_SECS: Final = 60.0
 CI_SEEDS: Final = range(1, 31)
+CI_MORE_SEEDS: Final = range(31, 101)
+"""Taken in turn, for so long at most, while something was never met."""
+CI_MORE_UNTIL_SECS: Final = 40.0
 CI_STEPS: Final = 3_000
 CI_AT_LEAST_RESTARTS_A_MINUTE: Final = 300
 
@@ -59,15 +64,9 @@ def main(words: list[str] | None = None) -> int:
     asked = _parser().parse_args(words)
     if asked.replay is not None:
         return _replay(asked.replay)
-    seeds = list(CI_SEEDS) if asked.ci else None
     began = time.monotonic()
     totals = Totals()
-    seed = asked.seed
-    while True:
-        if seeds is not None:
-            if not seeds:
-                break
-            seed = seeds.pop(0)
+    for seed in _seeds(asked, totals, began):
         report = run_seed(seed, steps=CI_STEPS if asked.ci else asked.steps, restarts=asked.restarts)
         totals.add(report)
         if report.failure is not None:
@@ -75,10 +74,22 @@ def main(words: list[str] | None = None) -> int:
             return 1
         if not asked.ci:
             say(f"seed {seed}: {report.steps} steps, {report.restarts} restarts, digest {report.digest}")
-            seed += 1
-            if asked.seconds is None or time.monotonic() - began >= asked.seconds:
-                break
     return _sum_up(totals, time.monotonic() - began, ci=asked.ci)
+
+
+def _seeds(asked: argparse.Namespace, totals: Totals, began: float) -> Iterator[int]:
+    if asked.ci:
+        yield from CI_SEEDS
+        for seed in CI_MORE_SEEDS:
+            if not totals.coverage.missing() or time.monotonic() - began > CI_MORE_UNTIL_SECS:
+                return
+            yield seed
+        return
+    yield asked.seed
+    for seed in count(asked.seed + 1):
+        if asked.seconds is None or time.monotonic() - began >= asked.seconds:
+            return
+        yield seed
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -92,8 +92,9 @@ def nonsense(world: World, what: int) -> None:
 # --- monitors --------------------------------------------------------------------------------------------------------
 
 
-def mood(world: World, job: int, mood: str) -> None:
-    world.monitors.each[job].mood = Mood(mood)
+def mood(world: World, job: int, mood: str, lag_ms: int) -> None:
+    monitor = world.monitors.each[job]
+    monitor.mood, monitor.lag_ms = Mood(mood), lag_ms
     world.coverage.note("fault", f"monitor {mood}")
 
 

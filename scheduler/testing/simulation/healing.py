@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from scheduler.core.records import TERMINAL_STATES
 from scheduler.core.updates import requests
-from scheduler.testing.simulation.checks.base import Broken
+from scheduler.testing.simulation.broken import Broken
 from scheduler.testing.simulation.checks.waits import reasons
 from scheduler.testing.simulation.ledger import PAUSED
 

@@ -93,13 +93,16 @@ class Inventor:
 
     def _change(self, world: World, job: int) -> Told | None:
         random = self._random
+        turned = _rolling_back(world)
+        if turned and random.random() < 0.4:
+            job = random.choice(turned)
         update = _active(world, job)
         which = random.choice(("active",) * 8 + ("ended", "none"))
         if update is None and which == "active":
             return None
         what = random.choice(("pause", "pause", "resume", "rollback", "rollback", "abort"))
-        if update is not None and update.status in PAUSED and random.random() < 0.5:
-            what = "resume"
+        if update is not None and update.status in PAUSED:
+            what = random.choice(("resume", "resume", what, "abort" if update.back else what))
         return "change", {"what": what, "job": job, "which": which}
 
     def _touch_tasks(self, world: World, job: int) -> Told | None:
@@ -136,8 +139,9 @@ class Inventor:
         return "pulse", {"job": job, "which": self._random.choice(("active", "active", "ended", "none"))}
 
     def _mood(self, world: World, job: int) -> Told:
-        moods = [mood.value for mood in Mood]
-        return "mood", {"job": job, "mood": self._random.choice((*moods, "honest", "lying", "lying"))}
+        moods = (*Mood, Mood.LAGGING, Mood.LAGGING, Mood.LYING)
+        lag_ms = self._random.choice((0, GRID_MS, 2 * GRID_MS, 6 * GRID_MS))
+        return "mood", {"job": job, "mood": self._random.choice(moods).value, "lag_ms": lag_ms}
 
     # --- faults ---
 
@@ -175,7 +179,7 @@ class Inventor:
 
     def _poison(self, world: World, job: int) -> Told:
         random = self._random
-        turned = [number for number in range(len(JOBS)) if (row := _active(world, number)) is not None and row.back]
+        turned = _rolling_back(world)
         if turned and random.random() < 0.5:
             job = random.choice(turned)
         update = _active(world, job)
@@ -187,7 +191,9 @@ class Inventor:
         return "poison", {"job": job, "calls": random.randint(0, 12)}
 
 
-_ODD: Final = frozenset({TaskStatus.RESTARTING, TaskStatus.KILLING, TaskStatus.PARTITIONED, TaskStatus.ASSIGNED})
+_ODD: Final = frozenset(
+    {TaskStatus.RESTARTING, TaskStatus.KILLING, TaskStatus.PARTITIONED, TaskStatus.ASSIGNED, TaskStatus.STARTING}
+)
 _INSTANCE_FAULTS: Final = (
     *("crash", "exit", "stray kill", "lost", "vanish", "repeat"),
     *("hang assigned", "hang starting", "flap", "deaf", "partition"),
@@ -205,6 +211,10 @@ _WEIGHTS: Final = (
     (Inventor._instance, 22),
     (Inventor._surroundings, 6),
 )
+
+
+def _rolling_back(world: World) -> list[int]:
+    return [number for number in range(len(JOBS)) if (row := _active(world, number)) is not None and row.back]
 
 
 def _odd_instances(world: World, job: int) -> list[int]:

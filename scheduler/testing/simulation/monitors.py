@@ -25,7 +25,7 @@ class Mood(Enum):
     """How a monitor behaves."""
 
     HONEST = "honest"  # beats while most of what it watches is well
-    LAGGING = "lagging"  # beats so seldom that its timeout passes now and then
+    LAGGING = "lagging"  # each heartbeat comes just when it is overdue, or a little later
     SILENT = "silent"
     LYING = "lying"  # beats whatever it sees
 
@@ -38,6 +38,8 @@ class Monitor:
     key: UpdateKey | None = None
     """The update it beats for, once it has found one."""
     timeout_ms: int = 0
+    lag_ms: int = 0
+    """By how much its heartbeats come too late, when it lags."""
     asked: Request | None = None
     finished: UpdateKey | None = None
     """What it was told is over; it never beats for that again."""
@@ -60,8 +62,8 @@ class Monitors:
 
     def _beat(self, monitor: Monitor) -> bool:
         wait_ms = BEAT_MS
-        if monitor.mood is Mood.LAGGING and monitor.timeout_ms:
-            wait_ms = monitor.timeout_ms  # its heartbeat comes exactly when it is overdue, or a little later
+        if monitor.mood is Mood.LAGGING and monitor.key is not None:
+            wait_ms = monitor.timeout_ms + monitor.lag_ms
         self._agenda.on_grid(wait_ms, self._beat, monitor)
         self._hear(monitor)
         if monitor.mood is Mood.SILENT or (monitor.mood is Mood.HONEST and self._is_unwell(monitor)):

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from attrs import define
 
-from scheduler.testing.simulation.checks.base import Broken
+from scheduler.testing.simulation.broken import Broken
 from scheduler.testing.simulation.coverage import Coverage
 from scheduler.testing.simulation.invent import STEPS_BETWEEN_RESTARTS, Inventor
 from scheduler.testing.simulation.script import Action, Script

@@ -15,10 +15,11 @@ from scheduler.core.updates.plan import Plan, make_plan
 from scheduler.core.updates.records import UpdateKey
 from scheduler.testing.clock import VirtualClock
 from scheduler.testing.simulation.agenda import Agenda
+from scheduler.testing.simulation.broken import Broken
 from scheduler.testing.simulation.catalog import JOBS, POLICY
 from scheduler.testing.simulation.chance import Chance, mix
 from scheduler.testing.simulation.checks.answers import Answers
-from scheduler.testing.simulation.checks.base import Broken, Check, Witness
+from scheduler.testing.simulation.checks.base import Check, Witness
 from scheduler.testing.simulation.checks.causes import Causes
 from scheduler.testing.simulation.checks.commits import Commits, Effects
 from scheduler.testing.simulation.checks.exits import Exits

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from scheduler.core.answers import Code
 from scheduler.core.queries import PulseAnswer, StartedUpdate, UpdateDetails
 from scheduler.core.updates.records import UpdateKey
-from scheduler.testing.simulation.checks.base import Broken, Check, Witness
+from scheduler.testing.simulation.broken import Broken
+from scheduler.testing.simulation.checks.base import Check, Witness
 from scheduler.testing.simulation.clients import Fate, Request, started_key
 from scheduler.testing.simulation.ledger import ENDED, UpdateRow
 

@@ -18,15 +18,6 @@ if TYPE_CHECKING:
     from scheduler.testing.simulation.world import World
 
 
-class Broken(Exception):
-    """A rule does not hold. `rule` is its short name."""
-
-    def __init__(self, rule: str, sentence: str) -> None:
-        super().__init__(f"{rule}: {sentence}")
-        self.rule = rule
-        self.sentence = sentence
-
-
 @define(eq=False)
 class Witness:
     """What was seen of one controller, from its first decision on."""

@@ -10,7 +10,8 @@ from typing import Final
 
 from scheduler.core.ops import Op
 from scheduler.core.updates.records import UpdateStatus as U
-from scheduler.testing.simulation.checks.base import Broken, Check, Witness
+from scheduler.testing.simulation.broken import Broken
+from scheduler.testing.simulation.checks.base import Check, Witness
 from scheduler.testing.simulation.ledger import ENDED, Acted, Change, Moved, Started, Turned
 from scheduler.testing.simulation.watched import Decision
 

@@ -12,7 +12,8 @@ from scheduler.contracts import Entry
 from scheduler.core.effects import Effect, Forget, Launch, Terminate
 from scheduler.core.ops import EpochBegun, Op
 from scheduler.core.records import TERMINAL_STATES, TaskStatus
-from scheduler.testing.simulation.checks.base import Broken, Check, Witness
+from scheduler.testing.simulation.broken import Broken
+from scheduler.testing.simulation.checks.base import Check, Witness
 from scheduler.testing.simulation.clients import Fate, Request
 from scheduler.testing.simulation.watched import Decision
 

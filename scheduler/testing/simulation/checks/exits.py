@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from scheduler.core.ops import Op
 from scheduler.core.updates.records import InstanceAction, Phase
-from scheduler.testing.simulation.checks.base import Broken, Check, Witness
+from scheduler.testing.simulation.broken import Broken
+from scheduler.testing.simulation.checks.base import Check, Witness
 from scheduler.testing.simulation.ledger import ENDED, ROLLING, Acted, Change, Progressed, Turned, UpdateRow
 from scheduler.testing.simulation.watched import Decision
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from scheduler.core.ops import Op
 from scheduler.core.queries import PulseAnswer
 from scheduler.core.records import TaskStatus
-from scheduler.testing.simulation.checks.base import Broken, Check, Witness
+from scheduler.testing.simulation.broken import Broken
+from scheduler.testing.simulation.checks.base import Check, Witness
 from scheduler.testing.simulation.ledger import ROLLING, Change, Created, Moved, Removed, TaskRow
 from scheduler.testing.simulation.watched import Decision
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from scheduler.contracts import TaskReport
 from scheduler.core.records import ACTIVE_STATES
-from scheduler.testing.simulation.checks.base import Broken, Check, Witness
+from scheduler.testing.simulation.broken import Broken
+from scheduler.testing.simulation.checks.base import Check, Witness
 from scheduler.testing.simulation.engine import EngineTask
 
 if TYPE_CHECKING:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from scheduler.core.ops import Op
 from scheduler.core.updates.records import UpdateStatus
-from scheduler.testing.simulation.checks.base import Broken, Check, Witness
+from scheduler.testing.simulation.broken import Broken
+from scheduler.testing.simulation.checks.base import Check, Witness
 from scheduler.testing.simulation.ledger import Change, Turned
 from scheduler.testing.simulation.poison import BLOWN
 from scheduler.testing.simulation.watched import Decision

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from scheduler.core.state import State
-from scheduler.testing.simulation.checks.base import Broken, Check, Witness
+from scheduler.testing.simulation.broken import Broken
+from scheduler.testing.simulation.checks.base import Check, Witness
 
 
 def difference(one: State, other: State) -> str | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from scheduler.core.ops import EpochBegun
-from scheduler.testing.simulation.checks.base import Broken, Check, Witness
+from scheduler.testing.simulation.broken import Broken
+from scheduler.testing.simulation.checks.base import Check, Witness
 from scheduler.testing.simulation.checks.replay import difference
 from scheduler.testing.simulation.ledger import AWAITING, BACK, PAUSED, ROLLING
 from scheduler.testing.simulation.watched import Decision

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 from scheduler.core.records import TaskStatus
 from scheduler.core.transaction import DeadlineKind
-from scheduler.testing.simulation.checks.base import Broken, Check, Witness
+from scheduler.testing.simulation.broken import Broken
+from scheduler.testing.simulation.checks.base import Check, Witness
 from scheduler.testing.simulation.ledger import AWAITING, PAUSED, UpdateRow
 
 _NOTHING = "nothing"
