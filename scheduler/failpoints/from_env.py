@@ -1,6 +1,7 @@
 """Arms the failpoint that the environment names: ``THESAN_FAILPOINT=name[:nth][:action]``.
 
-Actions: ``kill`` (the default: SIGKILL to oneself, as `kill -9` does), ``stop`` (SIGSTOP: the process freezes until
+Actions: ``kill`` (the default: SIGKILL to oneself, as `kill -9` does), ``linger`` (the same, 0.3 s later: the other
+threads go on meanwhile, which shows what did not wait for this one), ``stop`` (SIGSTOP: the process freezes until
 somebody continues it), ``exit`` (leave at once with status 70, without cleaning up).
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -16,10 +18,16 @@ from scheduler.failpoints import Failpoint, arm
 __all__ = ["VARIABLE", "arm_from_env"]
 
 VARIABLE: Final = "THESAN_FAILPOINT"
+_LINGER_S: Final = 0.3
 
 
 def _kill() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _linger() -> None:
+    time.sleep(_LINGER_S)
+    _kill()
 
 
 def _stop() -> None:
@@ -30,7 +38,12 @@ def _exit() -> None:
     os._exit(70)
 
 
-_ACTIONS: Final[dict[str, Callable[[], object]]] = {"kill": _kill, "stop": _stop, "exit": _exit}
+_ACTIONS: Final[dict[str, Callable[[], object]]] = {
+    "kill": _kill,
+    "linger": _linger,
+    "stop": _stop,
+    "exit": _exit,
+}
 
 
 def arm_from_env(environ: Mapping[str, str] = os.environ) -> str | None:

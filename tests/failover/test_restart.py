@@ -19,7 +19,8 @@ from tests.failover.story import OK, Story
 
 pytestmark = pytest.mark.slow
 
-BEFORE_DURABLE = ("after-decide", "before-append")
+BEFORE_DURABLE = ("after-decide", "before-append", "before-append:linger")
+"""With `linger` the event loop goes on while the entry is not written: no reply and no effect may leave."""
 AFTER_DURABLE = ("after-append", "after-commit")
 AWAITING = UpdateStatus.ROLL_FORWARD_AWAITING_PULSE
 PAUSED = UpdateStatus.ROLL_FORWARD_PAUSED
@@ -29,7 +30,8 @@ HOUR_MS = 3_600_000
 
 def in_the_call(point: str) -> str:
     """The failpoint, at the commit of the first call of a life."""
-    return f"{point}:2"
+    name, _, action = point.partition(":")
+    return f"{name}:2:{action or 'kill'}"
 
 
 def tokens(world: World, job: str) -> list[str | None]:
@@ -303,7 +305,7 @@ def test_dying_while_it_takes_over_loses_nothing(scheduler: Scheduler, story: St
     scheduler.kill()
 
     for point in (*BEFORE_DURABLE, *AFTER_DURABLE):
-        scheduler.start(failpoint=f"{point}:1", wait=False)
+        scheduler.start(failpoint=point, wait=False)
         assert scheduler.wait_for_end() == -9
 
     scheduler.start()

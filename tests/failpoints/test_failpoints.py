@@ -57,7 +57,7 @@ def test_a_place_that_is_not_armed_costs_nothing_to_speak_of() -> None:
     [
         ("nowhere", "there is no failpoint 'nowhere'; there are after-decide"),
         ("after-append:0", "counted from 1"),
-        ("after-append:explode", "'explode' is neither a count nor one of kill, stop, exit"),
+        ("after-append:explode", "'explode' is neither a count nor one of kill, linger, stop, exit"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(told: str, says: str) -> None:
@@ -76,6 +76,7 @@ def test_nothing_asked_nothing_armed() -> None:
         ("after-append", -signal.SIGKILL, ""),
         ("after-append:2", -signal.SIGKILL, "1"),
         ("after-append:3:exit", 70, "12"),
+        ("after-append:2:linger", -signal.SIGKILL, "1"),
         ("before-append", 0, "123"),
     ],
 )

@@ -63,7 +63,8 @@ def plan(kills: int, random: Random) -> Iterator[Planned]:
 
 
 def _at(place: str, random: Random) -> str:
-    return f"{place}:{random.randint(*_PASSES.get(place, _COMMITS))}"
+    """With `linger` every second time: the scheduler's other threads have 0.3 s to do what they may not yet do."""
+    return f"{place}:{random.randint(*_PASSES.get(place, _COMMITS))}:{random.choice(('kill', 'linger'))}"
 
 
 @frozen
