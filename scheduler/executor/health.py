@@ -1,8 +1,9 @@
 """Is the task healthy? The counting of HTTP health checks, without any socket.
 
 Source of the rules: Aurora's documentation (features/services, configuration reference, HealthCheckConfig).
-Failures within `initial_interval_secs` are not counted. After it, more than `max_consecutive_failures` of them in a
-row, or no health at all in as many checks as could have brought it, mean that the task is unhealthy.
+Failures within `initial_interval_secs` are not counted, unless the task was healthy before. More than
+`max_consecutive_failures` counted in a row, or no health at all after the interval in as many checks as could have
+brought it, mean that the task is unhealthy.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class Health:
 
     def count(self, problem: str | None, now: float) -> str | None:
         """Count one check. Returns the sentence to end the task with, when it is unhealthy."""
-        grace = now < self._grace_until
+        grace = now < self._grace_until and not self.is_healthy
         if problem is None:
             self._successes += 1
             self._failures = 0
@@ -58,7 +59,7 @@ class Health:
         else:
             self._successes = 0
             self._failures += 0 if grace else 1
-        eager = grace and not self._successes and not self.is_healthy
+        eager = grace and not self._successes
         self.next_at = now + (min(self._interval_secs, EAGER_INTERVAL_SECS) if eager else self._interval_secs)
         if problem is not None and self._failures > self._max_failures:
             return f"unhealthy: {self._failures} health checks in a row failed, the last one: {problem}"

@@ -242,6 +242,7 @@ async def test_after_a_reboot_everything_is_lost_and_no_pid_is_trusted(
     engine.launch(order(local, "t-1", "batch"))
     await ears.hears("t-1", FINISHED)
     await engine.stop()
+    await until(lambda: is_gone(executor_of(local, "t-1")), "the executor has left")
     folder = task_folder(local, "t-1")
     (folder / "exit.json").unlink()
     started = process_stat(innocent.pid)
@@ -458,3 +459,23 @@ async def test_the_same_task_id_in_another_folder_is_another_task(tmp_path: Path
     finally:
         ours.close()
         theirs.close()
+
+
+@in_loop
+async def test_an_end_counts_before_its_writer_has_left(local: LocalWorld) -> None:
+    """An executor stopped between its last word and its last breath is no living task."""
+    engine, ears = local.engine(), Ears()
+    await engine.start(ears, epoch=1, lineage="a")
+    engine.launch(order(local, "t-1", "batch"))
+    await ears.hears("t-1", FINISHED)
+    await engine.stop()
+    with (task_folder(local, "t-1") / "lock").open() as held:
+        await until(lambda: is_gone(executor_of(local, "t-1")), "the executor has left")
+        fcntl.flock(held, fcntl.LOCK_EX)
+        again = local.engine()
+        await again.start(Ears(), epoch=2, lineage="a")
+        assert [r.status for r in (await again.reconcile()).tasks] == [FINISHED]
+        await again.stop()
+        other = local.engine()
+        await other.start(Ears(), epoch=1, lineage="b")
+        await other.stop()

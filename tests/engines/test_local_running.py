@@ -38,7 +38,7 @@ def thermos(processes: list[dict[str, Any]], *, task: dict[str, Any] | None = No
 
 def service(local: LocalWorld, *, health: dict[str, Any] | None = None, **job: Any) -> TaskConfig:
     """A Thermos job of one HTTP service with a health port."""
-    checks = {"initial_interval_secs": 0.2, "interval_secs": 0.05, "timeout_secs": 0.5, **(health or {})}
+    checks = {"initial_interval_secs": 60, "interval_secs": 0.05, "timeout_secs": 0.5, **(health or {})}
     cmdline = f"exec {sys.executable} -S {SERVICE} {{{{thermos.ports[health]}}}} {local.scratch}"
     data = thermos([{"name": "web", "cmdline": cmdline}], health_check_config=checks, **job)
     return TaskConfig(JOB, executor=ExecutorConfig("AuroraExecutor", data), resources=ports("health"))
@@ -123,7 +123,7 @@ async def test_a_failing_process_ends_the_others(local: LocalWorld) -> None:
 async def test_running_waits_for_health(local: LocalWorld) -> None:
     engine, ears = await attached(local)
     (local.scratch / "health").write_text("warming up")
-    launch(engine, service(local, health={"initial_interval_secs": 15}), ("health", free_port()))
+    launch(engine, service(local), ("health", free_port()))
     await until(lambda: "GET /health" in calls(local), "a health check")
     assert ears.statuses("t-1") == [STARTING]
     (local.scratch / "health").write_text("OK\n")

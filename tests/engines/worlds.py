@@ -40,11 +40,12 @@ def in_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., Non
     return run
 
 
-async def until(what: Callable[[], Any], why: str, secs: float = DEADLINE_SECS) -> Any:
-    """Wait until `what()` is true and return it."""
+async def until(what: Callable[[], Any], why: str | Callable[[], str], secs: float = DEADLINE_SECS) -> Any:
+    """Wait until `what()` is true and return it. `why`: what was waited for."""
     give_up_at = time.monotonic() + secs
     while not (found := what()):
-        assert time.monotonic() < give_up_at, f"not within {secs:g} s: {why}"
+        said = why if isinstance(why, str) else why()
+        assert time.monotonic() < give_up_at, f"not within {secs:g} s: {said}"
         await asyncio.sleep(0.01)
     return found
 
@@ -69,6 +70,9 @@ class Ears:
     def statuses(self, task_id: str) -> list[TaskStatus]:
         return [report.status for report in self.reports if report.task_id == task_id]
 
+    def of(self, task_id: str) -> list[TaskReport]:
+        return [report for report in self.reports if report.task_id == task_id]
+
     async def hears(self, task_id: str, *statuses: TaskStatus, secs: float = DEADLINE_SECS) -> TaskReport:
         """The first report that the task came to one of these states."""
 
@@ -76,7 +80,7 @@ class Ears:
             return next((r for r in self.reports if r.task_id == task_id and r.status in statuses), None)
 
         names = "/".join(status.name for status in statuses)
-        report = await until(found, f"{task_id} {names}, heard {self.statuses(task_id)}", secs)
+        report = await until(found, lambda: f"{task_id} {names}, heard {self.of(task_id)}", secs)
         assert isinstance(report, TaskReport)
         return report
 

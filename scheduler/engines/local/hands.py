@@ -27,7 +27,6 @@ from scheduler.engines.local.tasks import (
     bury,
     end_of,
     life_of,
-    lock_is_held,
     now_ms,
     open_executor,
     task_id_of,
@@ -110,7 +109,7 @@ class Hands:
         self.folder.claim(self._cluster, lineage)
 
     def _refuse_living(self, paths: list[Path], theirs: dict[str, object], ours: dict[str, str]) -> None:
-        living = {path.name for path in paths if lock_is_held(path)}
+        living = {path.name for path in paths if life_of(path) is Life.ALIVE}
         left = find_remains({r.task_id: r for r in (Remains.of(task_id_of(path), path) for path in paths)})
         living |= {folder_name(task_id) for task_id, _ in left.values()}
         if not living:

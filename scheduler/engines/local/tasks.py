@@ -87,12 +87,12 @@ def end_of(path: Path, task_id: str) -> TaskReport | None:
 
 
 def life_of(path: Path) -> Life:
-    """The lock is looked at first: whoever frees it has written the exit before."""
-    if lock_is_held(path):
-        return Life.ALIVE
+    """An end that is written counts, whether or not its writer has left yet: it was its last act. The lock is looked
+    at first, since whoever frees it has written before."""
+    held = lock_is_held(path)
     if (path / EXIT).exists() or (path / TOMBSTONE).exists():
         return Life.ENDED
-    return Life.DEAD
+    return Life.ALIVE if held else Life.DEAD
 
 
 def open_executor(path: Path) -> int | None:
