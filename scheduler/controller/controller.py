@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from scheduler.contracts import Clock, Entry, Outcome, Ticket
 from scheduler.controller.deadlines import Deadlines
+from scheduler.controller.moments import Moments
 from scheduler.core import deadlines as core_deadlines, ops
 from scheduler.core.answers import OK, Answer
 from scheduler.core.decide import decide
@@ -22,7 +23,7 @@ from scheduler.core.effects import Effect
 from scheduler.core.placement.assign import place
 from scheduler.core.records import TaskStatus
 from scheduler.core.state import State
-from scheduler.core.transaction import Clocks, Transaction, World
+from scheduler.core.transaction import Transaction, World
 
 DEADLINES_PER_TICK: Final = 50
 """So that a burst of deadlines is decided in slices; the next tick follows at once."""
@@ -42,6 +43,7 @@ class Controller:
         self.clock = clock
         self.epoch = epoch
         self.deadlines = Deadlines()
+        self._moments = Moments(clock, state)
         self.failures: list[tuple[str, BaseException]] = []
         """Decisions nobody asked for that raised; the driver logs them."""
         self.ready: Callable[[], None] = lambda: None
@@ -61,7 +63,7 @@ class Controller:
 
     def write(self, decision: Callable[..., Answer | None], *args: Any) -> Ticket:
         """Run `decision(tx, *args)`; all of it or nothing. Exceptions other than Refused come through."""
-        tx = Transaction(self.state, self.world, Clocks(self.clock.wall_ms(), self.clock.mono_ms()))
+        tx = Transaction(self.state, self.world, self._moments.now())
         answer = decide(tx, decision, *args)
         if tx.ops:
             self._ops += tx.ops
@@ -141,7 +143,8 @@ class Controller:
             if not self._ops:
                 return None
             self._full.append(self._take_gathered())
-        self._in_flight = Entry(self._durable + 1, self.epoch, uuid, self.clock.wall_ms(), self._full.popleft())
+        now_ms = self._moments.now().now_ms
+        self._in_flight = Entry(self._durable + 1, self.epoch, uuid, now_ms, self._full.popleft())
         return self._in_flight
 
     def _take_gathered(self) -> tuple[ops.Op, ...]:
