@@ -1,0 +1,136 @@
+"""Where things are in ZooKeeper, and what is in them. See docs/zookeeper.md.
+
+epoch                       {number, holder}; its version is the fence
+head                        {next, checksum, lineage}: the offset the next entry gets, the checksum of the last one
+log/<offset / 1000>/<offset>   an entry's frame, or the manifest of one that is kept in parts
+parts/<epoch>-<uuid>/<i>    a piece of a frame that is too large for one request
+snapshot                    where a copy of the state is, and what it covers (nothing makes one yet)
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from attrs import frozen
+
+from scheduler.changelog.errors import Damaged
+from scheduler.changelog.frame import genesis
+
+__all__ = ["ENTRY_BYTES", "PART_BYTES", "Head", "Layout", "Manifest", "pieces"]
+
+ENTRY_BYTES: Final = 400 * 1024
+"""The largest frame that stands in the log itself: with the rest of its multi it stays below 512 KB."""
+
+PART_BYTES: Final = 400 * 1024
+
+_FOLDER: Final = 1000
+"""Entries per folder, so that no list of names is long."""
+
+_MANIFEST: Final = b"TSNm"
+
+
+@frozen
+class Layout:
+    """The paths of one log. `root` is a path like "/thesan/east"."""
+
+    root: str
+
+    @property
+    def epoch(self) -> str:
+        return f"{self.root}/epoch"
+
+    @property
+    def head(self) -> str:
+        return f"{self.root}/head"
+
+    @property
+    def log(self) -> str:
+        return f"{self.root}/log"
+
+    @property
+    def all_parts(self) -> str:
+        return f"{self.root}/parts"
+
+    @property
+    def snapshot(self) -> str:
+        return f"{self.root}/snapshot"
+
+    def folder(self, offset: int) -> str:
+        return f"{self.root}/log/{offset // _FOLDER}"
+
+    def entry(self, offset: int) -> str:
+        return f"{self.root}/log/{offset // _FOLDER}/{offset}"
+
+    def opens_folder(self, offset: int) -> bool:
+        """Does this entry have to make its folder? The first one is made with the log."""
+        return offset % _FOLDER == 0
+
+    def parts(self, epoch: int, uuid: bytes) -> str:
+        return f"{self.root}/parts/{epoch}-{uuid.hex()}"
+
+
+@frozen
+class Head:
+    """Where the log ends. `next` is the offset of the entry to come; `checksum` and `lineage` have 16 bytes."""
+
+    next: int
+    checksum: bytes
+    lineage: bytes
+
+    @classmethod
+    def of_new_log(cls, lineage: bytes) -> Head:
+        return cls(1, genesis(lineage), lineage)
+
+    def to_bytes(self) -> bytes:
+        told = {"next": self.next, "checksum": self.checksum.hex(), "lineage": self.lineage.hex()}
+        return json.dumps(told).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Head:
+        """Raises Damaged."""
+        try:
+            told = json.loads(data)
+            return cls(int(told["next"]), bytes.fromhex(told["checksum"]), bytes.fromhex(told["lineage"]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise Damaged(None, f"the head of the log in ZooKeeper cannot be read ({error!r})") from None
+
+
+@frozen
+class Manifest:
+    """Stands in the log for a frame that is kept in parts. `checksum` is the frame's."""
+
+    epoch: int
+    uuid: bytes
+    previous: bytes
+    checksum: bytes
+    parts: int
+    size: int
+
+    def to_bytes(self) -> bytes:
+        told = {
+            "epoch": self.epoch,
+            "uuid": self.uuid.hex(),
+            "previous": self.previous.hex(),
+            "checksum": self.checksum.hex(),
+            "parts": self.parts,
+            "size": self.size,
+        }
+        return _MANIFEST + json.dumps(told).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes, offset: int) -> Manifest | None:
+        """None when it is not a manifest. Raises Damaged."""
+        if not data.startswith(_MANIFEST):
+            return None
+        try:
+            told: dict[str, Any] = json.loads(data[len(_MANIFEST) :])
+            uuid, previous, checksum = (bytes.fromhex(told[name]) for name in ("uuid", "previous", "checksum"))
+            return cls(int(told["epoch"]), uuid, previous, checksum, int(told["parts"]), int(told["size"]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise Damaged(offset, f"its manifest cannot be read ({error!r})") from None
+
+
+def pieces(frame: bytes) -> list[bytes]:
+    """A frame cut for parts."""
+    return [frame[at : at + PART_BYTES] for at in range(0, len(frame), PART_BYTES)]
