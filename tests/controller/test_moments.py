@@ -1,0 +1,56 @@
+"""Recorded time when the wall's clock is set back, set forward, and across a change of leaders."""
+
+from attrs import evolve
+
+from scheduler.controller.moments import Moments
+from scheduler.core import ops
+from scheduler.core.records import ExecutorConfig, JobKey, Task, TaskConfig, TaskEvent, TaskStatus
+from scheduler.core.state import State, apply
+from scheduler.testing.clock import VirtualClock
+
+CONFIG = TaskConfig(job=JobKey("www", "prod", "web"), executor=ExecutorConfig("AuroraExecutor", "v1"))
+
+
+def state_recorded_at(now_ms: int) -> State:
+    state = State()
+    task = Task("id", 0, CONFIG, TaskStatus.PENDING, (TaskEvent(now_ms, TaskStatus.PENDING),))
+    apply(state, ops.SaveConfig(b"0" * 16, CONFIG))
+    apply(state, ops.SaveTask(evolve(task)))
+    return state
+
+
+def test_it_follows_the_wall_as_long_as_that_goes_on() -> None:
+    clock = VirtualClock(10_000)
+    moments = Moments(clock, State())
+    assert moments.now() == (10_000, clock.mono_ms())
+    clock.advance(500)
+    clock.step_wall(2_000)
+    assert moments.now().now_ms == 12_500
+
+
+def test_a_wall_set_back_costs_no_time() -> None:
+    clock = VirtualClock(10_000_000)
+    moments = Moments(clock, State())
+    moments.now()
+    clock.step_wall(-3_600_000)
+    assert moments.now().now_ms == 10_000_000
+    clock.advance(1_500)
+    assert moments.now().now_ms == 10_001_500
+
+
+def test_when_the_wall_is_right_again_it_is_followed_again() -> None:
+    clock = VirtualClock(10_000_000)
+    moments = Moments(clock, State())
+    moments.now()
+    clock.step_wall(-1_000)
+    clock.advance(400)
+    moments.now()
+    clock.step_wall(5_000)
+    assert moments.now().now_ms == clock.wall_ms()
+
+
+def test_the_next_leader_goes_on_from_what_is_recorded() -> None:
+    clock = VirtualClock(9_000)
+    moments = Moments(clock, state_recorded_at(10_000))
+    clock.advance(250)
+    assert moments.now().now_ms == 10_250
