@@ -16,7 +16,7 @@ from scheduler.core.tasks.table import END_ASKED_STATES, TRANSIENT_STATES
 from scheduler.core.transaction import Deadline, DeadlineKind, Transaction
 from scheduler.core.updates import pulses, status as table
 from scheduler.core.updates.records import UpdateKey
-from scheduler.core.updates.updater import Seen, look_at, move
+from scheduler.core.updates.updater import Seen, block, look_at
 
 
 def reached(tx: Transaction, deadline: Deadline) -> None:
@@ -32,9 +32,7 @@ def _pulse(tx: Transaction, key: UpdateKey) -> None:
     if tx.mono_ms < pulses.record_due_ms(tx, update):
         pulses.arm(tx, update)
         return
-    awaiting = table.block(update.status)
-    assert awaiting is not None
-    move(tx, update, awaiting, message=pulses.TIMED_OUT)
+    block(tx, update, pulses.TIMED_OUT)
 
 
 def _watch(tx: Transaction, key: tuple[UpdateKey, int]) -> None:

@@ -61,6 +61,9 @@ class Policy:
     max_update_instance_failures: int = 20_000
     pulse_record_grace_ms: int | None = None
     """How long after its timeout a missing heartbeat is recorded. None: 5 % of it, at least 1 s, at most 5 s."""
+    infer_heartbeats: bool = False
+    """After a failover, take the newest status change for the last heartbeat, as Aurora does, instead of waiting for
+    one: for monitors that beat rarely."""
     autopause_after_last_batch: bool = True
     """As Aurora 0.22 did and clients expect; the last source did not."""
     update_history_prune_threshold_ms: int = 30 * DAY_MS

@@ -13,23 +13,23 @@ from scheduler.core.records import ASSIGNED_STATES, TERMINAL_STATES, Host, TaskS
 from scheduler.core.tasks import lifecycle
 from scheduler.core.tasks.table import END_ASKED_STATES
 from scheduler.core.transaction import Transaction
-from scheduler.core.updates import status as table, updater
+from scheduler.core.updates import pulses, status as table, updater
 
 FAILED_OVER = "A new scheduler leads: waiting for a heartbeat."
 
 
 def begin_epoch(tx: Transaction, epoch: int) -> None:
-    """Take over: every coordinated rolling update is softly paused, all deadlines are armed, the rest rolls on."""
+    """Take over: all deadlines are armed, updates that wait for heartbeats wait for the next one, the rest rolls on."""
     tx.apply(ops.EpochBegun(epoch, tx.world.scheduler))
     for task in list(tx.state.tasks.values()):
         lifecycle.arm_deadlines(tx, task)
     for update in list(tx.state.updates.active.values()):
+        if tx.policy.infer_heartbeats:
+            pulses.infer(tx, update)
         if update.status not in table.ROLLING_STATES:
             continue
-        if update.is_coordinated:
-            awaiting = table.block(update.status)
-            assert awaiting is not None
-            updater.move(tx, update, awaiting, message=FAILED_OVER)
+        if update.is_coordinated and not tx.policy.infer_heartbeats:
+            updater.block(tx, update, FAILED_OVER)
         else:
             updater.enter_rolling(tx, update)
 

@@ -124,7 +124,7 @@ def guarded(tx: Transaction, key: UpdateKey, part: Callable[..., None], *args: o
 def evaluate(tx: Transaction, update: JobUpdate, seen: Iterable[Seen]) -> None:
     """Look at a rolling update after `seen` changed, and carry on as far as its strategy and heartbeat allow."""
     if not pulses.is_fresh(tx.state, update, tx.mono_ms):
-        move(tx, update, _required(table.block(update.status)), message=pulses.TIMED_OUT)
+        block(tx, update, pulses.TIMED_OUT)
         note_exits(tx, update.key, seen)
         return
     tally = tx.state.progress.tally(update.key)
@@ -262,7 +262,7 @@ def _act(look: Look, step: Step) -> None:
             actions.kill(tx, current, f"Killed for job update {update.key.id}")
     elif step.verdict in (Verdict.ADD, Verdict.EXITED):
         # After an exit the scheduler has replaced the task already, unless it never does: one of a job that is no
-        # service, or one that finished while its host was silent. Nobody else would, and the update would wait for ever.
+        # service, or one that finished while its host was silent. Without this the update would wait for ever.
         if step.instance not in tx.state.tasks.active.get(update.key.job, {}):
             config = look.plan.target(step.instance, back=look.back)
             assert config is not None
@@ -299,6 +299,19 @@ def move(
         enter_rolling(tx, tx.state.updates[update.key])
 
 
+def block(tx: Transaction, update: JobUpdate, why: str) -> None:
+    """The soft pause: nothing starts until the next heartbeat."""
+    awaiting = table.block(update.status)
+    assert awaiting is not None, update.status
+    move(tx, update, awaiting, message=why)
+    stops = pulses.stops_within_an_hour(tx.state.updates[update.key], tx.now_ms)
+    if stops >= pulses.MANY_STOPS:
+        timeout_s = update.settings.pulse_timeout_ms / 1000
+        tx.say(
+            update.key, f"its heartbeat stopped {stops} times within an hour: {timeout_s:g} s may be too short for it"
+        )
+
+
 def enter_rolling(tx: Transaction, update: JobUpdate) -> None:
     """An update began to roll, or rolls on under a new leader: look at everything in progress, then go on."""
     if table.PULSE_CLOCK_RUNS[update.status]:
@@ -327,8 +340,3 @@ def note_exits(tx: Transaction, key: UpdateKey, seen: Iterable[Seen]) -> None:
         if judge(target, one.task, now_ms=tx.now_ms, watch_ms=0) is Verdict.EXITED:
             noted = InstanceProgress(Phase.WORKING, progress.failures + 1, tally.exit_seq + 1, progress.recorded)
             tx.apply(ops.MoveInstance(key, one.instance, noted))
-
-
-def _required(status: UpdateStatus | None) -> UpdateStatus:
-    assert status is not None
-    return status
