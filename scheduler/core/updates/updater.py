@@ -168,6 +168,11 @@ def _judge(look: Look, one: Seen, progress: InstanceProgress, phases: tuple[Phas
         phase, verdict = Phase.FAILED, Verdict.EXITED
         look.last_failed = one.instance
         look.failed += 1
+        look.tx.say(
+            look.update.key,
+            f"instance {one.instance} failed: exits {failures}, tolerated {settings.max_per_instance_failures}; "
+            f"failed instances {look.failed}, tolerated {settings.max_failed_instances}",
+        )
     elif verdict is Verdict.SUCCEEDED:
         phase = Phase.SUCCEEDED
     if phase is not Phase.WORKING:
@@ -303,7 +308,10 @@ def block(tx: Transaction, update: JobUpdate, why: str) -> None:
     """The soft pause: nothing starts until the next heartbeat."""
     awaiting = table.block(update.status)
     assert awaiting is not None, update.status
+    age_ms = pulses.age_ms(tx.state, update, tx.mono_ms)
+    silence = "this scheduler has heard no heartbeat" if age_ms is None else f"no heartbeat for {age_ms / 1000:.0f} s"
     move(tx, update, awaiting, message=why)
+    tx.say(update.key, f"{silence}: nothing starts until the next one")
     stops = pulses.stops_within_an_hour(tx.state.updates[update.key], tx.now_ms)
     if stops >= pulses.MANY_STOPS:
         timeout_s = update.settings.pulse_timeout_ms / 1000
@@ -340,3 +348,4 @@ def note_exits(tx: Transaction, key: UpdateKey, seen: Iterable[Seen]) -> None:
         if judge(target, one.task, now_ms=tx.now_ms, watch_ms=0) is Verdict.EXITED:
             noted = InstanceProgress(Phase.WORKING, progress.failures + 1, tally.exit_seq + 1, progress.recorded)
             tx.apply(ops.MoveInstance(key, one.instance, noted))
+            tx.say(key, f"instance {one.instance} exited while waiting for a heartbeat: weighed when one comes")
