@@ -106,7 +106,7 @@ class Client:
             (4, self._start_update),
             (10, self._pulse),
             (14, self._move_own),
-            (40, self._move_shared),
+            (20, self._move_shared),
             (15, self._look),
         ]
 
