@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, ClassVar
 
 from scheduler.contracts import Clock, Entry, Outcome, Ticket
 from scheduler.controller.deadlines import Deadlines
@@ -25,17 +25,16 @@ from scheduler.core.records import TaskStatus
 from scheduler.core.state import State
 from scheduler.core.transaction import Transaction, World
 
-DEADLINES_PER_TICK: Final = 50
-"""So that a burst of deadlines is decided in slices; the next tick follows at once."""
-
-OPS_PER_ENTRY: Final = 500
-"""An entry that has this many takes no further decision: encoding it must not hold up the loop for long."""
-
 _FREES_OR_NEEDS_A_HOST = (ops.SaveTask, ops.MoveTask, ops.RemoveTasks)
 
 
 class Controller:
     """Decides for one epoch. When leadership ends it is thrown away, with its memory and its deadlines."""
+
+    deadlines_per_tick: ClassVar[int] = 50
+    """So that a burst of deadlines is decided in slices; the next tick follows at once."""
+    ops_per_entry: ClassVar[int] = 500
+    """An entry that has this many takes no further decision: encoding it must not hold up the loop for long."""
 
     def __init__(self, state: State, world: World, clock: Clock, *, epoch: int, offset: int) -> None:
         self.state = state
@@ -72,7 +71,7 @@ class Controller:
         for deadline, at_mono_ms in tx.armed:
             self.deadlines.arm(deadline, at_mono_ms)
         offset = self.decided_offset
-        if len(self._ops) >= OPS_PER_ENTRY:
+        if len(self._ops) >= self.ops_per_entry:
             self._full.append(self._take_gathered())
         self._effects.extend((offset, effect) for effect in tx.effects)
         if tx.ops or tx.effects or tx.armed:
@@ -85,7 +84,7 @@ class Controller:
 
     def tick(self) -> bool:
         """Act on deadlines that are reached and on tasks that wait for a host. Returns whether more is due now."""
-        for _ in range(DEADLINES_PER_TICK):
+        for _ in range(self.deadlines_per_tick):
             deadline = self.deadlines.due(self.clock.mono_ms())
             if deadline is None:
                 break
