@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from itertools import count
@@ -106,7 +107,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--replay", type=Path, metavar="FILE", help="run a script written at a failure")
     parser.add_argument("--ci", action="store_true", help="fixed seeds; everything must have been met")
-    parser.add_argument("--out", type=Path, default=Path("simulate-failure.json"), help="where a failure is written")
+    out = Path(tempfile.gettempdir()) / "simulate-failure.json"
+    parser.add_argument("--out", type=Path, default=out, help="where a failure is written (%(default)s)")
     parser.add_argument("--shrink-seconds", type=float, default=SHRINK_SECS, help="time to make it short")
     return parser
 

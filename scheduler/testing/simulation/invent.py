@@ -174,7 +174,7 @@ class Inventor:
             case 5:
                 return "log_fault", {"fault": random.choice(list(Fault)).value}
             case 6:
-                return "step_clock", {"by_ms": random.choice((-5_000, -1_500, -250, 250, 1_500, 5_000))}
+                return "step_clock", {"by_ms": random.choice((-3_600_000, -5_000, -250, 250, 5_000, 600_000))}
         return self._poison(world, job)
 
     def _poison(self, world: World, job: int) -> Told:

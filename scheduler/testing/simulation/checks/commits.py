@@ -43,12 +43,13 @@ class Commits(Check):
             raise Broken("a refusal has no effect", f"{decision.name} was refused and recorded {decision.ops}")
 
     def gathered(self, witness: Witness, entry: Entry) -> None:
-        decided = [op for decision in witness.gathered for op in decision.ops]
+        mine = [decision for decision in witness.gathered if decision.offset == entry.offset]
+        decided = [op for decision in mine for op in decision.ops]
+        if witness.gathered[: len(mine)] != mine:
+            raise Broken(self.rule, f"entry {entry.offset} overtakes a decision made before it")
         if len(decided) != len(entry.ops) or any(a is not b for a, b in zip(decided, entry.ops, strict=True)):
-            raise Broken(self.rule, f"entry {entry.offset} is not what was decided since the last one")
-        if any(decision.offset != entry.offset for decision in witness.gathered):
-            raise Broken(self.rule, f"entry {entry.offset} holds decisions that were told another offset")
-        witness.gathered.clear()
+            raise Broken(self.rule, f"entry {entry.offset} is not what was decided for it")
+        del witness.gathered[: len(mine)]
 
     def durable(self, entry: Entry) -> None:
         offset, epoch = self._last
