@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -82,3 +83,13 @@ def test_a_restart_after_any_command_changes_no_outcome(name: str) -> None:
     for position in range(first, len(story)):
         assert outcome(tell(story, {position})) == expected, f"after {story[position]!r} ({position})"
     assert outcome(tell(story, set(range(first, len(story))))) == expected, "after every command"
+
+
+# --- differences -----------------------------------------------------------------------------------------------------
+
+
+def test_every_marked_difference_is_in_the_documentation_and_the_other_way_round() -> None:
+    page = (HERE.parents[1] / "docs" / "compatibility.md").read_text(encoding="utf-8")
+    section = page.split("## Updates: where we differ\n")[1].split("\n## ")[0]
+    marked = {name for name, text in TEXTS.items() if "\n# differs: " in text}
+    assert marked == set(re.findall(r"`([a-z-]+)`", section)) & TEXTS.keys()
