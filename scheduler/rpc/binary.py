@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 
 from thriftpy2.protocol import TCyBinaryProtocol
 from thriftpy2.transport import TCyBufferedTransport, TCyMemoryBuffer, TTransportException
 
+from scheduler.rpc import shapes
 from scheduler.rpc.checks import Walk, check_call
 from scheduler.rpc.messages import BadMessage, Call
 from scheduler.rpc.shapes import ARGS
@@ -15,6 +17,10 @@ from scheduler.rpc.shapes import ARGS
 _Protocol: Any = TCyBinaryProtocol
 _Buffered: Any = TCyBufferedTransport
 _Memory: Any = TCyMemoryBuffer
+
+_FIELD = struct.Struct(">Bh").pack
+_I32 = struct.Struct(">i").pack
+_LIST = struct.Struct(">Bi").pack
 
 _LEAST_BUFFER_BYTES = 1024  # TCyBufferedTransport refuses a smaller one
 
@@ -66,12 +72,33 @@ class Binary:
         return Call(walk.method, walk.kind, walk.seqid, args)
 
     def write(self, method: str, kind: int, seqid: int, struct: Any) -> bytes:
+        head, tail = self.message(method, kind, seqid)
+        return head + self.fields(struct) + tail
+
+    # --- parts of messages, to be joined: see `messages.Codec`
+
+    separator = b""
+
+    def fields(self, struct: Any) -> bytes:
         out = _Memory()
-        protocol = _Protocol(out)
-        protocol.write_message_begin(method, kind, seqid)
-        protocol.write_struct(struct)
+        _Protocol(out).write_struct(struct)
         value: bytes = out.getvalue()
-        return value
+        return value[:-1]
+
+    def message(self, method: str, kind: int, seqid: int) -> tuple[bytes, bytes]:
+        name = method.encode("ascii")
+        return b"\x80\x01\x00%c%b%b%b" % (kind, _I32(len(name)), name, _I32(seqid)), b"\0"
+
+    def nest(self, field_id: int, before: bytes = b"", after: bytes = b"") -> tuple[bytes, bytes]:
+        return before + _FIELD(shapes.STRUCT, field_id), b"\0" + after
+
+    def listing(self, kind: int, field_id: int, count: int) -> tuple[bytes, bytes]:
+        return _FIELD(kind, field_id) + _LIST(shapes.STRUCT, count), b""
+
+    def element(self, fields: bytes) -> bytes:
+        return fields + b"\0"
+
+    element_around = (b"", b"\0")
 
 
 STRICT = Binary(strict=True)

@@ -12,7 +12,7 @@ from attrs import frozen
 
 from scheduler.contracts import Ticket
 from scheduler.core import jobs, views
-from scheduler.core.answers import Answer, Code, Refused, error
+from scheduler.core.answers import OK, Answer, Code, Refused, error
 from scheduler.core.updates import requests
 from scheduler.rpc import from_thrift, to_thrift
 from scheduler.rpc.port import Core
@@ -27,11 +27,14 @@ NOTHING_HAPPENED: Final = Answer(
 
 @frozen
 class Reply:
-    """What a method returns, as a struct, and the offset that must be durable before anybody sees it."""
+    """What a method answers, and the offset that must be durable before anybody sees it.
+
+    `struct` is what a method returns that does not answer with a Response.
+    """
 
     offset: int
-    success: Any
-    code: Code
+    answer: Answer
+    struct: Any = None
 
 
 class Handler:
@@ -39,22 +42,18 @@ class Handler:
 
     def __init__(self, core: Core, server: to_thrift.ServerInfo, state: Callable[[], to_thrift.ServerState]) -> None:
         self.core = core
-        self._server = server
+        self.server = server
         self._state = state
 
     def call(self, method: str, args: Any, user: str) -> Reply:
         """Answer one call of a known method. Refusals are answers; any other exception is a mistake of ours."""
         if method == "getServerState":
-            return Reply(self.core.durable_offset, to_thrift.server_state(self._state()), Code.OK)
+            return Reply(self.core.durable_offset, OK, to_thrift.server_state(self._state()))
         try:
             ticket = METHODS[method](args, self.core, user)
         except Refused as refused:
             ticket = Ticket(self.core.durable_offset, refused.answer)
-        return Reply(ticket.offset, self.response(ticket.answer), ticket.answer.code)
-
-    def response(self, answer: Answer) -> Any:
-        """The answer as a Response struct."""
-        return to_thrift.response(answer, self._server)
+        return Reply(ticket.offset, ticket.answer)
 
 
 # --- reads -----------------------------------------------------------------------------------------------------------

@@ -9,12 +9,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from contextlib import aclosing
 from typing import Any, Final
 
 from scheduler.contracts import Outcome
 from scheduler.rpc.content_types import Headers, UnsupportedType, reply_codec, request_codec, values
+from scheduler.rpc.large import Large, TooSlow
 from scheduler.rpc.messages import MAX_MESSAGE_BYTES, BadMessage
 from scheduler.rpc.processor import Caller, Pending, Processor
+from scheduler.rpc.replies import Payload
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +64,8 @@ class Api:
             status, content_type, body = await self._answer(scope, receive)
         except _Gone:
             return
-        headers = [(b"content-length", b"%d" % len(body)), *self._cors]
+        size = body.size if isinstance(body, Large) else len(body)
+        headers = [(b"content-length", b"%d" % size), *self._cors]
         if content_type:
             headers.append((b"content-type", content_type))
         if status == 405:
@@ -69,9 +73,12 @@ class Api:
         if status in (413, 415):
             headers.append((b"connection", b"close"))  # the rest of the body is not read
         await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        if isinstance(body, Large):
+            await _send_large(body, receive, send)
+        else:
+            await send({"type": "http.response.body", "body": body})
 
-    async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, bytes, bytes]:
+    async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, bytes, Payload]:
         """Status, content type and body of the answer."""
         headers: Headers = scope["headers"]
         method = scope["method"]
@@ -115,17 +122,47 @@ class Api:
             if not event.get("more_body", False):
                 return b"".join(pieces)
 
-    async def _when_durable(self, pending: Pending) -> bytes | None:
+    async def _when_durable(self, pending: Pending) -> Payload | None:
         """The reply, once it may leave; None when neither yes nor no may be said."""
+        large = pending.payload if isinstance(pending.payload, Large) else None
+        try:
+            return await self._settle(pending, large)
+        except BaseException:
+            if large is not None:
+                large.drop()
+            raise
+
+    async def _settle(self, pending: Pending, large: Large | None) -> Payload | None:
         settled: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._processor.core.when_durable(pending.offset, lambda outcome: _settle(settled, outcome))
+        self._processor.core.when_durable(pending.offset, lambda outcome: _resolve(settled, outcome))
+        if large is not None:
+            await large.prepare()
         outcome = await settled
-        if outcome is Outcome.UNKNOWN:
-            return None
-        return pending.payload if outcome is Outcome.DURABLE else pending.refusal()
+        if outcome is Outcome.DURABLE:
+            return pending.payload
+        if large is not None:
+            large.drop()
+        return None if outcome is Outcome.UNKNOWN else pending.refusal()
 
 
-def _settle(settled: asyncio.Future[Outcome], outcome: Outcome) -> None:
+async def _send_large(answer: Large, receive: Receive, send: Send) -> None:
+    """Piece by piece, as the client takes them. One that hangs up meanwhile is sent no more."""
+    gone = asyncio.ensure_future(receive())
+    try:
+        async with aclosing(answer.pieces()) as pieces:
+            async for piece in pieces:
+                if gone.done():
+                    return
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    except TooSlow as slow:
+        log.info("HTTP connection closed: %s", slow)
+    finally:
+        gone.cancel()
+        answer.drop()
+
+
+def _resolve(settled: asyncio.Future[Outcome], outcome: Outcome) -> None:
     if not settled.done():
         settled.set_result(outcome)
 

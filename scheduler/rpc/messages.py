@@ -37,7 +37,12 @@ class Call:
 
 
 class Codec(Protocol):
-    """One of Thrift's protocols, whole messages at a time."""
+    """One of Thrift's protocols, whole messages at a time, or in parts that make one when they are joined.
+
+    In both protocols a struct is its fields one after another with something around them, and a list its elements with
+    something around them; neither depends on where in a message it stands. So a struct that was encoded once can be
+    joined into any message. `fields` are always those of one struct, without what goes around them.
+    """
 
     content_type: bytes
 
@@ -46,3 +51,24 @@ class Codec(Protocol):
 
     def write(self, method: str, kind: int, seqid: int, struct: Any) -> bytes:
         """Encode one reply or exception."""
+
+    separator: bytes
+    """Stands between two fields."""
+
+    element_around: tuple[bytes, bytes]
+    """Stands around the fields of a struct that is an element of a list or set."""
+
+    def fields(self, struct: Any) -> bytes:
+        """The fields of a struct that are set."""
+
+    def message(self, method: str, kind: int, seqid: int) -> tuple[bytes, bytes]:
+        """What stands around the fields of the struct that is the message."""
+
+    def nest(self, field_id: int, before: bytes = b"", after: bytes = b"") -> tuple[bytes, bytes]:
+        """What stands around the fields of a struct that is itself a field, with the fields before and after it."""
+
+    def listing(self, kind: int, field_id: int, count: int) -> tuple[bytes, bytes]:
+        """What stands around the elements of a field that is a list or set (`kind`) of structs."""
+
+    def element(self, fields: bytes) -> bytes:
+        """A struct as an element of a list or set."""

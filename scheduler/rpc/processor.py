@@ -10,22 +10,20 @@ import logging
 import secrets
 from collections.abc import Callable
 from time import perf_counter_ns
-from typing import Any
 
 from attrs import field, frozen
 from thriftpy2.thrift import TApplicationException
 
-from scheduler.core.answers import Code, error
-from scheduler.interface import thesan
-from scheduler.rpc.handler import NOTHING_HAPPENED, Handler
-from scheduler.rpc.messages import CALL, EXCEPTION, REPLY, Call, Codec
+from scheduler.core.answers import Answer, Code, error
+from scheduler.rpc.handler import NOTHING_HAPPENED, Handler, Reply
+from scheduler.rpc.large import NoRoom
+from scheduler.rpc.messages import CALL, EXCEPTION, Call, Codec
+from scheduler.rpc.replies import MAX_OUTSTANDING_BYTES, Payload, Replies
 
 log = logging.getLogger(__name__)
 
 NOBODY = "UNSECURE"
 """The user of calls that carry no credentials, as Aurora writes it in histories."""
-
-_RESULTS = {name: getattr(thesan.Scheduler, f"{name}_result") for name in thesan.Scheduler.thrift_services}
 
 
 @frozen
@@ -38,10 +36,10 @@ class Caller:
 
 @frozen
 class Pending:
-    """Reply bytes that may leave once `offset` is durable. `refusal()` are the bytes for "surely nothing happened"."""
+    """A reply that may leave once `offset` is durable. `refusal()` are the bytes for "surely nothing happened"."""
 
     offset: int
-    payload: bytes
+    payload: Payload
     refusal: Callable[[], bytes] = field(repr=False)
 
 
@@ -52,8 +50,15 @@ Observer = Callable[[str, Code, int], None]
 class Processor:
     """Turns messages into replies, by way of the handler."""
 
-    def __init__(self, handler: Handler, observe: Observer | None = None) -> None:
+    def __init__(
+        self,
+        handler: Handler,
+        observe: Observer | None = None,
+        *,
+        max_outstanding_bytes: int = MAX_OUTSTANDING_BYTES,
+    ) -> None:
         self.core = handler.core
+        self.replies = Replies(handler.server, max_outstanding_bytes=max_outstanding_bytes)
         self._handler = handler
         self._observe = observe
 
@@ -71,31 +76,37 @@ class Processor:
         started = perf_counter_ns()
         try:
             reply = self._handler.call(call.method, call.args, caller.user)
-            offset, code, payload = reply.offset, reply.code, self._encode(call, writes, reply.success)
+            offset, code = reply.offset, reply.answer.code
+            payload = self._encode(call, writes, caller, reply)
+        except NoRoom as full:
+            offset, code = self.core.durable_offset, Code.ERROR_TRANSIENT
+            payload = self.replies.without_result(call, writes, Answer(code, (str(full),)))
         except Exception as mistake:
-            offset, code, payload = self._mistake(call, writes, caller, mistake)
+            offset, code = self.core.durable_offset, Code.ERROR
+            payload = self._mistake(call, writes, caller, mistake)
         if self._observe is not None:
             self._observe(call.method, code, perf_counter_ns() - started)
-        return Pending(offset, payload, lambda: self._nothing_happened(call, writes))
+        return Pending(offset, payload, lambda: self.replies.without_result(call, writes, NOTHING_HAPPENED))
 
-    def _encode(self, call: Call, writes: Codec, success: Any) -> bytes:
-        return writes.write(call.method, REPLY, call.seqid, _RESULTS[call.method](success=success))
+    def _encode(self, call: Call, writes: Codec, caller: Caller, reply: Reply) -> Payload:
+        if reply.struct is not None:
+            return self.replies.struct(call, writes, reply.struct)
+        return self.replies.answer(call, writes, reply.answer, lambda wrong: self._mistake(call, writes, caller, wrong))
 
-    def _mistake(self, call: Call, writes: Codec, caller: Caller, mistake: Exception) -> tuple[int, Code, bytes]:
+    def _mistake(self, call: Call, writes: Codec, caller: Caller, mistake: Exception) -> bytes:
         """Our own error: ERROR with the exception's text, as Aurora answers, and a log entry to be found by its id."""
         log_id = secrets.token_hex(4)
         log.error("call failed: %s from %s, log id %s", call.method, caller.address, log_id, exc_info=mistake)
-        offset = self.core.durable_offset
         if call.method == "getServerState":
             text = f"{mistake} (log id {log_id})"
             kind = TApplicationException.INTERNAL_ERROR
-            return offset, Code.ERROR, self._refuse(call, writes, kind, text).payload
-        answer = error(str(mistake) or None, f"log id {log_id}")
-        return offset, Code.ERROR, self._encode(call, writes, self._handler.response(answer))
-
-    def _nothing_happened(self, call: Call, writes: Codec) -> bytes:
-        return self._encode(call, writes, self._handler.response(NOTHING_HAPPENED))
+            return _exception(call, writes, kind, text)
+        return self.replies.without_result(call, writes, error(str(mistake) or None, f"log id {log_id}"))
 
     def _refuse(self, call: Call, writes: Codec, kind: int, text: str) -> Pending:
-        payload = writes.write(call.method, EXCEPTION, call.seqid, TApplicationException(kind, text))
+        payload = _exception(call, writes, kind, text)
         return Pending(self.core.durable_offset, payload, lambda: payload)
+
+
+def _exception(call: Call, writes: Codec, kind: int, text: str) -> bytes:
+    return writes.write(call.method, EXCEPTION, call.seqid, TApplicationException(kind, text))

@@ -22,6 +22,8 @@ STRUCT: Final = 12
 MAP: Final = 13
 SET: Final = 14
 LIST: Final = 15
+BINARY: Final = 18
+"""thriftpy2's own number for `binary`, which is a string on the wire."""
 
 TYPE_NAMES: Final = {
     BOOL: "bool",

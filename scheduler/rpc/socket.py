@@ -9,13 +9,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from contextlib import aclosing
 from typing import Final
 
 from scheduler.contracts import Outcome
 from scheduler.rpc.binary import STRICT
 from scheduler.rpc.checks import Walk
+from scheduler.rpc.large import Large, TooSlow
 from scheduler.rpc.messages import MAX_MESSAGE_BYTES, BadMessage, Call
 from scheduler.rpc.processor import Caller, Pending, Processor
+from scheduler.rpc.replies import Payload
 
 log = logging.getLogger(__name__)
 
@@ -95,19 +98,30 @@ class RawServer:
 class _Slot:
     """A reply's place in the order of its connection. `payload` is None until it may leave."""
 
-    __slots__ = ("connection", "payload", "pending")
+    __slots__ = ("connection", "payload", "pending", "waiting_bytes")
 
     def __init__(self, connection: Connection, pending: Pending) -> None:
         self.connection = connection
         self.pending = pending
-        self.payload: bytes | None = None
+        self.payload: Payload | None = None
+        # No request is looked at while a large answer is on its way.
+        self.waiting_bytes = MAX_WAITING_BYTES if isinstance(pending.payload, Large) else len(pending.payload)
 
     def settled(self, outcome: Outcome) -> None:
         if outcome is Outcome.UNKNOWN:
             self.connection.outcome_unknown()
             return
-        self.payload = self.pending.payload if outcome is Outcome.DURABLE else self.pending.refusal()
+        if outcome is Outcome.DURABLE:
+            self.payload = self.pending.payload
+        else:
+            self.drop()
+            self.payload = self.pending.refusal()
         self.connection.send_ready()
+
+    def drop(self) -> None:
+        """It does not leave."""
+        if isinstance(self.pending.payload, Large):
+            self.pending.payload.drop()
 
 
 class Connection(asyncio.Protocol):
@@ -120,13 +134,16 @@ class Connection(asyncio.Protocol):
         "_loop",
         "_mode",
         "_paused",
+        "_preparing",
         "_reading",
+        "_sending",
         "_server",
         "_since",
         "_slots",
         "_transport",
         "_waiting_bytes",
         "_walk",
+        "_writable",
         "caller",
     )
 
@@ -144,6 +161,9 @@ class Connection(asyncio.Protocol):
         self._ended = False
         self._again = False
         self._reading = True
+        self._sending: asyncio.Task[None] | None = None
+        self._preparing: asyncio.Task[None] | None = None
+        self._writable: asyncio.Future[None] | None = None
         self._transport: asyncio.Transport
 
     # --- the loop's side
@@ -157,8 +177,11 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._server.lost(self)
+        for slot in self._slots:
+            slot.drop()
         self._slots.clear()
         self._buffer.clear()
+        self._wake()
 
     def data_received(self, data: bytes) -> None:
         if self._ended:
@@ -177,19 +200,23 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._paused = True
+        self._since = self._loop.time()
 
     def resume_writing(self) -> None:
         self._paused = False
         self._since = self._loop.time()
+        self._wake()
         self.send_ready()
 
     # --- the server's side
 
     def silent_since(self, idle_timeout_s: float, message_timeout_s: float) -> float | None:
         """When this connection is to be closed, unless something happens before; None: it waits for us."""
-        if self._slots and not self._paused:
+        if self._paused:
+            return self._since + message_timeout_s  # it does not take what it asked for
+        if self._slots:
             return None
-        return self._since + (message_timeout_s if self._buffer and not self._paused else idle_timeout_s)
+        return self._since + (message_timeout_s if self._buffer else idle_timeout_s)
 
     def finish(self) -> None:
         """Take no more requests; close when the replies that are due have left."""
@@ -212,8 +239,12 @@ class Connection(asyncio.Protocol):
     def send_ready(self) -> None:
         """Send what may leave, in order, and look at the next requests if that made room."""
         slots = self._slots
-        while slots and not self._paused and (payload := slots[0].payload) is not None:
-            self._waiting_bytes -= len(slots.popleft().pending.payload)
+        while slots and not self._paused and self._sending is None and (payload := slots[0].payload) is not None:
+            if isinstance(payload, Large):
+                if payload.is_prepared:
+                    self._sending = self._loop.create_task(self._send_large(payload))
+                break
+            self._waiting_bytes -= slots.popleft().waiting_bytes
             self._write(payload)
         if self._again:
             return
@@ -223,6 +254,29 @@ class Connection(asyncio.Protocol):
             self._loop.call_soon(self._go_on)
         self._read_or_not()
         self._close_when_done()
+
+    async def _send_large(self, answer: Large) -> None:
+        frame = answer.size.to_bytes(4, "big") if self._mode == FRAMED else b""
+        try:
+            async with aclosing(answer.pieces(frame)) as pieces:
+                async for piece in pieces:
+                    self._transport.write(piece)
+                    while self._paused and not self._transport.is_closing():
+                        self._writable = self._loop.create_future()
+                        await self._writable
+        except TooSlow as slow:
+            log.info("raw connection from %s closed: %s", self.caller.address, slow)
+            self.close()
+        finally:
+            answer.drop()
+            self._sending = None
+        if self._slots:  # else the connection is gone
+            self._waiting_bytes -= self._slots.popleft().waiting_bytes
+            self.send_ready()
+
+    def _wake(self) -> None:
+        if self._writable is not None and not self._writable.done():
+            self._writable.set_result(None)
 
     # --- requests
 
@@ -250,7 +304,11 @@ class Connection(asyncio.Protocol):
         pending = self._server.processor.answer(call, STRICT, self.caller)
         slot = _Slot(self, pending)
         self._slots.append(slot)
-        self._waiting_bytes += len(pending.payload)
+        self._waiting_bytes += slot.waiting_bytes
+        if isinstance(pending.payload, Large):
+            preparing = self._loop.create_task(pending.payload.prepare())
+            preparing.add_done_callback(lambda done: self.send_ready())
+            self._preparing = preparing
         again, self._again = self._again, True  # a reply that leaves at once must not start the loop over
         self._server.processor.core.when_durable(pending.offset, slot.settled)
         self._again = again

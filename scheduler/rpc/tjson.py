@@ -1,4 +1,4 @@
-"""TJSON: Apache's JSON protocol, read by tables made from the interface, written by thriftpy2.
+"""TJSON: Apache's JSON protocol, read by tables made from the interface; `tjson_out.py` writes it.
 
 Read strictly, because nothing else stands between a wrong type and the state: a known field must have the interface's
 type, a number must fit its width, a string must be writable as UTF-8. Unknown fields are skipped, as Thrift demands
@@ -13,40 +13,20 @@ import json
 import re
 from collections.abc import Callable
 from functools import cache
+from json.encoder import encode_basestring_ascii
 from typing import Any, Final, NoReturn
 
-from thriftpy2.protocol.apache_json import TApacheJSONProtocol
-from thriftpy2.transport import TMemoryBuffer
-
-from scheduler.rpc import shapes
+from scheduler.rpc import shapes, tjson_out
 from scheduler.rpc.messages import MAX_ELEMENTS, MAX_METHOD_NAME_BYTES, MAX_NESTING, BadMessage, Call
 from scheduler.rpc.shapes import ARGS
+from scheduler.rpc.tjson_out import TAGS
 
-_TAGS: Final = {
-    shapes.BOOL: "tf",
-    shapes.I08: "i8",
-    shapes.I16: "i16",
-    shapes.I32: "i32",
-    shapes.I64: "i64",
-    shapes.DOUBLE: "dbl",
-    shapes.STRING: "str",
-    18: "str",  # thriftpy2's own number for `binary`
-    shapes.STRUCT: "rec",
-    shapes.LIST: "lst",
-    shapes.SET: "set",
-    shapes.MAP: "map",
-}
 _BITS: Final = {shapes.I08: 8, shapes.I16: 16, shapes.I32: 32, shapes.I64: 64}
-_BINARY: Final = 18
 _VERSION: Final = 1
 # Two JSON brackets (a field's object and its value's) stand for one level of Thrift.
 _MAX_BRACKETS: Final = 2 * MAX_NESTING
 _STRINGS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
-
-# A fresh object for each message: thriftpy2's keeps the first one it sees. Its types are not declared.
-_Writer: Any = TApacheJSONProtocol
-_Buffer: Any = TMemoryBuffer
 
 Reader = Callable[[Any, str], Any]
 """Turns a JSON value into a Thrift one; the text names where it stands."""
@@ -65,12 +45,33 @@ class Json:
         return Call(method, kind, seqid, args)
 
     def write(self, method: str, kind: int, seqid: int, struct: Any) -> bytes:
-        out = _Buffer()
-        protocol = _Writer(out)
-        protocol.write_message_begin(method, kind, seqid)
-        protocol.write_struct(struct)
-        value: bytes = out.getvalue()
-        return value
+        head, tail = self.message(method, kind, seqid)
+        return head + self.fields(struct) + tail
+
+    # --- parts of messages, to be joined: see `messages.Codec`
+
+    separator = b","
+
+    def fields(self, struct: Any) -> bytes:
+        return tjson_out.fields(struct).encode("ascii")
+
+    def message(self, method: str, kind: int, seqid: int) -> tuple[bytes, bytes]:
+        return f"[1,{encode_basestring_ascii(method)},{kind},{seqid},{{".encode("ascii"), b"}]"
+
+    def nest(self, field_id: int, before: bytes = b"", after: bytes = b"") -> tuple[bytes, bytes]:
+        return _and(before) + b'"%d":{"rec":{' % field_id, b"}}" + (b"," + after if after else b"")
+
+    def listing(self, kind: int, field_id: int, count: int) -> tuple[bytes, bytes]:
+        return b'"%d":{"%s":["rec",%d' % (field_id, TAGS[kind].encode(), count), b"]}"
+
+    def element(self, fields: bytes) -> bytes:
+        return b",{" + fields + b"}"
+
+    element_around = (b",{", b"}")
+
+
+def _and(before: bytes) -> bytes:
+    return before + b"," if before else b""
 
 
 JSON = Json()
@@ -136,7 +137,7 @@ def _readers(struct: Any) -> dict[str, tuple[str, str, Reader]]:
     """Field id to name, type tag and reader."""
     spec: dict[int, tuple[Any, ...]] = struct.thrift_spec
     return {
-        str(field_id): (entry[1], _TAGS[entry[0]], _reader(entry[0], entry[2] if len(entry) > 3 else None))
+        str(field_id): (entry[1], TAGS[entry[0]], _reader(entry[0], entry[2] if len(entry) > 3 else None))
         for field_id, entry in spec.items()
     }
 
@@ -152,12 +153,12 @@ def _reader(kind: int, inner: Any) -> Reader:
         return lambda value, where: _map(key, item, value, where)
     if kind in _BITS:
         return lambda value, where: _integer(kind, value, where)
-    return {shapes.BOOL: _bool, shapes.DOUBLE: _double, shapes.STRING: _string, _BINARY: _binary}[kind]
+    return {shapes.BOOL: _bool, shapes.DOUBLE: _double, shapes.STRING: _string, shapes.BINARY: _binary}[kind]
 
 
 def _element(spec: Any) -> tuple[str, Reader]:
     kind, inner = spec if isinstance(spec, tuple) else (spec, None)
-    return _TAGS[kind], _reader(kind, inner)
+    return TAGS[kind], _reader(kind, inner)
 
 
 def _list(element: tuple[str, Reader], value: Any, where: str) -> list[Any]:

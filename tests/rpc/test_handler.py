@@ -120,7 +120,7 @@ def test_a_method_asks_the_core(method: str, fields: dict[str, Any], asked: tupl
     core = Notebook()
     reply = handler(core).call(method, args_of(method, **fields), "me")
     assert core.asked == [asked]
-    assert (reply.offset, reply.code) == (8, Code.OK)
+    assert (reply.offset, reply.answer.code) == (8, Code.OK)
 
 
 def test_every_served_method_is_tried_above() -> None:
@@ -133,8 +133,8 @@ def test_what_is_not_served_says_so(method: str) -> None:
     reply = handler(core).call(method, args_of(method), "me")
     assert core.asked == []
     assert reply.offset == 7
-    assert reply.success.responseCode == aurora.ResponseCode.ERROR
-    assert [detail.message for detail in reply.success.details] == [f"not served yet: {method}"]
+    assert reply.answer.code is Code.ERROR
+    assert list(reply.answer.details) == [f"not served yet: {method}"]
 
 
 def test_a_request_that_cannot_be_a_record_never_reaches_the_core() -> None:
@@ -143,14 +143,14 @@ def test_a_request_that_cannot_be_a_record_never_reaches_the_core() -> None:
     args = args_of("createJob", description=aurora.JobConfiguration(taskConfig=broken))
     reply = handler(core).call("createJob", args, "me")
     assert core.asked == []
-    assert reply.code is Code.INVALID_REQUEST
-    assert reply.success.details[0].message.startswith("resources: no known branch")
+    assert reply.answer.code is Code.INVALID_REQUEST
+    assert str(reply.answer.details[0]).startswith("resources: no known branch")
 
 
 def test_the_servers_own_state() -> None:
     reply = handler(Notebook()).call("getServerState", args_of("getServerState"), "me")
     assert reply.offset == 7
-    assert reply.success == thesan.ServerState(
+    assert reply.struct == thesan.ServerState(
         version="1.0",
         clusterName="test",
         startedTimestampMs=1,
@@ -168,4 +168,4 @@ def test_an_answer_keeps_its_code() -> None:
             return Ticket(9, Answer(Code.JOB_UPDATING_ERROR, ("busy",)))
 
     reply = handler(Updating()).call("killTasks", args_of("killTasks", job=JOB), "me")
-    assert (reply.offset, reply.code, reply.success.responseCode) == (9, Code.JOB_UPDATING_ERROR, 5)
+    assert (reply.offset, reply.answer.code) == (9, Code.JOB_UPDATING_ERROR)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from thriftpy2.thrift import TApplicationException
 
-from scheduler.core.answers import Code
+from scheduler.core.answers import OK, Code
 from scheduler.interface import aurora
 from scheduler.rpc.binary import LENIENT, STRICT
 from scheduler.rpc.handler import METHODS
@@ -102,8 +102,7 @@ def test_an_answer_that_cannot_be_written_is_an_error_too(
     processor: Processor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Wrong:
-        offset, code = 0, Code.OK
-        success = aurora.Response(responseCode="one")
+        offset, answer, struct = 0, OK, aurora.Response(responseCode="one")
 
     monkeypatch.setattr(processor._handler, "call", lambda *args: Wrong)
     _, _, _, response = answer(processor, binary_call("getJobs"))

@@ -5,7 +5,7 @@ containers are always written, the optional containers too; strings and structs 
 """
 
 from scheduler.rpc.to_thrift.jobs import job_configuration, task_config
-from scheduler.rpc.to_thrift.responses import ServerInfo, ServerState, response, server_state
+from scheduler.rpc.to_thrift.responses import ServerInfo, ServerState, response, result, server_state
 from scheduler.rpc.to_thrift.tasks import scheduled_task
 from scheduler.rpc.to_thrift.updates import update_details, update_summary
 
@@ -14,6 +14,7 @@ __all__ = [
     "ServerState",
     "job_configuration",
     "response",
+    "result",
     "scheduled_task",
     "server_state",
     "task_config",

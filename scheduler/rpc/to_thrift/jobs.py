@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from scheduler.core.queries import ConfigGroup, JobStats, JobSummary, RoleSummary
+from scheduler.core.queries import ConfigGroup, JobStats, JobSummary, PendingReason, RoleSummary
 from scheduler.core.records import (
     Constraint,
     CountSlaPolicy,
@@ -60,24 +60,38 @@ def sla_policy(policy: SlaPolicy) -> Any:
 
 
 def job_configuration(job: JobConfiguration) -> Any:
+    struct = without_config(job)
+    if job.task_config is not None:
+        struct.taskConfig = task_config(job.task_config)
+    return struct
+
+
+def without_config(job: JobConfiguration) -> Any:
     return aurora.JobConfiguration(
         key=None if job.key is None else job_key(job.key),
         owner=owner(job.owner_user),
         cronSchedule=job.cron_schedule,
         cronCollisionPolicy=job.cron_collision_policy,
-        taskConfig=None if job.task_config is None else task_config(job.task_config),
         instanceCount=job.instance_count,
     )
 
 
 def job_summary(summary: JobSummary) -> Any:
-    return aurora.JobSummary(
-        job=job_configuration(summary.job), stats=_job_stats(summary.stats), nextCronRunMs=summary.next_cron_run_ms
-    )
+    struct = without_job(summary)
+    struct.job = job_configuration(summary.job)
+    return struct
+
+
+def without_job(summary: JobSummary) -> Any:
+    return aurora.JobSummary(stats=_job_stats(summary.stats), nextCronRunMs=summary.next_cron_run_ms)
 
 
 def role_summary(summary: RoleSummary) -> Any:
     return aurora.RoleSummary(role=summary.role, jobCount=summary.job_count, cronJobCount=summary.cron_job_count)
+
+
+def pending_reason(reason: PendingReason) -> Any:
+    return aurora.PendingReason(taskId=reason.task_id, reason=reason.reason)
 
 
 def config_group(group: ConfigGroup) -> Any:

@@ -44,7 +44,7 @@ def response(answer: Answer, server: ServerInfo) -> Any:
     return aurora.Response(
         responseCode=answer.code,
         serverInfo=aurora.ServerInfo(clusterName=server.cluster_name, statsUrlPrefix=server.stats_url_prefix),
-        result=None if answer.result is None else _result(answer.result),
+        result=None if answer.result is None else result(answer.result),
         details=[aurora.ResponseDetail(message=detail) for detail in answer.details],
     )
 
@@ -62,7 +62,8 @@ def server_state(state: ServerState) -> Any:
     )
 
 
-def _result(record: Any) -> Any:
+def result(record: Any) -> Any:
+    """A result record as the branch of `Result` it belongs to."""
     branch, write = _RESULTS[type(record)]
     return aurora.Result(**{branch: write(record)})
 
@@ -90,7 +91,7 @@ def _config_summary(result: queries.ConfigSummary) -> Any:
 
 
 def _pending_reasons(result: queries.PendingReasons) -> Any:
-    reasons = [aurora.PendingReason(taskId=reason.task_id, reason=reason.reason) for reason in result.reasons]
+    reasons = [jobs.pending_reason(reason) for reason in result.reasons]
     return aurora.GetPendingReasonResult(reasons=reasons)
 
 

@@ -11,11 +11,17 @@ from scheduler.rpc.to_thrift.jobs import task_config
 
 def scheduled_task(task: Task, *, with_data: bool) -> Any:
     """`with_data` False: without what the executor is told."""
+    struct = without_config(task)
+    struct.assignedTask.task = task_config(task.config, with_data=with_data)
+    return struct
+
+
+def without_config(task: Task) -> Any:
+    """What is the task's own."""
     assigned = aurora.AssignedTask(
         taskId=task.task_id,
         slaveId=task.agent_id,
         slaveHost=task.host,
-        task=task_config(task.config, with_data=with_data),
         assignedPorts=dict(task.ports),
         instanceId=task.instance_id,
     )

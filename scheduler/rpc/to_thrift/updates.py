@@ -40,8 +40,8 @@ def started_summary(started: StartedUpdate) -> Any:
 def update_details(update: JobUpdate) -> Any:
     return aurora.JobUpdateDetails(
         update=aurora.JobUpdate(summary=update_summary(update), instructions=_instructions(update.instructions)),
-        updateEvents=[_event(event) for event in update.events],
-        instanceEvents=[_instance_event(event) for event in update.instance_events],
+        updateEvents=[update_event(event) for event in update.events],
+        instanceEvents=[instance_event(event) for event in update.instance_events],
     )
 
 
@@ -50,15 +50,21 @@ def _instructions(instructions: Instructions) -> Any:
     return aurora.JobUpdateInstructions(
         initialState=[_instance_configs(part) for part in instructions.initial],
         desiredState=None if desired is None else _instance_configs(desired),
-        settings=_settings(instructions.settings),
+        settings=update_settings(instructions.settings),
     )
 
 
 def _instance_configs(part: InstanceConfigs) -> Any:
-    return aurora.InstanceTaskConfig(task=task_config(part.config), instances=ranges(part.instances))
+    struct = without_config(part)
+    struct.task = task_config(part.config)
+    return struct
 
 
-def _settings(settings: UpdateSettings) -> Any:
+def without_config(part: InstanceConfigs) -> Any:
+    return aurora.InstanceTaskConfig(instances=ranges(part.instances))
+
+
+def update_settings(settings: UpdateSettings) -> Any:
     return aurora.JobUpdateSettings(
         updateGroupSize=settings.update_group_size,
         maxPerInstanceFailures=settings.max_per_instance_failures,
@@ -87,13 +93,13 @@ def _strategy(strategy: Strategy) -> Any:
     return aurora.JobUpdateStrategy(varBatchStrategy=variable)
 
 
-def _event(event: UpdateEvent) -> Any:
+def update_event(event: UpdateEvent) -> Any:
     return aurora.JobUpdateEvent(
         status=event.status, timestampMs=event.timestamp_ms, user=event.user, message=event.message
     )
 
 
-def _instance_event(event: InstanceEvent) -> Any:
+def instance_event(event: InstanceEvent) -> Any:
     return aurora.JobInstanceUpdateEvent(
         instanceId=event.instance_id, timestampMs=event.timestamp_ms, action=event.action, message=event.message
     )

@@ -1,0 +1,117 @@
+"""Answers as the bytes of replies: joined from pieces where these are kept, encoded as a whole otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from scheduler.core.answers import Answer, Code, error
+from scheduler.interface import aurora, thesan
+from scheduler.rpc import to_thrift
+from scheduler.rpc.large import MAX_ANSWER_BYTES, Large, Outstanding, Parts
+from scheduler.rpc.messages import REPLY, Call, Codec
+from scheduler.rpc.pieces import Batch, Pieces
+from scheduler.rpc.turns import Turns
+
+MAX_OUTSTANDING_BYTES: Final = 512 * 1024 * 1024
+"""Of large answers on their way to clients, together; one is let through whatever its size."""
+
+Payload = bytes | Large
+
+_RESULTS: Final = {name: getattr(thesan.Scheduler, f"{name}_result") for name in thesan.Scheduler.thrift_services}
+_RESULT_FIELD: Final = next(number for number, spec in aurora.Response.thrift_spec.items() if spec[1] == "result")
+_SUCCESS: Final = 0
+
+
+class Replies:
+    """Makes replies for one server."""
+
+    def __init__(self, server: to_thrift.ServerInfo, *, max_outstanding_bytes: int = MAX_OUTSTANDING_BYTES) -> None:
+        self.turns = Turns()
+        self.outstanding = Outstanding(max_outstanding_bytes)
+        self._server = server
+        self._pieces: dict[bytes, Pieces] = {}
+        self._envelopes: dict[tuple[bytes, Code], tuple[bytes, bytes]] = {}
+
+    def struct(self, call: Call, writes: Codec, success: Any) -> bytes:
+        """A reply whose success is this struct."""
+        return writes.write(call.method, REPLY, call.seqid, _RESULTS[call.method](success=success))
+
+    def answer(self, call: Call, writes: Codec, answer: Answer, mistake: Callable[[Exception], bytes]) -> Payload:
+        """A reply with an answer in its envelope. One that would take long comes as a `Large`.
+
+        `mistake` makes what is sent instead when a large answer cannot be made after all. Raises NoRoom.
+        """
+        batches = self._pieces_of(writes).of(answer.result)
+        if batches is None:
+            head, tail = self._around(call, writes, answer, has_result=answer.result is not None)
+            fields = b"" if answer.result is None else writes.fields(to_thrift.result(answer.result))
+            return head + fields + tail
+        head, tail = self._around(call, writes, answer, has_result=True)
+        parts = Parts(_with(head, batches, tail))
+        if parts.make_some():
+            return parts.whole()
+        estimate = parts.size * self._pieces_of(writes).batches(answer.result) // max(1, parts.batches)
+        self.outstanding.check_room_for(estimate)
+        return Large(
+            parts,
+            estimate,
+            self.turns,
+            self.outstanding,
+            mistake=mistake,
+            too_long=lambda size: self.without_result(call, writes, _too_long(size)),
+        )
+
+    def held(self) -> dict[str, int]:
+        """How many records there are pieces of, in all protocols together."""
+        found: dict[str, int] = {}
+        for pieces in self._pieces.values():
+            for name, count in pieces.held().items():
+                found[name] = found.get(name, 0) + count
+        return found
+
+    def without_result(self, call: Call, writes: Codec, answer: Answer) -> bytes:
+        """A reply with an answer that has only a code and details."""
+        head, tail = self._around(call, writes, answer, has_result=False)
+        return head + tail
+
+    def _pieces_of(self, codec: Codec) -> Pieces:
+        pieces = self._pieces.get(codec.content_type)
+        if pieces is None:
+            pieces = self._pieces[codec.content_type] = Pieces(codec)
+        return pieces
+
+    def _around(self, call: Call, codec: Codec, answer: Answer, *, has_result: bool) -> tuple[bytes, bytes]:
+        """What stands around the fields of the result, or all there is if it has none."""
+        before, after = self._envelope(codec, answer.code)
+        if answer.details:
+            details = [aurora.ResponseDetail(message=detail) for detail in answer.details]
+            after = codec.fields(aurora.Response(details=details))
+        if has_result:
+            head, tail = codec.nest(_RESULT_FIELD, before, after)
+        else:
+            head, tail = before + codec.separator, after
+        outer, inner = codec.message(call.method, REPLY, call.seqid), codec.nest(_SUCCESS)
+        return outer[0] + inner[0] + head, tail + inner[1] + outer[1]
+
+    def _envelope(self, codec: Codec, code: Code) -> tuple[bytes, bytes]:
+        """The fields of a Response before its result, and those after it when there are no details."""
+        known = self._envelopes.get((codec.content_type, code))
+        if known is None:
+            response = to_thrift.response(Answer(code), self._server)
+            after = codec.fields(aurora.Response(details=response.details))
+            response.details = None
+            known = self._envelopes[codec.content_type, code] = codec.fields(response), after
+        return known
+
+
+def _with(head: bytes, batches: Iterator[Batch], tail: bytes) -> Iterator[Batch]:
+    yield [head]
+    yield from batches
+    yield [tail]
+
+
+def _too_long(size: int) -> Answer:
+    return error(
+        f"The answer has {size} bytes; at most {MAX_ANSWER_BYTES} can be sent. Ask for less: limit and offset."
+    )
