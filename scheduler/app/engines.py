@@ -4,12 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import attrs
+
 from scheduler.contracts import Engine
+from scheduler.core.policy import Policy
+from scheduler.core.records import TaskConfig
+from scheduler.engines import thermos
 from scheduler.engines.local import LocalEngine, Machine
 from scheduler.engines.simulated.client import SimulatedEngine
 from scheduler.engines.simulated.options import Options
 from scheduler.engines.simulated.processes import ensure_server
 from scheduler.settings import Settings
+
+
+def objection(config: TaskConfig) -> str | None:
+    """Why the local engine could not run this configuration."""
+    try:
+        thermos.parse(config)
+    except ValueError as wrong:
+        return str(wrong)
+    return None
+
+
+def stop_wait_ms(config: TaskConfig) -> int:
+    """How long the executor's own steps to end a task may take; what is not understood has none."""
+    return 0 if objection(config) else thermos.parse(config).stop_wait_ms
+
+
+def make_policy(settings: Settings) -> Policy:
+    """The numbers and choices the core decides by, under these settings."""
+    policy = Policy(pulse_record_grace_ms=settings.pulse_record_grace_ms, kill_grace_ms=settings.kill_grace_ms)
+    if settings.engine != "local":
+        return policy
+    return attrs.evolve(policy, objection=objection, stop_wait_ms=stop_wait_ms)
 
 
 def make_engine(settings: Settings, *, on_fenced: Callable[[int], None]) -> Engine:

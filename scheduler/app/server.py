@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator
 
 from scheduler.app.driver import Driver
 from scheduler.app.edge import Edge
-from scheduler.app.engines import make_engine
+from scheduler.app.engines import make_engine, make_policy
 from scheduler.app.ports import CannotStart
 from scheduler.app.status import Status
 from scheduler.changelog.errors import DataDirRefused, Unreadable
@@ -28,7 +28,6 @@ from scheduler.contracts import ChangelogError, EngineError, Outcome, OutcomeUnk
 from scheduler.controller.controller import Controller
 from scheduler.controller.gateway import Gateway
 from scheduler.core import pruning, takeover
-from scheduler.core.policy import Policy
 from scheduler.core.state import State, apply
 from scheduler.core.transaction import World
 from scheduler.lifecycle import Input, Lifecycle
@@ -179,5 +178,4 @@ class Server:
 
     def _world(self) -> World:
         settings = self.settings
-        policy = Policy(pulse_record_grace_ms=settings.pulse_record_grace_ms, kill_grace_ms=settings.kill_grace_ms)
-        return World(policy, settings.hostname, lambda: str(uuid.uuid4()), random.random)
+        return World(make_policy(settings), settings.hostname, lambda: str(uuid.uuid4()), random.random)

@@ -53,9 +53,10 @@ def _kill(tx: Transaction, task_id: str) -> None:
     if task is None or task.status not in END_ASKED_STATES:
         return
     asked_for_ms = tx.now_ms - task.latest_event_ms
-    tx.effect(Terminate(task_id, hard=asked_for_ms >= tx.policy.kill_grace_ms))
+    grace_ms = tx.policy.grace_ms(task.config)
+    tx.effect(Terminate(task_id, hard=asked_for_ms >= grace_ms))
     tx.say(task_id, f"asked to end for {asked_for_ms / 1000:.0f} s and still there: asked again")
-    wait_ms = min(max(asked_for_ms, tx.policy.kill_grace_ms), tx.policy.max_kill_retry_delay_ms)
+    wait_ms = min(max(asked_for_ms, grace_ms), tx.policy.max_kill_retry_delay_ms)
     tx.arm(DeadlineKind.KILL, task_id, tx.now_ms + wait_ms)
 
 

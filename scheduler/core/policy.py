@@ -5,14 +5,25 @@ Defaults are Aurora's unless a comment says otherwise (source: Aurora's document
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from attrs import frozen
+
+from scheduler.core.records import TaskConfig
 
 SECOND_MS: Final = 1000
 MINUTE_MS: Final = 60 * SECOND_MS
 HOUR_MS: Final = 60 * MINUTE_MS
 DAY_MS: Final = 24 * HOUR_MS
+
+
+def _no_objection(config: TaskConfig) -> str | None:
+    return None
+
+
+def _no_wait(config: TaskConfig) -> int:
+    return 0
 
 
 @frozen
@@ -51,7 +62,11 @@ class Policy:
     max_flapping_task_delay_ms: int = 5 * MINUTE_MS
     transient_task_state_timeout_ms: int = 5 * MINUTE_MS
     kill_grace_ms: int = 15 * SECOND_MS
-    """TERM, then after this long KILL. Aurora only repeats its kill after 15 s."""
+    """TERM, then after this long KILL, or after `stop_wait_ms` if that is longer. Aurora only repeats its kill."""
+    objection: Callable[[TaskConfig], str | None] = _no_objection
+    """Why the engine could not run this, in a sentence; None: it can. Pure; supplied by whoever knows the engine."""
+    stop_wait_ms: Callable[[TaskConfig], int] = _no_wait
+    """How long the task's own way to end may take. Pure, like `objection`."""
     max_kill_retry_delay_ms: int = 5 * MINUTE_MS
     history_prune_threshold_ms: int = 2 * DAY_MS
     history_min_retention_ms: int = HOUR_MS
@@ -71,6 +86,10 @@ class Policy:
 
     def tier(self, name: str) -> Tier | None:
         return next((tier for tier in self.tiers if tier.name == name), None)
+
+    def grace_ms(self, config: TaskConfig) -> int:
+        """From TERM to KILL for a task of this configuration."""
+        return max(self.kill_grace_ms, self.stop_wait_ms(config))
 
     def pulse_grace_ms(self, timeout_ms: int) -> int:
         if self.pulse_record_grace_ms is not None:

@@ -94,6 +94,9 @@ def valid_config(policy: Policy, config: TaskConfig, instance_count: int) -> Tas
     if config.fetcher_uris and not policy.enable_mesos_fetcher:
         raise _refuse("Mesos fetcher URIs are not allowed here (mesosFetcherUris must be empty)")
     _check_sla(config, instance_count, production=tier.production)
+    objection = policy.objection(config)
+    if objection is not None:
+        raise _refuse(objection)
     links = config.task_links or tuple((n, _LINKS[n]) for n in sorted(_LINKS) if n in config.port_names())
     return attrs.evolve(config, tier=tier.name, production=tier.production, task_links=links)
 

@@ -105,7 +105,7 @@ def arm_deadlines(tx: Transaction, task: Task) -> None:
     if task.status in TRANSIENT_STATES:
         tx.arm(DeadlineKind.TRANSIENT, task.task_id, task.latest_event_ms + tx.policy.transient_task_state_timeout_ms)
     if task.status in END_ASKED_STATES:
-        tx.arm(DeadlineKind.KILL, task.task_id, task.latest_event_ms + tx.policy.kill_grace_ms)
+        tx.arm(DeadlineKind.KILL, task.task_id, task.latest_event_ms + tx.policy.grace_ms(task.config))
     if task.status is TaskStatus.PARTITIONED:
         patience_ms = rescheduling.partition_patience_ms(task.config)
         if patience_ms is not None:
