@@ -106,8 +106,8 @@ class Controller:
             more = place(tx)
 
         self.attempt(pass_once)
-        self._placement_wanted = more
-        return more
+        self._placement_wanted |= more  # an update that saw a task placed may have created another one
+        return self._placement_wanted
 
     def want_placement(self) -> None:
         """Hosts changed: what waits may fit now."""
