@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -15,7 +16,7 @@ from scheduler.testing.proxy import Proxy, Way
 from scheduler.testing.zookeeper import expire_session, shared_server
 from scheduler.zk.client import Condition
 from tests.changelog.stage import story
-from tests.changelog.zookeeper_stage import ROOT, Scheduler
+from tests.changelog.zookeeper_stage import ROOT, Scheduler, program
 from tests.zk.stage import Stage, eventually, on_stage, until
 
 
@@ -286,3 +287,31 @@ def test_somebody_else_in_the_log_is_damage() -> None:
         assert caught.value.offset == 6
 
     with_leader(play)
+
+
+def test_a_leader_that_was_frozen_past_its_session_writes_nothing_when_it_wakes() -> None:
+    async def play(stage: Stage) -> None:
+        new = await Scheduler.at(stage)
+        process = program(stage.hosts, stage.chroot)
+        assert process.stdout is not None
+        try:
+            told = [await asyncio.to_thread(process.stdout.readline) for _ in range(5)]
+            assert told == ["1\n", "2\n", "3\n", "4\n", "5\n"]
+            process.send_signal(signal.SIGSTOP)
+            await asyncio.sleep(1.6)
+            assert await new.lead() == 2
+            head = new.changelog.offset
+            await new.tell(head + 3)
+            process.send_signal(signal.SIGCONT)
+            said, _ = await asyncio.to_thread(process.communicate, None, 10)
+        finally:
+            process.kill()
+            process.communicate()
+
+        *more, last = said.splitlines()
+        assert all(int(line.split()[0]) <= head for line in more)  # acknowledged before, told only now
+        assert last.startswith(("Fenced: ", "Unavailable: ", "OutcomeUnknown: "))
+        reader = await Scheduler.at(stage)
+        assert await reader.follow() == head + 3 and reader.is_right
+
+    on_stage(play)
