@@ -16,11 +16,11 @@ from attrs import define, field, frozen
 
 from scheduler.core import ops
 from scheduler.core.answers import Refused, invalid
-from scheduler.core.records import Task
+from scheduler.core.records import TERMINAL_STATES, Task
 from scheduler.core.tasks import actions
 from scheduler.core.transaction import DeadlineKind, Transaction
 from scheduler.core.updates import pulses, status as table
-from scheduler.core.updates.instances import Verdict, judge
+from scheduler.core.updates.instances import Verdict, judge, was_killed
 from scheduler.core.updates.plan import Plan, make_plan
 from scheduler.core.updates.records import (
     InstanceEvent,
@@ -140,13 +140,20 @@ def evaluate(tx: Transaction, update: JobUpdate, seen: Iterable[Seen]) -> None:
     was_working = look.working > 0
     for one in seen:
         progress = tally.rows.get(one.instance)
-        if progress is not None and progress.phase is Phase.WORKING:
+        if progress is not None and progress.phase is Phase.WORKING and not _ended_before(tx, update.key, one):
             _judge(look, one, progress, phases=())
     _weigh(look)
     look.auto_pause = was_working and _should_pause(look)
     if look.overall is Overall.WORKING and not look.auto_pause:
         _start_groups(look)
     _record(look)
+
+
+def _ended_before(tx: Transaction, key: UpdateKey, one: Seen) -> bool:
+    """Did the task end by itself before its instance was taken up? One decision may tell of several tasks."""
+    if one.task is None or one.task.status not in TERMINAL_STATES or was_killed(one.task):
+        return False
+    return (key, one.instance) in tx.begun
 
 
 def _judge(look: Look, one: Seen, progress: InstanceProgress, phases: tuple[Phase, ...]) -> None:
@@ -212,6 +219,7 @@ def _start_groups(look: Look) -> None:
         for instance in order[look.started : look.started + size]:
             look.started += 1
             look.working += 1
+            look.tx.begun.add((look.update.key, instance))
             idle = rows.get(instance) or InstanceProgress()
             _judge(look, Seen(instance, active.get(instance)), idle, phases=(Phase.WORKING,))
             waiting = waiting or look.steps[-1].progress.phase is Phase.WORKING
