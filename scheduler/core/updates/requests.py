@@ -12,6 +12,7 @@ from scheduler.core.answers import OK, Answer, Code, Refused, error, invalid
 from scheduler.core.jobs import check_instance_count
 from scheduler.core.queries import PulseAnswer, StartedUpdate, UpdateRequest
 from scheduler.core.records import TaskConfig
+from scheduler.core.state import State
 from scheduler.core.transaction import Transaction
 from scheduler.core.updates import pulses, settings as checks, status as table
 from scheduler.core.updates.diff import Diff, compare
@@ -128,17 +129,29 @@ def pulse(tx: Transaction, key: UpdateKey) -> Answer:
     require_update_key(key)
     update = tx.state.updates.get(key)
     if update is None or update.status in table.TERMINAL_UPDATE_STATES or not update.is_coordinated:
-        return _FINISHED
+        return FINISHED
     tx.state.replace(tx.state.pulses, key, tx.mono_ms)
     if update.status in table.AWAITING_PULSE_STATES:
         rolling = table.unblock(update.status)
         assert rolling is not None
         move(tx, update, rolling)
-    return _BEATING
+    return BEATING
 
 
-_FINISHED: Final = Answer(result=PulseAnswer(finished=True))
-_BEATING: Final = Answer(result=PulseAnswer(finished=False))
+def beat(state: State, key: UpdateKey, mono_ms: int) -> Answer | None:
+    """The same for a heartbeat that changes nothing but when it was heard, as nearly all do; None: it takes `pulse`."""
+    update = state.updates.get(key)
+    if update is None or update is not state.updates.active.get(update.key.job) or not update.is_coordinated:
+        return None
+    status = update.status
+    if status is table.RF_AWAITING or status is table.RB_AWAITING:
+        return None
+    state.replace(state.pulses, update.key, mono_ms)
+    return BEATING
+
+
+FINISHED: Final = Answer(result=PulseAnswer(finished=True))
+BEATING: Final = Answer(result=PulseAnswer(finished=False))
 
 
 def _required(tx: Transaction, key: UpdateKey, message: str | None, unknown: str) -> JobUpdate:
