@@ -283,10 +283,10 @@ class Client:
         """Make a node and those above it, unless they exist. Repeat it until it succeeds: that is safe."""
         whole = self._at(path)
         for end in (*(i for i, c in enumerate(whole) if c == "/" and i), len(whole)):
-            try:
-                await self._send(Create(whole[:end], b"", self._acl, 0), _plain)
-            except NodeExists:
-                continue
+            # Asked first: to make a node may be forbidden where it exists.
+            if await self._send(Exists(whole[:end], None), _plain) is None:
+                with contextlib.suppress(NodeExists):
+                    await self._send(Create(whole[:end], b"", self._acl, 0), _plain)
 
     async def patiently(self, ask: Callable[[], Awaitable[T]], within_s: float) -> T:
         """Ask until an answer comes, over reconnections. For what may be done twice, so never around a commit.

@@ -268,3 +268,22 @@ def test_a_session_that_expired_under_a_leader_writes_nothing_more() -> None:
         assert await reader.follow() == 5
 
     on_stage(play)
+
+
+def test_a_standby_goes_on_with_a_new_session_where_it_stood() -> None:
+    async def play(stage: Stage) -> None:
+        leader, standby = await Scheduler.at(stage), await Scheduler.at(stage)
+        await leader.lead()
+        await leader.tell(20)
+        await standby.follow()
+        await standby.client.close()
+        await leader.tell(30)
+
+        standby.changelog.attach(await stage.client())
+        assert await standby.follow() == 10
+        assert standby.is_right
+        assert await standby.lead() == 2
+        with pytest.raises(RuntimeError, match="begins anew"):
+            standby.changelog.attach(leader.client)
+
+    on_stage(play)

@@ -138,6 +138,19 @@ def test_a_log_that_was_begun_anew_is_not_followed() -> None:
     on_stage(play)
 
 
+def test_a_log_that_was_set_back_is_not_followed() -> None:
+    async def play(stage: Stage) -> None:
+        leader, reader = await told(stage, 3), await Scheduler.at(stage)
+        older = (await leader.client.get(f"{ROOT}/head"))[0]
+        await leader.tell(9)
+        await reader.follow()
+        await leader.client.set(f"{ROOT}/head", older, -1)
+        with pytest.raises(Damaged, match="offset 4: the log in ZooKeeper ends before it, and entry 9 was read once"):
+            await reader.follow()
+
+    on_stage(play)
+
+
 def test_an_entry_of_a_newer_format_stops_the_reader() -> None:
     async def play(stage: Stage) -> None:
         leader = await told(stage, 5)

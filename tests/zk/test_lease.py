@@ -13,7 +13,7 @@ from scheduler.testing.zookeeper import shared_server
 from scheduler.zk.clock import boot_ms
 from scheduler.zk.epoch import claim, epoch_bytes
 from scheduler.zk.errors import SessionOver, Superseded
-from scheduler.zk.lease import Lease, keep_lease, lease_until_ms, renew_at_ms
+from scheduler.zk.lease import Lease, keep_lease, lapse, lease_until_ms, renew_at_ms
 from tests.zk.stage import Stage, eventually, on_stage
 
 ARITHMETIC = [
@@ -95,6 +95,19 @@ def test_it_is_kept_without_commits_and_lapses_when_writes_are_not_answered() ->
                 await keeping
 
     on_stage(play)
+
+
+def test_its_end_can_be_waited_for() -> None:
+    async def main() -> None:
+        lease = Lease()
+        lease.renew(boot_ms(), 150)
+        waiting = asyncio.create_task(lapse(lease))
+        await asyncio.sleep(0.05)
+        lease.renew(boot_ms(), 150)
+        await waiting
+        assert not lease.is_valid
+
+    asyncio.run(main())
 
 
 def test_who_keeps_it_hears_of_a_newer_epoch() -> None:
