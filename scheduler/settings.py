@@ -41,8 +41,8 @@ class Settings:
     kill_grace_ms: int = 15_000
     simulated_hosts: int = 100
     simulated_seed: int = 0
-    port_range: tuple[int, int] = (31_000, 32_000)
-    """Ports the local engine hands out, the last one excluded."""
+    port_range: tuple[int, int] = (31_000, 31_999)
+    """Ports the local engine hands out, first and last."""
 
     def __attrs_post_init__(self) -> None:
         for name in ("http_port", "thrift_port"):

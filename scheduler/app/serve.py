@@ -15,6 +15,18 @@ from scheduler.failpoints.from_env import arm_from_env
 from scheduler.settings import ENGINES, Settings, WrongSetting, default_data_dir
 
 
+class PortRange(click.ParamType[tuple[int, int]]):
+    """`FIRST-LAST`, both included."""
+
+    name = "FIRST-LAST"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        first, _, last = str(value).partition("-")
+        if not (first.isdecimal() and last.isdecimal() and 1 <= int(first) <= int(last) <= 65_535):
+            self.fail(f"{value!r} is no range of ports; give FIRST-LAST, from 1 to 65535", param, ctx)
+        return int(first), int(last)
+
+
 @click.command()
 @click.option("--http-port", default=8081, show_default=True, help="HTTP: Thrift at /api, /health, /vars. 0: any free.")
 @click.option("--thrift-port", default=8082, show_default=True, help="Raw Thrift: framed or unframed. 0: any free.")
@@ -45,6 +57,13 @@ from scheduler.settings import ENGINES, Settings, WrongSetting, default_data_dir
 @click.option("--kill-grace-ms", type=click.IntRange(0), default=15_000, show_default=True, help="From TERM to KILL.")
 @click.option(
     "--simulated-hosts", type=click.IntRange(1), default=100, show_default=True, help="With --engine simulated."
+)
+@click.option(
+    "--port-range",
+    type=PortRange(),
+    default="31000-31999",
+    show_default=True,
+    help="Ports the local engine hands out to tasks, both ends included.",
 )
 @click.option(
     "--log-level", type=click.Choice(("debug", "info", "warning", "error")), default="info", show_default=True
