@@ -114,8 +114,7 @@ def test_three_schedulers_hand_over_and_lose_nothing(tmp_path: Path, capsys: pyt
             leading.append(node)
             turn = len(leading)
             if turn == 1:
-                for op in story(1).ops[1:]:
-                    controller.write(lambda tx, op=op: tx.apply(op))
+                controller.write(lambda tx: tx.apply(story(1).ops[1]))  # the tasks' configuration
             for number in range(turn * 10, turn * 10 + 10):
                 ticket = controller.write(add, number)
                 await node.flush(controller)
