@@ -54,6 +54,13 @@ class PortRange(click.ParamType[tuple[int, int]]):
     default=None,
     help="How long after its timeout a missing heartbeat is recorded.  [default: 5 % of it, 1 to 5 s]",
 )
+@click.option(
+    "--pulse-after-failover",
+    type=click.Choice(PULSE_AFTER_FAILOVER),
+    default="wait",
+    show_default=True,
+    help="Wait for a heartbeat, or infer the last one from the history, for monitors that beat rarely.",
+)
 @click.option("--kill-grace-ms", type=click.IntRange(0), default=15_000, show_default=True, help="From TERM to KILL.")
 @click.option(
     "--simulated-hosts", type=click.IntRange(1), default=100, show_default=True, help="With --engine simulated."
