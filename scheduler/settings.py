@@ -43,7 +43,7 @@ class Settings:
     """The one web origin whose pages may call /api."""
     pulse_record_grace_ms: int | None = None
     pulse_after_failover: str = "wait"
-    """`wait`: coordinated updates wait for a heartbeat; `infer`: the last one is taken from the history, as in Aurora."""
+    """`wait`: coordinated updates wait for a heartbeat; `infer`: as in Aurora, the history tells of the last one."""
     kill_grace_ms: int = 15_000
     simulated_hosts: int = 100
     simulated_seed: int = 0

@@ -12,7 +12,14 @@ import click
 from scheduler.app.ports import CannotStart
 from scheduler.app.server import Server
 from scheduler.failpoints.from_env import arm_from_env
-from scheduler.settings import ENGINES, MAX_MESSAGE_BYTES, Settings, WrongSetting, default_data_dir
+from scheduler.settings import (
+    ENGINES,
+    PULSE_AFTER_FAILOVER,
+    MAX_MESSAGE_BYTES,
+    Settings,
+    WrongSetting,
+    default_data_dir,
+)
 
 
 class PortRange(click.ParamType[tuple[int, int]]):
