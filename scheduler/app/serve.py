@@ -14,8 +14,8 @@ from scheduler.app.server import Server
 from scheduler.failpoints.from_env import arm_from_env
 from scheduler.settings import (
     ENGINES,
-    PULSE_AFTER_FAILOVER,
     MAX_MESSAGE_BYTES,
+    PULSE_AFTER_FAILOVER,
     Settings,
     WrongSetting,
     default_data_dir,
