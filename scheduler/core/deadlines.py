@@ -32,7 +32,10 @@ def _pulse(tx: Transaction, key: UpdateKey) -> None:
     if tx.mono_ms < pulses.record_due_ms(tx, update):
         pulses.arm(tx, update)
         return
-    block(tx, update, pulses.TIMED_OUT)
+    if pulses.is_open(tx.state, update, tx.clocks):  # by an override, or because it rolls back without a monitor
+        tx.arm_mono(DeadlineKind.PULSE, key, tx.mono_ms + update.settings.pulse_timeout_ms)
+        return
+    block(tx, update, pulses.why_closed(update))
 
 
 def _watch(tx: Transaction, key: tuple[UpdateKey, int]) -> None:

@@ -11,6 +11,7 @@ from itertools import pairwise
 from scheduler.core.records import ACTIVE_STATES, JobKey, TaskStatus
 from scheduler.core.state import State
 from scheduler.core.updates import status as table
+from scheduler.core.updates.notes import NO_NOTES
 from scheduler.core.updates.records import JobUpdate, Phase, UpdateStatus
 from scheduler.core.updates.strategies import group_sizes
 
@@ -64,11 +65,12 @@ def _of_update(state: State, update: JobUpdate) -> Iterator[str]:
     recorded = [(event.instance_id, event.action) for event in update.instance_events]
     if len(recorded) != len(set(recorded)):
         yield f"{update.key}: an instance action is recorded twice"
+    yield from _of_notes(update)
     tally = state.progress.tally(update.key)
     if update.status in table.TERMINAL_UPDATE_STATES:
         if tally.rows:
             yield f"{update.key}: ended, but progress is kept"
-        if update.key in state.pulses:
+        if update.key in state.pulses or update.key in state.beats:
             yield f"{update.key}: ended, but its heartbeat is kept"
         return
     phases = [row.phase for row in tally.rows.values()]
@@ -76,6 +78,21 @@ def _of_update(state: State, update: JobUpdate) -> Iterator[str]:
     if counted != tuple(phases.count(p) for p in (Phase.WORKING, Phase.FAILED, Phase.SUCCEEDED)):
         yield f"{update.key}: the tally {counted} differs from the rows"
     yield from _of_group(state, update, len(tally.working), tally.failed)
+
+
+def _of_notes(update: JobUpdate) -> Iterator[str]:
+    notes = update.notes
+    if update.status in table.TERMINAL_UPDATE_STATES and notes != NO_NOTES:
+        yield f"{update.key}: ended, but notes are kept"
+    if update.status not in table.PAUSED_STATES and notes.pause is not None:
+        yield f"{update.key}: {update.status.name}, but a pause is noted"
+    if update.status in table.AWAITING_PULSE_STATES:
+        if notes.override is not None:
+            yield f"{update.key}: waits for a heartbeat, but an override is noted"
+        if not update.is_coordinated and notes.hold is None:
+            yield f"{update.key}: waits for a heartbeat that nobody asked for"
+    if update.status in table.ROLLING_STATES and notes.hold is not None and notes.override is None:
+        yield f"{update.key}: rolls on though its monitor said wait"
 
 
 def _of_group(state: State, update: JobUpdate, working: int, failed: int) -> Iterator[str]:

@@ -15,8 +15,6 @@ from scheduler.core.tasks.table import END_ASKED_STATES
 from scheduler.core.transaction import Transaction
 from scheduler.core.updates import pulses, status as table, updater
 
-FAILED_OVER = "A new scheduler leads: waiting for a heartbeat."
-
 
 def begin_epoch(tx: Transaction, epoch: int) -> None:
     """Take over: all deadlines are armed, updates that wait for heartbeats wait for the next one, the rest rolls on."""
@@ -28,8 +26,9 @@ def begin_epoch(tx: Transaction, epoch: int) -> None:
             pulses.infer(tx, update)
         if update.status not in table.ROLLING_STATES:
             continue
-        if update.is_coordinated and not tx.policy.infer_heartbeats:
-            updater.block(tx, update, FAILED_OVER)
+        if not tx.policy.infer_heartbeats and not pulses.is_open(tx.state, update, tx.clocks):
+            ended = update.notes.override is not None
+            updater.block(tx, update, pulses.why_closed(update) if ended else pulses.FAILED_OVER)
         else:
             updater.enter_rolling(tx, update)
 

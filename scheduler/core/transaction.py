@@ -93,6 +93,10 @@ class Transaction:
         self.journal: Journal = []
         state.journal = self.journal
 
+    @property
+    def clocks(self) -> Clocks:
+        return Clocks(self.now_ms, self.mono_ms)
+
     def apply(self, op: ops.Op) -> None:
         """Record `op` and carry it out in memory."""
         apply(self.state, op)

@@ -14,6 +14,7 @@ The number is the wall's clock in milliseconds; it begins at 0. What came of a c
     = CODE ... "details"      the answer; `already u1 STATUS` is the update that stands in the way
     J STATUS "message" by X   the update came to a status
     I0 ACTION                 an instance event, without its prefix INSTANCE_
+    N hold "..." since 0, ... what is noted beside the history from now on: hold, override, pause, progress
     add 0 new                 a task is created for instance 0, with the configuration "new"
     again 0 new               ... by the task machine, because the one before it ended
     drop 0 old                a task left the state: it was pending, or its history was pruned
@@ -32,9 +33,10 @@ Lines of a job other than the one the script talks about begin with its name. Co
     hosts on | off                   with no hosts, new tasks stay PENDING
     start new 0-2 [OPTION ...]       startJobUpdate to instances 0-2 of "new". Options: queue=1, batch=2, variable=1,2,
                                      autopause, watch=2000, pulse=10000, failures=0 (per instance), failed=0
-                                     (instances), norollback, only=0-1, note=KEY:VALUE, user=NAME, "message"
+                                     (instances), norollback, only=0-1, note=KEY:VALUE[,KEY:VALUE], user=NAME, "message"
     pause, resume, abort, rollback   [u1] [user=NAME] ["message"]
     pulse [u1]
+    heartbeat WAIT [u1] [source=NAME] [link=URL] [user=NAME] ["reason"]      PROCEED, WAIT, PAUSE, ROLL_BACK, ABORT
     create 3 old, kill [0-1], restart-shards 0-1, add-instances 0 2     the requests of those names
     run 0-2                          the engine starts these tasks and they run
     swap 0-2                         the engine ends them as it was told, and runs what follows
@@ -75,6 +77,7 @@ from scheduler.core.tasks.table import END_ASKED_STATES
 from scheduler.core.transaction import Transaction
 from scheduler.core.updates import requests, status as table
 from scheduler.core.updates.records import JobUpdate, UpdateKey
+from scheduler.core.updates.verdicts import Heartbeat, MonitorVerdict, heartbeat
 from scheduler.core.validation import valid_config
 from scheduler.testing.narration import NOBODY, Line, Narrator, version
 from scheduler.testing.stage import ROOMY_HOST, Stage, service
@@ -203,19 +206,23 @@ class Script:
         if wanted != list(range(count)):
             raise ScriptError("an update is always to instances 0 to n")
         settings = settings_from(options)
-        note = options.take("note")
-        metadata = (Metadata(*note.split(":", 1)),) if note else ()
+        notes = options.take("note")
+        metadata = tuple(Metadata(*note.split(":", 1)) for note in notes.split(",") if note)
         user = options.take("user", NOBODY)
         options.done()
         request = UpdateRequest(service(self.job, config), count, settings, metadata)
         return self.stage.ask(requests.start, request, user, options.message)
 
     def _about_update(self, decision: Callable[..., Answer], words: tuple[str, ...]) -> Answer:
-        named = [word for word in words if word[:1] == "u" and word[1:].isdigit()]
-        options = Options([word for word in words if word not in named])
+        key, options = self._named(words)
         user = options.take("user", NOBODY)
         options.done()
-        return self.stage.ask(decision, self.key(*named), user, options.message)
+        return self.stage.ask(decision, key, user, options.message)
+
+    def _named(self, words: tuple[str, ...]) -> tuple[UpdateKey, Options]:
+        """The update that is meant, and the other words."""
+        named = [word for word in words if word[:1] == "u" and word[1:].isdigit()]
+        return self.key(*named), Options([word for word in words if word not in named])
 
     def do_pause(self, *words: str) -> Answer:
         return self._about_update(requests.pause, words)
@@ -231,6 +238,13 @@ class Script:
 
     def do_pulse(self, *words: str) -> Answer:
         return self.stage.ask(requests.pulse, self.key(*words))
+
+    def do_heartbeat(self, verdict: str, *words: str) -> Answer:
+        key, options = self._named(words)
+        source, link, user = options.take("source"), options.take("link"), options.take("user", NOBODY)
+        options.done()
+        told = Heartbeat(key, MonitorVerdict[verdict], options.message or "", link, source)
+        return self.stage.ask(heartbeat, told, user)
 
     def do_create(self, count: str, config: str) -> Answer:
         description = JobConfiguration(self.job, service(self.job, config), int(count))

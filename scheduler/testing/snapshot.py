@@ -40,6 +40,7 @@ def everything(state: State) -> dict[str, Any]:
     return logged(state) | {
         "hosts": _rows(state.hosts),
         "pulses": _rows(state.pulses),
+        "beats": _rows(state.beats),
         "pending reasons": _rows(state.pending_reasons),
         "last ports": _rows(state.last_ports),
     }

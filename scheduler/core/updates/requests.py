@@ -13,7 +13,8 @@ from scheduler.core.jobs import check_instance_count
 from scheduler.core.queries import PulseAnswer, StartedUpdate, UpdateRequest
 from scheduler.core.records import TaskConfig
 from scheduler.core.transaction import Transaction
-from scheduler.core.updates import pulses, settings as checks, status as table
+from scheduler.core.updates import pulses, settings as checks, status as table, wishes
+from scheduler.core.updates.beating import proceed
 from scheduler.core.updates.diff import Diff, compare
 from scheduler.core.updates.records import Instructions, JobUpdate, UpdateEvent, UpdateKey, UpdateSettings, UpdateStatus
 from scheduler.core.updates.updater import enter_rolling, move
@@ -40,6 +41,7 @@ def start(tx: Transaction, request: UpdateRequest, user: str, message: str | Non
         return Answer(Code.OK, (NOOP,))
     check_instance_count(tx, request.instance_count)
     _check_message(message)
+    wishes.check(request.metadata)
     running = tx.state.updates.active.get(config.job)
     if running is not None:
         active = ", ".join(sorted(status.name for status in table.ACTIVE_UPDATE_STATES))
@@ -99,7 +101,7 @@ def _save(
 def pause(tx: Transaction, key: UpdateKey, user: str, message: str | None) -> Answer:
     """A hard pause: only a person lifts it."""
     update = _required(tx, key, message, "Update does not exist %s")
-    return _transition(tx, update, table.pause(update.status), user, message)
+    return transition(tx, update, table.pause(update.status), user, message)
 
 
 def resume(tx: Transaction, key: UpdateKey, user: str, message: str | None) -> Answer:
@@ -107,33 +109,31 @@ def resume(tx: Transaction, key: UpdateKey, user: str, message: str | None) -> A
     update = _required(tx, key, message, "Update does not exist: %s")
     if update.status in table.AWAITING_PULSE_STATES:
         return Answer(Code.OK, ("The update waits for a heartbeat (pulseJobUpdate); a resume does not replace it.",))
-    fresh = pulses.is_fresh(tx.state, update, tx.mono_ms)
-    return _transition(tx, update, table.resume(update.status, fresh=fresh), user, message)
+    fresh = pulses.is_open(tx.state, update, tx.clocks)
+    return transition(tx, update, table.resume(update.status, fresh=fresh), user, message)
 
 
 def abort(tx: Transaction, key: UpdateKey, user: str, message: str | None) -> Answer:
     """End an update and leave the job as it is."""
     update = _required(tx, key, message, "Update does not exist %s")
-    return _transition(tx, update, UpdateStatus.ABORTED, user, message)
+    return transition(tx, update, UpdateStatus.ABORTED, user, message)
 
 
 def rollback(tx: Transaction, key: UpdateKey, user: str, message: str | None) -> Answer:
     """Turn round, or, when already turned, go on."""
     update = _required(tx, key, message, "Update does not exist %s")
-    return _transition(tx, update, UpdateStatus.ROLLING_BACK, user, message)
+    return transition(tx, update, UpdateStatus.ROLLING_BACK, user, message)
 
 
 def pulse(tx: Transaction, key: UpdateKey) -> Answer:
     """A heartbeat. It lifts a soft pause and nothing else; ended, unknown and ungated updates answer FINISHED."""
     require_update_key(key)
     update = tx.state.updates.get(key)
-    if update is None or update.status in table.TERMINAL_UPDATE_STATES or not update.is_coordinated:
+    if update is None or update.status in table.TERMINAL_UPDATE_STATES:
         return _FINISHED
-    tx.state.replace(tx.state.pulses, key, tx.mono_ms)
-    if update.status in table.AWAITING_PULSE_STATES:
-        rolling = table.unblock(update.status)
-        assert rolling is not None
-        move(tx, update, rolling)
+    if not update.is_coordinated and update.notes.hold is None:
+        return _FINISHED
+    proceed(tx, update)
     return _BEATING
 
 
@@ -155,7 +155,7 @@ def _check_message(message: str | None) -> None:
         raise Refused(error(f"Message is {len(message)} characters long; at most {MAX_MESSAGE_LENGTH} are allowed"))
 
 
-def _transition(tx: Transaction, update: JobUpdate, to: UpdateStatus | None, user: str, message: str | None) -> Answer:
+def transition(tx: Transaction, update: JobUpdate, to: UpdateStatus | None, user: str, message: str | None) -> Answer:
     """Asking for what is already so is no error and leaves no trace."""
     if to is update.status:
         return OK

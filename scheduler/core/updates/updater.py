@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from enum import Enum
 
+import attrs
 from attrs import define, field, frozen
 
 from scheduler.core import ops
@@ -21,6 +22,7 @@ from scheduler.core.tasks import actions
 from scheduler.core.transaction import DeadlineKind, Transaction
 from scheduler.core.updates import pulses, status as table
 from scheduler.core.updates.instances import Verdict, judge
+from scheduler.core.updates.notes import NO_NOTES, Notes
 from scheduler.core.updates.plan import Plan, make_plan
 from scheduler.core.updates.records import (
     InstanceEvent,
@@ -123,8 +125,8 @@ def guarded(tx: Transaction, key: UpdateKey, part: Callable[..., None], *args: o
 
 def evaluate(tx: Transaction, update: JobUpdate, seen: Iterable[Seen]) -> None:
     """Look at a rolling update after `seen` changed, and carry on as far as its strategy and heartbeat allow."""
-    if not pulses.is_fresh(tx.state, update, tx.mono_ms):
-        block(tx, update, pulses.TIMED_OUT)
+    if not pulses.is_open(tx.state, update, tx.clocks):
+        block(tx, update, pulses.why_closed(update))
         note_exits(tx, update.key, seen)
         return
     tally = tx.state.progress.tally(update.key)
@@ -293,15 +295,33 @@ def move(
     """Bring an update to a new status and do what entering it asks for. Raises Refused when the table forbids it."""
     if to not in table.ALLOWED[update.status]:
         raise Refused(invalid(f"Cannot transition update from {update.status.name} to {to.name}"))
+    kept = notes_after(update, to)
+    if kept != update.notes:
+        tx.apply(ops.AnnotateUpdate(update.key, kept))
     event = UpdateEvent(to, _event_ms(tx, update.key), user, message)
     tx.apply(ops.MoveUpdate(update.key, event))
     by = f" by {user}" if user else ""
     tx.say(update.key, f"{update.status.name} -> {to.name}{by}{f': {message}' if message else ''}")
     if to in table.TERMINAL_UPDATE_STATES:
         tx.state.replace(tx.state.pulses, update.key, None)
+        tx.state.replace(tx.state.beats, update.key, None)
         tx.state.plans.pop(update.key, None)
     elif to in table.ROLLING_STATES:
         enter_rolling(tx, tx.state.updates[update.key])
+
+
+def notes_after(update: JobUpdate, to: UpdateStatus) -> Notes:
+    """What is left of the notes when it comes to another status: none outlives what it was said about."""
+    notes = update.notes
+    if notes == NO_NOTES or to in table.TERMINAL_UPDATE_STATES:
+        return NO_NOTES
+    turns = to is UpdateStatus.ROLLING_BACK and not update.is_rolling_back
+    return attrs.evolve(
+        notes,
+        hold=None if turns and update.wishes.rollback_gate_open else notes.hold,
+        override=None if to in table.AWAITING_PULSE_STATES else notes.override,
+        pause=None if to not in table.PAUSED_STATES else notes.pause,
+    )
 
 
 def block(tx: Transaction, update: JobUpdate, why: str) -> None:
@@ -311,7 +331,8 @@ def block(tx: Transaction, update: JobUpdate, why: str) -> None:
     age_ms = pulses.age_ms(tx.state, update, tx.mono_ms)
     silence = "this scheduler has heard no heartbeat" if age_ms is None else f"no heartbeat for {age_ms / 1000:.0f} s"
     move(tx, update, awaiting, message=why)
-    tx.say(update.key, f"{silence}: nothing starts until the next one")
+    if update.notes.hold is None:
+        tx.say(update.key, f"{silence}: nothing starts until the next one")
     stops = pulses.stops_within_an_hour(tx.state.updates[update.key], tx.now_ms)
     if stops >= pulses.MANY_STOPS:
         timeout_s = update.settings.pulse_timeout_ms / 1000
