@@ -49,9 +49,9 @@ class Folding:
         self._not_before_bytes = 0
         self._task: asyncio.Task[None] | None = None
 
-    def appended(self, size: int) -> None:
-        """The tail grew by one entry. Called on the loop."""
-        self.tail_entries += 1
+    def appended(self, size: int, entries: int = 1) -> None:
+        """The tail grew. Called on the loop."""
+        self.tail_entries += entries
         self.tail_bytes += size
         if self._task is None and self._is_due():
             self.start()

@@ -89,19 +89,23 @@ class Meta:
     pointer: Pointer
 
 
-def open_for_writing(data_dir: Path, cluster: str, lineage: bytes | None = None) -> sqlite3.Connection:
-    """The one connection of the server, durable commits; the file is made if there is none, of a new lineage.
+def open_for_writing(
+    data_dir: Path, cluster: str, lineage: bytes | None = None, *, durable: bool = True
+) -> sqlite3.Connection:
+    """The one connection of the server; the file is made if there is none, of a new lineage.
 
+    Not `durable`, the newest commits may be lost when the machine loses power: for a copy of what is kept elsewhere.
     The caller holds the lock of the folder. May be used in another thread than this.
     Raises DataDirRefused, Unreadable, and Unavailable for a disk that is full or fails: try again later.
     """
     path = data_dir / DB_FILE
     try:
-        _check_wal(data_dir)
+        if durable:
+            _check_wal(data_dir)
         db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
         try:
             db.execute("PRAGMA journal_mode = WAL").fetchone()
-            db.execute("PRAGMA synchronous = FULL")
+            db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             db.execute("PRAGMA secure_delete = OFF")  # Debian's default overwrites what is deleted: twice the writing
             db.execute("PRAGMA journal_size_limit = 16777216")  # after a burst the WAL file is cut to 16 MB again
             # What is read back must be on the disk, also if the last server ended because an fsync failed: the pages
@@ -206,12 +210,18 @@ def read_meta(db: sqlite3.Connection) -> Meta:
 
 
 def move_pointer(db: sqlite3.Connection, to: Pointer) -> None:
-    """Make another base the one that counts: one row, durable when this returns."""
+    """Make another base the one that counts: one row, durable when this returns, whatever else is.
+
+    The base before it is removed next, and must not be the one that counts again after a loss of power.
+    """
+    (synchronous,) = db.execute("PRAGMA synchronous").fetchone()
+    db.execute("PRAGMA synchronous = FULL")
     db.execute(
         "UPDATE meta SET generation = ?, covered = ?, epoch = ?, timestamp_ms = ?, checksum = ?, chunks = ?,"
         " size_bytes = ?, base_checksum = ?",
         (to.generation, to.covered, to.epoch, to.timestamp_ms, to.checksum, to.chunks, to.size_bytes, to.base_checksum),
     )
+    db.execute(f"PRAGMA synchronous = {synchronous}")
 
 
 def is_disk_trouble(error: sqlite3.Error) -> bool:

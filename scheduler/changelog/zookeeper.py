@@ -1,64 +1,68 @@
 """The changelog in ZooKeeper: shared by all schedulers of a cluster, written by the one that holds the epoch.
 
-A commit is one multi: check the epoch, move the head, make the log node. Either all of it happens or nothing, and only
-for the holder of the newest epoch. The protocol, and what each failure does, are in docs/zookeeper.md.
-
 >>> changelog = ZooKeeperChangelog(client, "/thesan/east", data_dir, "east")
 >>> await changelog.open()
->>> changelog.load(begin)                            # the local checkpoint
->>> await changelog.follow(apply)                    # a standby, as often as it likes
->>> epoch = await changelog.claim(candidate)         # elected: from here on nobody else can write
->>> await changelog.follow(apply)                    # exactly to the head
+>>> apply = changelog.load(begin)               # the local checkpoint; `begin` makes a fresh state and its apply
+>>> await changelog.follow(apply)               # a standby, again and again
+>>> epoch = await changelog.claim(candidate)    # elected: from here on nobody else can write
+>>> await changelog.follow(apply)               # exactly to the head
 >>> await changelog.append(Entry(changelog.offset + 1, epoch, uuid, now_ms, ops))
+>>> await changelog.close()
+
+The layout, the protocol, and what each failure does are in docs/zookeeper.md.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from pathlib import Path
+from typing import Final
 from uuid import uuid4
 
-from attrs import frozen
-
-from scheduler.changelog.codec import encode
-from scheduler.changelog.errors import Damaged
-from scheduler.changelog.frame import read_header
-from scheduler.changelog.zookeeper_layout import ENTRY_BYTES, Head, Layout
-from scheduler.changelog.zookeeper_parts import write_parts
-from scheduler.changelog.zookeeper_reading import Position, frames, read_head
-from scheduler.contracts import Entry, Fenced, OutcomeUnknown, Unavailable
+from scheduler.changelog.checkpoint import Checkpoint
+from scheduler.changelog.errors import Damaged, Unreadable
+from scheduler.changelog.zookeeper_commit import Committer
+from scheduler.changelog.zookeeper_layout import Head, Layout
+from scheduler.changelog.zookeeper_parts import sweep_parts
+from scheduler.changelog.zookeeper_reading import Position, frames, previous_of, read_head
+from scheduler.contracts import Entry, Fenced, Unavailable
 from scheduler.core.ops import Op
 from scheduler.zk.client import Client
 from scheduler.zk.clock import boot_ms
 from scheduler.zk.epoch import Claim, claim, epoch_bytes
-from scheduler.zk.errors import BadVersion, MultiRefused, NoNode, NotSent, Superseded, Unanswered, ZkError
-from scheduler.zk.ops import Op as ZkOp, create, set_data
+from scheduler.zk.errors import MultiRefused, NoNode, Superseded, ZkError
+from scheduler.zk.ops import create
 
-__all__ = ["ZooKeeperChangelog"]
+__all__ = ["LogIsGone", "ZooKeeperChangelog"]
+
+_SLICE_MS: Final = 10
+"""Then others on the loop have their turn."""
+
+Apply = Callable[[Op], None]
 
 
-@frozen
-class _Pending:
-    """An entry on its way: everything that is needed to send the very same multi again."""
-
-    entry: Entry
-    checksum: bytes
-    frame: bytes
-    ops: tuple[ZkOp, ...]
+class LogIsGone(Unreadable):
+    """ZooKeeper has no log, but this scheduler has read one: beginning a new one there would lose it."""
 
 
 class ZooKeeperChangelog:
-    """Implements `contracts.Changelog`. One per session; begin anew with a new client when that has ended."""
+    """Implements `contracts.Changelog`. One per session: when that has ended, begin anew with a new client."""
 
-    def __init__(self, client: Client, root: str) -> None:
+    def __init__(self, client: Client, root: str, data_dir: Path | None = None, cluster: str = "local") -> None:
+        """`root` is where the log is. Without `data_dir` there is no checkpoint. Raises DataDirRefused, Unavailable."""
         self._client = client
         self._layout = Layout(root)
+        self.checkpoint = None if data_dir is None else Checkpoint(data_dir, cluster)
         self._position: Position | None = None
         self._claim: Claim | None = None
-        self._head_version: int | None = None
-        """Of the head, once it is ours to move: claimed, and followed to its end."""
-        self._pending: _Pending | None = None
+        self._committer: Committer | None = None
+        self.head_offset = 0
+        """Of the last committed entry, as far as is known; `head_offset - offset` is how far we are behind."""
+        self.as_of_ms = 0
+        """What was committed before then has been read. Milliseconds of CLOCK_BOOTTIME."""
         self.on_quorum_write: Callable[[int], None] = lambda sent_ms: None
-        """Told when a write that passed the quorum had been sent, in milliseconds of CLOCK_BOOTTIME: renews a lease."""
+        """Told of each claim and commit when it had been sent (same clock): that renews the lease."""
 
     # --- where we stand ---
 
@@ -73,6 +77,18 @@ class ZooKeeperChangelog:
         return self._here.lineage.hex()
 
     @property
+    def held(self) -> Claim:
+        """The epoch that was claimed."""
+        if self._claim is None:
+            raise RuntimeError("no epoch was claimed")
+        return self._claim
+
+    @property
+    def is_settled(self) -> bool:
+        """No commit waits for `settle`."""
+        return self._committer is None or self._committer.is_settled
+
+    @property
     def _here(self) -> Position:
         if self._position is None:
             raise RuntimeError("the changelog was not opened")
@@ -81,145 +97,212 @@ class ZooKeeperChangelog:
     # --- reading ---
 
     async def open(self) -> None:
-        """Find the log, or begin one where there is none. Raises Unreadable, ZkError."""
-        layout = self._layout
+        """Find the log, or begin one where there is none, and look whether the checkpoint continues into it.
+
+        Raises LogIsGone, Unreadable, ZkError.
+        """
+        await self._client.ensure(self._layout.root)
+        await self._client.sync(self._layout.root)
         try:
-            await self._client.sync(layout.root)
-            head, _ = await read_head(self._client, layout)
+            head, _ = await read_head(self._client, self._layout)
         except NoNode:
             head = await self._begin_log()
         self._position = Position(head.lineage)
+        self.head_offset = head.next - 1
+        if self.checkpoint is not None and self.checkpoint.end is not None:
+            why = await self._departs(head)
+            if why is not None:
+                self.checkpoint.set_aside(why)
 
     async def _begin_log(self) -> Head:
-        layout, head = self._layout, Head.of_new_log(uuid4().bytes)
-        await self._client.ensure(layout.root)
-        try:
-            await self._client.multi(
-                [
-                    create(layout.epoch, epoch_bytes(0, "")),
-                    create(layout.head, head.to_bytes()),
-                    create(layout.log),
-                    create(layout.folder(0)),
-                    create(layout.all_parts),
-                ]
+        end = None if self.checkpoint is None else self.checkpoint.end
+        if end is not None and end.offset > 0:
+            raise LogIsGone(
+                f"there is no log at {self._layout.root} in ZooKeeper, but this scheduler has read entry {end.offset}"
+                f" of the history {end.lineage.hex()}: check --zk-endpoints and --zk-chroot-path; if ZooKeeper has lost"
+                " its data restore it, and to begin with an empty cluster move the data directory away"
             )
+        layout, head = self._layout, Head.of_new_log(uuid4().bytes)
+        nodes = [
+            create(layout.epoch, epoch_bytes(0, "")),
+            create(layout.head, head.to_bytes()),
+            create(layout.log),
+            create(layout.folder(0)),
+            create(layout.all_parts),
+        ]
+        try:
+            await self._client.multi(nodes)
         except MultiRefused:  # somebody else began it
             head, _ = await read_head(self._client, layout)
         return head
 
-    async def follow(self, apply: Callable[[Op], None], upto: int | None = None) -> int:
+    async def _departs(self, head: Head) -> str | None:
+        """Why the checkpoint is not a copy of the beginning of this log; None when it is."""
+        assert self.checkpoint is not None and self.checkpoint.end is not None
+        end = self.checkpoint.end
+        if end.lineage != head.lineage:
+            return f"it is of the history {end.lineage.hex()}, the log of {head.lineage.hex()}"
+        if end.offset >= head.next:
+            return f"it ends at offset {end.offset}, the log at offset {head.next - 1}"
+        if end.offset == head.next - 1:
+            follows = head.checksum
+        else:
+            try:
+                follows = await previous_of(self._client, self._layout, end.offset + 1)
+            except NoNode:
+                return f"it ends at offset {end.offset}, and the log now begins later"
+        return None if follows == end.checksum else f"at offset {end.offset} the log has another entry"
+
+    def load(self, begin: Callable[[], Apply]) -> Apply:
+        """Read the checkpoint back, once, and blocking. Then `follow`.
+
+        `begin` makes a fresh state and returns how to apply an op to it; what it returned last counts, and is returned.
+        """
+        apply = begin()
+        if self.checkpoint is None:
+            return apply
+        here = self._here
+        try:
+            loaded = self.checkpoint.load(here.lineage, apply, here.configs)
+        except Unreadable as wrong:
+            self.checkpoint.set_aside(str(wrong))
+            apply = begin()
+            loaded = self.checkpoint.load(here.lineage, apply, here.configs)
+        here.stands_at(loaded)
+        return apply
+
+    async def follow(self, apply: Apply, upto: int | None = None, *, watch: Callable[[], None] | None = None) -> int:
         """Give `apply` what was committed since, up to the head or to `upto`; returns how many entries that were.
 
-        After `claim`, nobody can add to what this reads, and entries can be appended once it returns.
-        Raises Truncated, Damaged with the offset, FormatTooNew, ZkError; it may be called again after the last.
+        `watch` is called once when the head has moved again, or when the connection broke. After `claim` nobody can
+        add to what this reads, and entries can be appended once it has returned.
+        Raises Truncated, Damaged with the offset, FormatTooNew, ZkError; after the last it may be called again.
         """
-        here = self._here
+        here, asked_ms = self._here, boot_ms()
         await self._client.sync(self._layout.head)
-        head, version = await read_head(self._client, self._layout)
+        head, version = await read_head(self._client, self._layout, watch)
         if head.lineage != here.lineage:
             raise Damaged(None, f"the log in ZooKeeper is now that of the history {head.lineage.hex()}")
-        first, last = here.offset + 1, head.next - 1 if upto is None else min(upto, head.next - 1)
-        async for frame in frames(self._client, self._layout, first, last):
-            entry, checksum = here.read(frame)
-            for op in entry.ops:
-                _apply(apply, op, entry.offset)
-            here.move(entry, checksum)
-        if here.offset == head.next - 1 and here.checksum != head.checksum:
-            raise Damaged(here.offset, "it is not the entry that the head of the log names")
-        if self._claim is not None and here.offset == head.next - 1:
-            self._head_version = version
-        return max(0, last - first + 1)
+        self.head_offset = head.next - 1
+        begun, last = here.offset, self.head_offset if upto is None else min(upto, self.head_offset)
+        await self._read(apply, last)
+        if here.offset == self.head_offset:
+            if here.checksum != head.checksum:
+                raise Damaged(here.offset, "it is not the entry that the head of the log names")
+            self.as_of_ms = asked_ms
+            self._may_append(version)
+        return here.offset - begun
+
+    async def _read(self, apply: Apply, last: int) -> None:
+        here, slice_ms = self._here, boot_ms()
+        read: list[tuple[int, bytes]] = []
+        try:
+            async for frame in frames(self._client, self._layout, here.offset + 1, last):
+                entry, checksum = here.read(frame)
+                for op in entry.ops:
+                    _apply(apply, op, entry.offset)
+                here.move(entry, checksum)
+                read.append((entry.offset, frame))
+                if boot_ms() - slice_ms >= _SLICE_MS:
+                    self._keep(read)
+                    await asyncio.sleep(0)
+                    slice_ms = boot_ms()
+        finally:
+            self._keep(read)
+
+    def _keep(self, read: list[tuple[int, bytes]]) -> None:
+        if self.checkpoint is not None:
+            self.checkpoint.add(read)
+        read.clear()
 
     # --- leading ---
 
     async def claim(self, candidate: str | None = None, *, within_s: float = 5.0) -> int:
-        """Begin the next epoch; returns its number. `follow` to the head before the first append.
+        """Begin the next epoch; returns its number. Then `follow` to the head, before the first append.
 
         Raises Fenced when somebody else did, or when the candidate's node is gone; Unavailable when ZooKeeper cannot
         be reached in time.
         """
         sent_ms = boot_ms()
+        holder = uuid4().hex
         try:
-            self._claim = await claim(
-                self._client, self._layout.epoch, uuid4().hex, candidate=candidate, within_s=within_s
-            )
+            held = await claim(self._client, self._layout.epoch, holder, candidate=candidate, within_s=within_s)
         except Superseded as over:
             raise Fenced(str(over)) from None
         except ZkError as error:
             raise Unavailable(f"the epoch could not be claimed: {error}") from error
-        self._head_version = None
+        self._claim, self._committer = held, None
+        self._passed(sent_ms)
+        return held.number
+
+    def _may_append(self, head_version: int) -> None:
+        if self._claim is None or self._committer is not None:
+            return
+        self._committer = Committer(
+            self._client,
+            self._layout,
+            self._claim,
+            self._here,
+            head_version,
+            committed=self._committed,
+            on_quorum_write=self._passed,
+        )
+
+    def _passed(self, sent_ms: int) -> None:
         self.on_quorum_write(sent_ms)
-        return self._claim.number
+
+    def _committed(self, offset: int, frame: bytes) -> None:
+        self.head_offset = offset
+        self._keep([(offset, frame)])
+
+    def _leading(self) -> Committer:
+        if self._committer is None:
+            raise Unavailable("nothing was written: the log was not claimed, and read to its end")
+        return self._committer
 
     async def append(self, entry: Entry) -> None:
         """Returns when the entry is durable. One at a time, offsets without gaps.
 
-        Raises Fenced when the epoch is over: the entry was surely not written, nor ever will be. Unavailable when
-        surely nothing was written: the same entry may be given again. OutcomeUnknown when the connection broke: call
-        `settle` when it is back. Unencodable (an Unavailable), ValueError for an entry that cannot be the next.
+        Raises Fenced when the epoch is over: the entry was not written, nor ever will be. Unavailable when surely
+        nothing was written: the same entry may be given again. OutcomeUnknown when the connection broke: `settle`.
+        Unencodable (an Unavailable) for an op that does not fit the storage format, ValueError for an entry that cannot
+        be the next, Damaged when somebody else wrote to the log although the epoch holds.
         """
-        if self._pending is not None:
-            raise OutcomeUnknown(f"entry {self._pending.entry.offset} is not settled yet")
-        self._pending = await self._prepare(entry)
-        await self._commit(self._pending)
+        await self._leading().append(entry)
 
-    async def _prepare(self, entry: Entry) -> _Pending:
-        here, held = self._here, self._claim
-        if held is None or self._head_version is None:
-            raise Unavailable("this scheduler has not claimed the log and read it to its end")
-        if entry.offset != here.offset + 1:
-            raise ValueError(f"entry {entry.offset} cannot follow entry {here.offset}")
-        if entry.epoch != held.number:
-            raise Fenced(f"epoch {entry.epoch} is not the one that was claimed: {held.number}")
-        frame, checksum = encode(entry, lineage=here.lineage, previous=here.checksum, configs=here.configs)
-        told = frame
-        if len(frame) > ENTRY_BYTES:
-            try:
-                manifest = await write_parts(self._client, self._layout, read_header(frame), frame, checksum)
-            except ZkError as error:  # parts mean nothing until they are committed
-                raise Unavailable(f"entry {entry.offset} could not be sent: {error}") from error
-            told = manifest.to_bytes()
-        layout, head = self._layout, Head(entry.offset + 1, checksum, here.lineage)
-        folder = [create(layout.folder(entry.offset))] if layout.opens_folder(entry.offset) else []
-        ops = (
-            held.fence(),
-            set_data(layout.head, head.to_bytes(), self._head_version),
-            *folder,
-            create(layout.entry(entry.offset), told),
-        )
-        return _Pending(entry, checksum, frame, ops)
+    async def settle(self) -> None:
+        """Returns when the entry that may have been committed is durable: it was, or is now. Nothing without one.
 
-    async def _commit(self, pending: _Pending) -> None:
-        offset, sent_ms = pending.entry.offset, boot_ms()
+        Raises Fenced when it was not written and the epoch is over. OutcomeUnknown when ZooKeeper cannot be asked: ask
+        again; or when it was committed and the epoch is over: `append` stays closed.
+        """
+        await self._leading().settle()
+
+    async def append_through(self, entry: Entry) -> None:
+        """`append`, and if the connection breaks: wait until it is back in the same session, settle, and go on.
+
+        Raises what `append` and `settle` raise when that is the last word: Fenced, or OutcomeUnknown, or Unavailable
+        when the session ended before anything was sent.
+        """
+        await self._leading().append_through(entry)
+
+    async def sweep_parts(self) -> int:
+        """Remove what dead leaders wrote and never committed; returns how many entries. At any time while leading.
+
+        Raises Fenced, ZkError.
+        """
         try:
-            await self._client.multi(pending.ops)
-        except NotSent as error:
-            self._pending = None
-            raise Unavailable(f"entry {offset} was not sent: {error}") from error
-        except Unanswered as error:
-            raise OutcomeUnknown(f"entry {offset} may have been committed: {error}") from error
+            return await sweep_parts(self._client, self._layout, self.held)
         except MultiRefused as refused:
-            self._pending = None
-            raise self._explain(refused, pending) from refused
-        self._committed(pending, sent_ms)
+            raise Fenced(f"epoch {self.held.number} is over ({refused})") from None
 
-    def _committed(self, pending: _Pending, sent_ms: int) -> None:
-        assert self._head_version is not None
-        self._pending = None
-        self._head_version += 1
-        self._here.move(pending.entry, pending.checksum)
-        self.on_quorum_write(sent_ms)
-
-    def _explain(self, refused: MultiRefused, pending: _Pending) -> Exception:
-        offset = pending.entry.offset
-        if refused.index == 0 and isinstance(refused.error, (BadVersion, NoNode)):
-            return Fenced(f"entry {offset} was refused: epoch {pending.entry.epoch} is over")
-        if isinstance(refused.error, (BadVersion, NoNode)) or refused.index > 0:
-            return Damaged(offset, f"ZooKeeper refused it although the epoch holds: {refused.error!r}")
-        return Unavailable(f"entry {offset} was refused: {refused.error!r}")
+    async def close(self) -> None:
+        """Close the checkpoint. The client is the caller's."""
+        if self.checkpoint is not None:
+            await self.checkpoint.close()
 
 
-def _apply(apply: Callable[[Op], None], op: Op, offset: int) -> None:
+def _apply(apply: Apply, op: Op, offset: int) -> None:
     try:
         apply(op)
     except Exception as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Final
 
 from attrs import define, field
@@ -11,7 +11,7 @@ from attrs import define, field
 from scheduler.changelog.codec import decode
 from scheduler.changelog.configs import Configs
 from scheduler.changelog.errors import Damaged
-from scheduler.changelog.frame import genesis
+from scheduler.changelog.frame import genesis, read_header
 from scheduler.changelog.load import LoadResult
 from scheduler.changelog.zookeeper_layout import Head, Layout, Manifest
 from scheduler.changelog.zookeeper_parts import read_parts
@@ -19,7 +19,7 @@ from scheduler.contracts import Entry
 from scheduler.zk.client import Client
 from scheduler.zk.errors import NoNode
 
-__all__ = ["Position", "Truncated", "frames", "read_frame", "read_head"]
+__all__ = ["Position", "Truncated", "frames", "previous_of", "read_head"]
 
 _AT_ONCE: Final = 64
 """Requests on their way at a time. More bring nothing: ZooKeeper answers 3,000 to 7,000 a second."""
@@ -63,16 +63,17 @@ class Position:
         self.timestamp_ms, self.checksum = entry.timestamp_ms, checksum
 
 
-async def read_head(client: Client, layout: Layout) -> tuple[Head, int]:
+async def read_head(client: Client, layout: Layout, watch: Callable[[], None] | None = None) -> tuple[Head, int]:
     """The head and its version. Raises NoNode, Damaged, ZkError."""
-    data, stat = await client.get(layout.head)
+    data, stat = await client.get(layout.head, watch)
     return Head.from_bytes(data), stat.version
 
 
-async def read_frame(client: Client, layout: Layout, offset: int) -> bytes:
-    """Raises NoNode, Damaged, ZkError."""
+async def previous_of(client: Client, layout: Layout, offset: int) -> bytes:
+    """The checksum that this entry names as that of the one before it. Raises NoNode, Damaged, ZkError."""
     data, _ = await client.get(layout.entry(offset))
-    return await _whole(client, layout, offset, data)
+    manifest = Manifest.from_bytes(data, offset)
+    return read_header(data, offset).previous if manifest is None else manifest.previous
 
 
 async def frames(client: Client, layout: Layout, first: int, last: int) -> AsyncIterator[bytes]:

@@ -62,7 +62,7 @@ class Controller:
 
     def write(self, decision: Callable[..., Answer | None], *args: Any) -> Ticket:
         """Run `decision(tx, *args)`; all of it or nothing. Exceptions other than Refused come through."""
-        tx = Transaction(self.state, self.world, self._moments.now())
+        tx = Transaction(self.state, self.world, self._moments.take())
         answer = decide(tx, decision, *args)
         if tx.ops:
             self._ops += tx.ops
@@ -106,8 +106,8 @@ class Controller:
             more = place(tx)
 
         self.attempt(pass_once)
-        self._placement_wanted = more
-        return more
+        self._placement_wanted |= more  # an update that saw a task placed may have created another one
+        return self._placement_wanted
 
     def want_placement(self) -> None:
         """Hosts changed: what waits may fit now."""
@@ -142,7 +142,7 @@ class Controller:
             if not self._ops:
                 return None
             self._full.append(self._take_gathered())
-        now_ms = self._moments.now().now_ms
+        now_ms = self._moments.take().now_ms
         self._in_flight = Entry(self._durable + 1, self.epoch, uuid, now_ms, self._full.popleft())
         return self._in_flight
 

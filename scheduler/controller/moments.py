@@ -20,7 +20,7 @@ class Moments:
         self._clock = clock
         self._last = Clocks(_recorded_until_ms(state), clock.mono_ms())
 
-    def now(self) -> Clocks:
+    def take(self) -> Clocks:
         mono_ms = self._clock.mono_ms()
         gone_on_ms = self._last.now_ms + mono_ms - self._last.mono_ms
         self._last = Clocks(max(self._clock.wall_ms(), gone_on_ms), mono_ms)

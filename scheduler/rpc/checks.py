@@ -15,7 +15,16 @@ from __future__ import annotations
 import struct
 from typing import Any, Final
 
-from scheduler.rpc.messages import MAX_ELEMENTS, MAX_METHOD_NAME_BYTES, MAX_NESTING, BadMessage
+from scheduler.rpc.messages import (
+    MAX_METHOD_NAME_BYTES,
+    MAX_NESTING,
+    MAX_WEIGHT,
+    NUMBER_WEIGHT,
+    STRING_WEIGHT,
+    STRUCT_WEIGHT,
+    TOO_HEAVY,
+    BadMessage,
+)
 from scheduler.rpc.shapes import ARGS_BYTES, LIST, MAP, SET, STRING, STRUCT, TYPE_NAMES, UNKNOWN, Elements, Shape
 
 _WIDTHS: Final = {2: 1, 3: 1, 4: 8, 6: 2, 8: 4, 10: 8}
@@ -25,6 +34,11 @@ WIDTH: Final = tuple(_WIDTHS.get(kind, 0) for kind in range(256))
 _LEAST: Final = {**_WIDTHS, STRING: 4, STRUCT: 1, MAP: 6, SET: 5, LIST: 5}
 LEAST: Final = tuple(_LEAST.get(kind, 0) for kind in range(256))
 """The fewest bytes a value of a type takes; 0 for what is no type."""
+
+WEIGHT: Final = tuple(
+    NUMBER_WEIGHT if kind in _WIDTHS else STRING_WEIGHT if kind == STRING else STRUCT_WEIGHT for kind in range(256)
+)
+"""What an element of a type counts for."""
 
 _FIELD: Final = struct.Struct(">BH").unpack_from
 _SIZE: Final = struct.Struct(">i").unpack_from
@@ -56,7 +70,7 @@ class Walk:
         self.kind = self.seqid = self.args_at = self.end = 0
         self._limit = limit
         self._strict = strict
-        self._budget = MAX_ELEMENTS
+        self._budget = MAX_WEIGHT
         self._stack: list[Any] = []  # Shape and _Items
 
     def feed(self, data: bytes | bytearray) -> bool:
@@ -146,9 +160,9 @@ class Walk:
         plain = all(WIDTH[k] for k in kinds)
         if plain and at + count * least > len(data):
             raise struct.error  # bytes are missing: nothing is counted yet
-        self._budget -= count
+        self._budget -= count * sum(WEIGHT[k] for k in kinds)
         if self._budget < 0:
-            raise BadMessage(f"the message has more than {MAX_ELEMENTS} elements")
+            raise BadMessage(TOO_HEAVY)
         if plain:
             return at + count * least, None
         # A map's values are counted down from an even number: keys first, as `elements` is indexed backwards.

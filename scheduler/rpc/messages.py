@@ -13,8 +13,19 @@ EXCEPTION: Final = 3
 MAX_MESSAGE_BYTES: Final = 0xFFFFFF
 """16 MB less one byte: the longest frame whose length still begins with a zero byte, by which frames are known."""
 
-MAX_ELEMENTS: Final = 500_000
-"""Elements of all containers of one message together: a byte on the wire may be a hundred in memory."""
+MAX_WEIGHT: Final = 500_000
+"""Of the elements of all containers of one message together: a byte on the wire may be a hundred in memory, and what
+is decoded in one go nobody else can interrupt."""
+
+NUMBER_WEIGHT: Final = 1
+STRING_WEIGHT: Final = 5
+STRUCT_WEIGHT: Final = 50
+"""Of a struct, and of a container inside another one."""
+
+TOO_HEAVY: Final = (
+    f"the message's lists, sets and maps hold too much: {MAX_WEIGHT // STRUCT_WEIGHT} structs, "
+    f"{MAX_WEIGHT // STRING_WEIGHT} strings or {MAX_WEIGHT} numbers are allowed, or a mix of them"
+)
 
 MAX_NESTING: Final = 64
 """Structs and containers inside one another, as in Apache's own libraries."""

@@ -13,11 +13,22 @@ import json
 import re
 from collections.abc import Callable
 from functools import cache
+from itertools import islice
 from json.encoder import encode_basestring_ascii
 from typing import Any, Final, NoReturn
 
 from scheduler.rpc import shapes, tjson_out
-from scheduler.rpc.messages import MAX_ELEMENTS, MAX_METHOD_NAME_BYTES, MAX_NESTING, BadMessage, Call
+from scheduler.rpc.messages import (
+    MAX_METHOD_NAME_BYTES,
+    MAX_NESTING,
+    MAX_WEIGHT,
+    NUMBER_WEIGHT,
+    STRING_WEIGHT,
+    STRUCT_WEIGHT,
+    TOO_HEAVY,
+    BadMessage,
+    Call,
+)
 from scheduler.rpc.shapes import ARGS
 from scheduler.rpc.tjson_out import TAGS
 
@@ -25,6 +36,8 @@ _BITS: Final = {shapes.I08: 8, shapes.I16: 16, shapes.I32: 32, shapes.I64: 64}
 _VERSION: Final = 1
 # Two JSON brackets (a field's object and its value's) stand for one level of Thrift.
 _MAX_BRACKETS: Final = 2 * MAX_NESTING
+_LIGHT_BYTES: Final = 64 * 1024
+"""A message of this size cannot hold much more than is allowed."""
 _STRINGS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 
@@ -79,8 +92,8 @@ JSON = Json()
 
 def load(data: bytes) -> list[Any]:
     """One message as JSON: [1, method, kind, seqid, {...}]. Raises BadMessage."""
-    if data.count(b",") + data.count(b"{") + data.count(b"[") > 2 * MAX_ELEMENTS:
-        raise BadMessage(f"the message has more than {MAX_ELEMENTS} elements")
+    if data.count(b",") + data.count(b"{") + data.count(b"[") > 2 * MAX_WEIGHT:
+        raise BadMessage(TOO_HEAVY)
     if data.count(b"{") + data.count(b"[") > _MAX_BRACKETS:
         _check_nesting(data)
     try:
@@ -96,9 +109,28 @@ def load(data: bytes) -> list[Any]:
         raise BadMessage(f"the message has version {version!r:.20} of Thrift's JSON; only {_VERSION} is known")
     if not isinstance(method, str) or not method.isascii() or len(method) > MAX_METHOD_NAME_BYTES:
         raise BadMessage("the method's name is not a short ASCII string")
+    if len(data) > _LIGHT_BYTES and _weight(doc[4]) > MAX_WEIGHT:
+        raise BadMessage(TOO_HEAVY)
     _integer(shapes.I08, kind, "the message's kind")
     _integer(shapes.I32, seqid, "the message's sequence number")
     return doc
+
+
+def _weight(value: Any) -> int:
+    """What the elements of all containers count for that are in a value, as `checks.py` counts them."""
+    if isinstance(value, dict):  # a struct
+        return sum(_weight(inner) for field in value.values() if isinstance(field, dict) for inner in field.values())
+    if not isinstance(value, list):
+        return 0
+    if len(value) == 4 and isinstance(value[3], dict) and not isinstance(value[2], dict):  # a map
+        return sum(_own(key) + _own(item) + _weight(item) for key, item in value[3].items())
+    return sum(_own(item) + _weight(item) for item in islice(value, 2, None))
+
+
+def _own(value: Any) -> int:
+    if isinstance(value, (dict, list)):
+        return STRUCT_WEIGHT
+    return STRING_WEIGHT if isinstance(value, str) else NUMBER_WEIGHT
 
 
 def _check_nesting(data: bytes) -> None:

@@ -50,7 +50,8 @@ def _look_at(pid: int, folder: bytes) -> Process | None:
     environ = dict(line.split(b"=", 1) for line in _read(pid, "environ").split(b"\0") if b"=" in line)
     ours = folder + b"/"
     is_task = environ.get(_SANDBOX, b"").startswith(ours)
-    if not (is_task or ours in command + b"/" or _works_in(pid, ours)):
+    named = ours in command or folder + b"\0" in command
+    if not (is_task or named or _works_in(pid, ours)):
         return None
     task_id = environ[_TASK_ID].decode("utf-8", "replace") if is_task and _TASK_ID in environ else None
     words = command.replace(b"\0", b" ").decode("utf-8", "replace").strip()

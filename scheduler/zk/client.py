@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from enum import Enum
 from typing import Any, Final, TypeVar
@@ -34,6 +35,9 @@ __all__ = ["MAX_REQUEST_BYTES", "Client", "Condition", "Stat"]
 MAX_REQUEST_BYTES: Final = 512 * 1024
 """Half of what a server takes. Above its limit it closes the connection, and says nothing."""
 
+_WINDOW: Final = 128
+"""Requests on their way at a time; the others wait here. More bring nothing."""
+
 Watch = Callable[[], None]
 T = TypeVar("T")
 
@@ -50,11 +54,11 @@ class Condition(Enum):
 class _Answer:
     """Carries an answer from the connection's thread to the loop."""
 
-    __slots__ = ("_client", "_future", "_number", "_read")
+    __slots__ = ("_client", "_future", "_read", "number")
 
     def __init__(self, client: Client, number: int, future: asyncio.Future[Any], read: Callable[[Any], Any]) -> None:
         self._client = client
-        self._number = number
+        self.number = number
         self._future = future
         self._read = read
 
@@ -68,7 +72,7 @@ class _Answer:
         self._deliver(None, self._client._not_sent())
 
     def _deliver(self, value: Any, error: Exception | None) -> None:
-        self._client._outstanding.pop(self._number, None)
+        self._client._answered(self.number)
         if self._future.done():
             return
         if error is None:
@@ -110,6 +114,8 @@ class Client:
         self._numbers = itertools.count()
         self._outstanding: dict[int, int] = {}
         """Request number to when it was sent, oldest first."""
+        self._backlog: deque[tuple[Any, _Answer, int]] = deque()
+        self._is_pumping = False
         self._watchdog: asyncio.TimerHandle | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._suspended_ms = 0
@@ -144,6 +150,7 @@ class Client:
 
     async def connected(self) -> None:
         """Wait until requests can be sent. Raises SessionOver when that will not be."""
+        await asyncio.sleep(0)  # what the connection's thread has said meanwhile comes first
         while self.condition is not Condition.CONNECTED:
             await self.change()
 
@@ -322,12 +329,27 @@ class Client:
         elif self.condition is not Condition.CONNECTED:
             future.set_exception(self._not_sent())
         else:
-            number = next(self._numbers)
-            self._outstanding[number] = boot_ms()
-            self._wire.request(request, _Answer(self, number, future, read))
-            if self._watchdog is None:
-                self._watch_answers()
+            answer = _Answer(self, next(self._numbers), future, read)
+            self._backlog.append((request, answer, self._wire.generation))
+            self._pump()
         return future
+
+    def _pump(self) -> None:
+        """Send what waits, as far as the window allows. What waited while the connection broke is refused."""
+        if self._is_pumping:
+            return
+        self._is_pumping = True
+        while self._backlog and len(self._outstanding) < _WINDOW:
+            request, answer, generation = self._backlog.popleft()
+            self._outstanding[answer.number] = boot_ms()
+            self._wire.request(request, answer, generation)
+        self._is_pumping = False
+        if self._watchdog is None and self._outstanding:
+            self._watch_answers()
+
+    def _answered(self, number: int) -> None:
+        self._outstanding.pop(number, None)
+        self._pump()
 
     def _not_sent(self) -> NotSent:
         if self.condition is Condition.ENDED:

@@ -7,6 +7,9 @@ What is changed, and why:
 * A request is taken only while connected. kazoo would queue it and send it after a reconnection, when a leader that
   was away has long been succeeded. The lock makes "connected" and "queued" one step: what is queued when the
   connection breaks is failed before anything else can happen.
+* Nobody waits for the connection's thread. kazoo wakes it by a byte for each request, through a small pipe: when that
+  was full, the caller would stand still, and with it the event loop. So the pipe is emptied at each new connection,
+  the number of requests is bounded (`client.py`), and nobody waits for room.
 * The timeout that the server granted is kept; kazoo forgets it.
 * When the session has ended, the connection thread ends. kazoo would begin another session behind our back.
 * Answers and watches go straight to whoever waits, in the order in which they arrived, without two more threads.
@@ -76,6 +79,8 @@ class Wire(KazooClient):  # type: ignore[misc]
         changed: Callable[[str], None],
     ) -> None:
         self.gate = threading.RLock()
+        self.generation = 0
+        """Of the connection: counts them."""
         self.negotiated_ms = session_timeout_ms
         self._changed = changed
         super().__init__(
@@ -88,25 +93,43 @@ class Wire(KazooClient):  # type: ignore[misc]
         )
         self._connection = _Connection(self, self._conn_retry.copy(), logger=_log)
 
-    def _call(self, request: Any, answer: Any) -> Any:
+    def request(self, request: Any, answer: Answer, generation: int) -> None:
+        """Send if it is still the same connection, or refuse at once."""
         with self.gate:
-            if self._state == KeeperState.CONNECTED:
-                return super()._call(request, answer)
+            if self._state == KeeperState.CONNECTED and generation == self.generation:
+                self._queue.append((request, answer))
+                self._wake()
+                return
         answer.refuse()
-        return False
+
+    def _wake(self) -> None:
+        """A byte for each request, after it. A full pipe holds more bytes than there are requests: enough."""
+        with contextlib.suppress(BlockingIOError):
+            self._connection._write_sock.send(b"\0", socket.MSG_DONTWAIT)
+
+    def _drain(self) -> None:
+        sock = self._connection._read_sock
+        with contextlib.suppress(OSError):
+            while sock is not None and sock.recv(4096, socket.MSG_DONTWAIT):
+                pass
+
+    def _call(self, request: Any, answer: Any) -> Any:
+        raise NotImplementedError("requests go through `request`")
 
     def _session_callback(self, state: str) -> None:
         with self.gate:
             if state == self._state:
                 return
+            if state == KeeperState.CONNECTED:
+                self.generation += 1
+                self._drain()
+            else:
+                self._changed(state)  # before those who wait for answers are told that there will be none
             super()._session_callback(state)
             if state in (KeeperState.EXPIRED_SESSION, KeeperState.AUTH_FAILED):
                 self._stopped.set()
-            self._changed(state)
-
-    def request(self, request: Any, answer: Answer) -> None:
-        """Send, or refuse at once."""
-        self._call(request, answer)
+            if state == KeeperState.CONNECTED:
+                self._changed(state)
 
     def break_connection(self) -> None:
         """As if the network had done it: kazoo tries the next server, in the same session."""

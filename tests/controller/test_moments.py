@@ -22,35 +22,35 @@ def state_recorded_at(now_ms: int) -> State:
 def test_it_follows_the_wall_as_long_as_that_goes_on() -> None:
     clock = VirtualClock(10_000)
     moments = Moments(clock, State())
-    assert moments.now() == (10_000, clock.mono_ms())
+    assert moments.take() == (10_000, clock.mono_ms())
     clock.advance(500)
     clock.step_wall(2_000)
-    assert moments.now().now_ms == 12_500
+    assert moments.take().now_ms == 12_500
 
 
 def test_a_wall_set_back_costs_no_time() -> None:
     clock = VirtualClock(10_000_000)
     moments = Moments(clock, State())
-    moments.now()
+    moments.take()
     clock.step_wall(-3_600_000)
-    assert moments.now().now_ms == 10_000_000
+    assert moments.take().now_ms == 10_000_000
     clock.advance(1_500)
-    assert moments.now().now_ms == 10_001_500
+    assert moments.take().now_ms == 10_001_500
 
 
 def test_when_the_wall_is_right_again_it_is_followed_again() -> None:
     clock = VirtualClock(10_000_000)
     moments = Moments(clock, State())
-    moments.now()
+    moments.take()
     clock.step_wall(-1_000)
     clock.advance(400)
-    moments.now()
+    moments.take()
     clock.step_wall(5_000)
-    assert moments.now().now_ms == clock.wall_ms()
+    assert moments.take().now_ms == clock.wall_ms()
 
 
 def test_the_next_leader_goes_on_from_what_is_recorded() -> None:
     clock = VirtualClock(9_000)
     moments = Moments(clock, state_recorded_at(10_000))
     clock.advance(250)
-    assert moments.now().now_ms == 10_250
+    assert moments.take().now_ms == 10_250

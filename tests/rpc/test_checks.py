@@ -8,7 +8,7 @@ import pytest
 from scheduler.interface import aurora
 from scheduler.rpc.binary import STRICT
 from scheduler.rpc.checks import Walk, check_call
-from scheduler.rpc.messages import MAX_ELEMENTS, MAX_NESTING, BadMessage
+from scheduler.rpc.messages import MAX_NESTING, BadMessage
 from tests.rpc.calls import JOB, UPDATE, binary_call, job, raw_call, task_config, update_request
 
 HONEST = {
@@ -106,11 +106,27 @@ def test_nesting_is_bounded() -> None:
             check_call(raw_call("pulseJobUpdate", deep * count + b"\0" * (count + 1)))
 
 
-def test_a_million_empty_structs_are_refused() -> None:
-    """Each takes one byte here and a hundred in memory."""
-    query = struct.pack(">BhBhBi", 12, 1, 14, 11, 12, MAX_ELEMENTS + 1) + b"\0" * (MAX_ELEMENTS + 3)
-    with pytest.raises(BadMessage, match="more than"):
-        check_call(raw_call("getTasksStatus", query))
+@pytest.mark.parametrize(
+    ("field_id", "kind", "element", "most"),
+    [(11, 12, b"\0", 10_000), (4, 11, b"\0\0\0\0", 100_000), (7, 8, b"\0\0\0\0", 500_000)],
+    ids=["structs", "strings", "numbers"],
+)
+def test_containers_hold_no_more_than_can_be_taken_at_once(field_id: int, kind: int, element: bytes, most: int) -> None:
+    """An empty struct takes one byte here and a hundred in memory."""
+    for count in (most, most + 1):
+        query = struct.pack(">BhBhBi", 12, 1, 14, field_id, kind, count) + element * count + b"\0\0"
+        if count == most:
+            check_call(raw_call("getTasksStatus", query))
+            continue
+        with pytest.raises(BadMessage, match="hold too much: 10000 structs, 100000 strings or 500000 numbers"):
+            check_call(raw_call("getTasksStatus", query))
+
+
+def test_elements_of_elements_count_too() -> None:
+    inner = struct.pack(">Bi", 8, 1000) + b"\0" * 4000
+    lists = struct.pack(">BhBi", 15, 77, 15, 600) + inner * 600 + b"\0"
+    with pytest.raises(BadMessage, match="hold too much"):
+        check_call(raw_call("getTasksStatus", lists))
 
 
 def test_elements_are_counted_once_however_often_the_walk_is_resumed() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from scheduler.interface import aurora
-from scheduler.rpc.messages import MAX_ELEMENTS, BadMessage
+from scheduler.rpc.messages import MAX_WEIGHT, BadMessage
 from scheduler.rpc.tjson import JSON
 from tests.rpc.calls import JOB, UPDATE, binary_call, job, json_call, update_request
 
@@ -132,8 +132,29 @@ def test_brackets_in_strings_are_no_nesting() -> None:
 
 
 def test_elements_are_bounded() -> None:
-    with pytest.raises(BadMessage, match="elements"):
-        JSON.read(b'[1,"getJobs",1,1,{"77":[' + b"[]," * (2 * MAX_ELEMENTS) + b"0]}]")
+    with pytest.raises(BadMessage, match="hold too much"):
+        JSON.read(b'[1,"getJobs",1,1,{"77":[' + b"[]," * (2 * MAX_WEIGHT) + b"0]}]")
+
+
+@pytest.mark.parametrize(
+    ("container", "item", "most"),
+    [
+        ('"11":{"set":["rec",%d%s]}', ',{"1":{"str":"a"},"2":{"str":"b"}}', 10_000),
+        ('"4":{"set":["str",%d%s]}', ',"a"', 100_000),
+        ('"7":{"set":["i32",%d%s]}', ",1", 500_000),
+        ('"77":{"lst":["lst",%d%s]}', ',["i32",3,1,2,3]', 9_433),
+    ],
+    ids=["structs", "strings", "numbers", "lists"],
+)
+def test_containers_hold_no_more_than_in_binary(container: str, item: str, most: int) -> None:
+    for count in (most, most + 1):
+        query = container % (count, item * count)
+        message = f'[1,"getTasksStatus",1,1,{{"1":{{"rec":{{{query}}}}}}}]'.encode()
+        if count == most:
+            JSON.read(message)
+            continue
+        with pytest.raises(BadMessage, match="hold too much"):
+            JSON.read(message)
 
 
 def test_unknown_methods_are_left_to_the_processor() -> None:

@@ -251,6 +251,12 @@ PLANTED: dict[str, Planted] = {
     "two tasks of one instance": ("twice", KEPT, HISTORY, plus(WORLD, task(KEPT, 0, "c1", task_id="second"))),
     "a task twice": ("twice", f"{KILLED_JOB}-0", HISTORY, plus(WORLD, task(KILLED_JOB, 0, "c2", killed_by="k1"))),
     "calls in the wrong order": ("order", "U2", HISTORY, _swapped()),
+    "a pause that nobody lifted": (
+        "unasked",
+        "U2",
+        HISTORY,
+        change_update(update("U2", BOARD, "u2", *U2.events[1:], event(AWAITING))),
+    ),
     "a status that is not the last event's": ("fold", "U2", HISTORY, change_update(evolve(U2, status=AWAITING))),
     "a history that cannot be": (
         "fold",
@@ -303,7 +309,7 @@ def test_a_planted_violation_is_found(case: str) -> None:
 
 def test_every_rule_has_a_planted_violation() -> None:
     rules = {rule for rule, *_ in PLANTED.values()}
-    assert rules == {"refused", "foreign", "lost", "half", "twice", "order", "fold", "seen", "last word"}
+    assert rules == {"refused", "foreign", "lost", "half", "twice", "order", "unasked", "fold", "seen", "last word"}
 
 
 @pytest.mark.parametrize("token", ["c-1", "t3:7", "a.b_c"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 
 from attrs import frozen
@@ -37,6 +38,7 @@ class Diff:
 
 def compare(active: Mapping[int, Task], wanted: TaskConfig, instance_count: int, scope: tuple[Range, ...]) -> Diff:
     """`scope`: only these instances may change; empty: all. Work is bounded by what exists and is wanted, not by it."""
+    scope = _merged(scope)
     current = {i: task.config for i, task in active.items()}
     target = range(instance_count)
     touched = [i for i in sorted(current.keys() | set(target)) if not scope or _within(i, scope)]
@@ -60,14 +62,30 @@ def compare(active: Mapping[int, Task], wanted: TaskConfig, instance_count: int,
     )
 
 
-def _within(instance: int, scope: tuple[Range, ...]) -> bool:
-    return any(r.first <= instance <= r.last for r in scope)
+def _merged(ranges: Iterable[Range]) -> tuple[Range, ...]:
+    """The same ids in ascending ranges that do not overlap: a request may name a hundred thousand that do."""
+    merged: list[Range] = []
+    for r in sorted(ranges):
+        if merged and r.first <= merged[-1].last:
+            merged[-1] = Range(merged[-1].first, max(merged[-1].last, r.last))
+        else:
+            merged.append(r)
+    return tuple(merged)
 
 
-def _outside(scope: tuple[Range, ...], known: set[int], most: int = 20) -> tuple[int, ...]:
+def _within(instance: int, merged: tuple[Range, ...]) -> bool:
+    at = bisect_right(merged, instance, key=_first) - 1
+    return at >= 0 and instance <= merged[at].last
+
+
+def _first(r: Range) -> int:
+    return r.first
+
+
+def _outside(merged: tuple[Range, ...], known: set[int], most: int = 20) -> tuple[int, ...]:
     """The first few ids of the scope that nobody knows. A scope may name two thousand million ids."""
     found: list[int] = []
-    for r in scope:
+    for r in merged:
         for i in instance_ids((r,)):
             if i not in known:
                 found.append(i)

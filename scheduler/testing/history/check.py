@@ -8,6 +8,7 @@
 | half | a call of which one part is there and another is not |
 | twice | one change that happened twice, or two tasks of one instance |
 | order | of two calls, one over before the other began, found the other way round |
+| unasked | a pause that ended by itself |
 | fold | a state that is not what its history adds up to, or a history that cannot be |
 | seen | something that was seen and is gone, or was acknowledged and not seen |
 | last word | a job that is not as the last call that changed it said |
@@ -88,6 +89,7 @@ _RULES: Final[tuple[Callable[[Ledger], Iterator[Violation]], ...]] = (
     updates.starts,
     updates.moves,
     updates.order,
+    updates.lifted,
     updates.folds,
     sightings,
 )

@@ -99,6 +99,14 @@ def order(ledger: Ledger) -> Iterator[Violation]:
             earlier.append(change)
 
 
+def lifted(ledger: Ledger) -> Iterator[Violation]:
+    """A pause ends by somebody's call, and not by itself; only an error of the scheduler's own may end it, too."""
+    for row in ledger.world.updates:
+        for before, after in pairwise(row.events):
+            if before.status in table.PAUSED_STATES and after.token is None and after.status is not UpdateStatus.ERROR:
+                yield Violation("unasked", row.id, f"{before.status.name} became {after.status.name}, by no call")
+
+
 def folds(ledger: Ledger) -> Iterator[Violation]:
     """An update's status is its last event's, each event may follow the one before, and time does not go backwards."""
     for row in ledger.world.updates:

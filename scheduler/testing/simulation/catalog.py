@@ -5,6 +5,8 @@ from __future__ import annotations
 from random import Random
 from typing import Any, Final
 
+from attrs import evolve
+
 from scheduler.core.policy import MINUTE_MS, Policy
 from scheduler.core.queries import SettingsRequest
 from scheduler.core.records import ExecutorConfig, JobKey, PartitionPolicy, Resource, ResourceKind, TaskConfig
@@ -40,6 +42,17 @@ POLICY: Final = Policy(
     update_history_per_job=3,
 )
 """The production rules, with shorter times, so that more happens in a run."""
+_POLICIES: Final = (
+    POLICY,
+    POLICY,
+    evolve(POLICY, infer_heartbeats=True),
+    evolve(POLICY, autopause_after_last_batch=False),
+)
+
+
+def policy_of(seed: int) -> Policy:
+    """Most runs have the default rules; some those that can be chosen instead."""
+    return _POLICIES[seed % len(_POLICIES)]
 
 
 def config(job: int, data: str, *, is_service: bool = True) -> TaskConfig:
@@ -61,7 +74,7 @@ def random_settings(random: Random) -> dict[str, Any]:
         "kind": kind,
         "sizes": [random.randint(1, 4) for _ in range(random.randint(1, 3) if kind == "variable" else 1)],
         "autopause": kind in ("batch", "variable") and random.random() < 0.4,
-        "per_instance": random.choice((0, 0, 1, 2)),
+        "per_instance": random.choice((0, 1, 1, 2)),
         "failed": random.choice((0, 0, 1, 2)),
         "watch_ms": random.choice((0, 1_000, 2_000, 4_000)),
         "rollback": random.random() < 0.6,

@@ -13,6 +13,7 @@ from scheduler.core.updates.plan import make_plan
 from scheduler.core.updates.records import UpdateKey
 from scheduler.core.views import update_details
 from scheduler.testing.simulation import healing
+from scheduler.testing.simulation.agenda import GRID_MS
 from scheduler.testing.simulation.catalog import JOBS, config, settings
 from scheduler.testing.simulation.healing import PERSON
 from scheduler.testing.simulation.monitors import Mood
@@ -132,11 +133,11 @@ def instance(world: World, job: int, instance: int, fault: str, for_ms: int) -> 
         engine.vanish(task)
     elif fault == "repeat":
         engine.repeat(task)
-    elif fault == "partition" and task.status in (TaskStatus.STARTING, TaskStatus.RUNNING):
-        before = task.status
+    elif fault.startswith("partition") and task.status in (TaskStatus.STARTING, TaskStatus.RUNNING):
+        ends = (task.status, task.status, TaskStatus.LOST, TaskStatus.FAILED)
+        end = TaskStatus.FINISHED if "finished" in fault else ends[for_ms // GRID_MS % len(ends)]
         engine.partition(task)
-        ends = (before, before, TaskStatus.LOST, TaskStatus.FINISHED, TaskStatus.FAILED)
-        world.agenda.on_grid(for_ms, engine.heal_partition, task, ends[for_ms // 250 % 5])
+        world.agenda.on_grid(for_ms, engine.heal_partition, task, end)
 
 
 def host(world: World, host: str, for_ms: int) -> None:

@@ -76,7 +76,7 @@ class Inventor:
     def _create(self, world: World, job: int) -> Told | None:
         if _has_tasks(world, job):
             return None
-        service = self._random.random() < 0.85
+        service = self._random.random() < 0.75
         count = INSTANCES if self._random.random() < 0.8 else self._random.randint(1, 12)
         return "create", {"job": job, "count": count, "data": self._version(), "service": service}
 
@@ -149,6 +149,8 @@ class Inventor:
         random = self._random
         update = _active(world, job)
         working = [i for i in update.rows if update.in_progress(i)] if update is not None else []
+        if update is not None and update.status in AWAITING and len(working) > 1 and random.random() < 0.5:
+            return self._exits(job, working)
         odd = _odd_instances(world, job)
         if odd and random.random() < 0.5:
             working = odd
@@ -157,9 +159,18 @@ class Inventor:
         fault = random.choices(_INSTANCE_FAULTS, _INSTANCE_WEIGHTS)[0]
         if not world.node.up and random.random() < 0.5:
             fault = "vanish"
+        if fault == "partition, finished":
+            for_ms = 2 * GRID_MS
         if fault == "partition" and update is None and random.random() < 0.5:
             self._follow_ups.append(("restart", {"job": job, "instances": [instance]}))
         return "instance", {"job": job, "instance": instance, "fault": fault, "for_ms": for_ms}
+
+    def _exits(self, job: int, working: list[int]) -> Told:
+        """Several instances exit one after another while their update waits for a heartbeat."""
+        crash = {"job": job, "fault": "crash", "for_ms": 0}
+        for instance in self._random.sample(working, len(working)):
+            self._follow_ups.append(("instance", {**crash, "instance": instance}))
+        return self._follow_ups.pop()
 
     def _surroundings(self, world: World, job: int) -> Told:
         random = self._random
@@ -196,9 +207,9 @@ _ODD: Final = frozenset(
 )
 _INSTANCE_FAULTS: Final = (
     *("crash", "exit", "stray kill", "lost", "vanish", "repeat"),
-    *("hang assigned", "hang starting", "flap", "deaf", "partition"),
+    *("hang assigned", "hang starting", "flap", "deaf", "partition", "partition, finished"),
 )
-_INSTANCE_WEIGHTS: Final = (6, 2, 2, 2, 1, 1, 1, 1, 2, 1, 3)
+_INSTANCE_WEIGHTS: Final = (6, 3, 2, 2, 1, 1, 1, 1, 2, 1, 4, 3)
 _WEIGHTS: Final = (
     (Inventor._create, 12),
     (Inventor._start, 14),

@@ -24,6 +24,7 @@ class Decision:
     args: tuple[Any, ...]
     ops: tuple[Op, ...]
     effects: tuple[Effect, ...]
+    now_ms: int
     mono_ms: int
     answer: Answer
     offset: int
@@ -58,5 +59,7 @@ class WatchedController(Controller):
         ticket = super().write(seen, *args)
         tx = made[0]
         name = getattr(decision, "__name__", "?")
-        self._shown_to(Decision(name, args, tuple(tx.ops), tuple(tx.effects), tx.mono_ms, ticket.answer, ticket.offset))
+        self._shown_to(
+            Decision(name, args, tuple(tx.ops), tuple(tx.effects), tx.now_ms, tx.mono_ms, ticket.answer, ticket.offset)
+        )
         return ticket

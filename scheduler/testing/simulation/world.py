@@ -16,7 +16,7 @@ from scheduler.core.updates.records import UpdateKey
 from scheduler.testing.clock import VirtualClock
 from scheduler.testing.simulation.agenda import Agenda
 from scheduler.testing.simulation.broken import Broken
-from scheduler.testing.simulation.catalog import JOBS, POLICY
+from scheduler.testing.simulation.catalog import JOBS, policy_of
 from scheduler.testing.simulation.chance import Chance, mix
 from scheduler.testing.simulation.checks.answers import Answers
 from scheduler.testing.simulation.checks.base import Check, Witness
@@ -50,7 +50,7 @@ class World:
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
-        self.policy = POLICY
+        self.policy = policy_of(seed)
         self.clock = VirtualClock(1_700_000_000_000)
         self.agenda = Agenda(self.clock)
         self.trace = Trace()

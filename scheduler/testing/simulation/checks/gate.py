@@ -10,7 +10,7 @@ from scheduler.core.queries import PulseAnswer
 from scheduler.core.records import TaskStatus
 from scheduler.testing.simulation.broken import Broken
 from scheduler.testing.simulation.checks.base import Check, Witness
-from scheduler.testing.simulation.ledger import ROLLING, Change, Created, Moved, Removed, TaskRow
+from scheduler.testing.simulation.ledger import AWAITING, ROLLING, Change, Created, Moved, Removed, TaskRow
 from scheduler.testing.simulation.watched import Decision
 
 _WAITS_FOR_A_HOST = frozenset({TaskStatus.PENDING, TaskStatus.THROTTLED})
@@ -23,6 +23,12 @@ class Gate(Check):
         result = decision.answer.result
         if decision.name == "pulse" and isinstance(result, PulseAnswer) and not result.finished:
             witness.beats[decision.args[0]] = decision.mono_ms
+        if decision.name == "begin_epoch" and self.world.policy.infer_heartbeats:
+            # Aurora's rule: the newest change of status counts as a heartbeat, unless it was the lack of one.
+            for update in witness.ledger.active.values():
+                if update.timeout_ms and update.status not in AWAITING:
+                    age_ms = max(0, decision.now_ms - update.events[-1].timestamp_ms)
+                    witness.beats[update.key] = decision.mono_ms - age_ms
 
     def changed(self, witness: Witness, decision: Decision, op: Op, change: Change) -> None:
         if isinstance(change, Created) and not change.task.has_ancestor:

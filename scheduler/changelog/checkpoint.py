@@ -1,0 +1,157 @@
+"""The checkpoint of ZooKeeper mode: a local copy of the log, so that a start does not read all of it from there.
+
+It is the store of the embedded changelog, in a folder of its own: `checkpoint/` under the data directory. Base and
+tail, one row per *committed* entry with the very bytes of the entry, folded by the same helper. Only that it may lose
+its newest rows with the power: what is lost is read from ZooKeeper again.
+
+What does not continue into the log (it is torn, of another history, or went another way) is never repaired and never
+thrown away: it is set aside as `checkpoint-set-aside`, and a new one is begun. An embedded changelog in the same data
+directory is left alone: it may be the only copy of something.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+import sqlite3
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from attrs import frozen
+
+from scheduler.changelog.configs import Configs
+from scheduler.changelog.datadir import lock, prepare
+from scheduler.changelog.errors import Unreadable
+from scheduler.changelog.folding import Folding
+from scheduler.changelog.frame import CHECKSUM_BYTES
+from scheduler.changelog.gc_policy import rehydrating
+from scheduler.changelog.load import LoadResult, load
+from scheduler.changelog.store import DB_FILE, open_for_writing, read_meta
+from scheduler.changelog.writer import Writer
+from scheduler.core.ops import Op
+
+__all__ = ["FOLDER", "SET_ASIDE", "Checkpoint", "End"]
+
+FOLDER: Final = "checkpoint"
+SET_ASIDE: Final = "checkpoint-set-aside"
+
+_log = logging.getLogger("thesan")
+
+
+@frozen
+class End:
+    """Where a checkpoint ends: of which history, the last entry's offset and checksum, without having read it all."""
+
+    lineage: bytes
+    offset: int
+    checksum: bytes
+
+
+class Checkpoint:
+    """Of one data directory, held by its lock until `close`."""
+
+    def __init__(self, data_dir: Path, cluster: str) -> None:
+        """Look at what is there. Raises DataDirRefused, and Unavailable while the disk is full or fails."""
+        prepare(data_dir)
+        self._folder = data_dir / FOLDER
+        self._cluster = cluster
+        self._lock = lock(data_dir)
+        self._db: sqlite3.Connection | None = None
+        self._writer: Writer | None = None
+        self.folding: Folding | None = None
+        self.offset = 0
+        """Of the last entry that was given to it."""
+        self.is_behind = False
+        """The disk did not take an entry, so nothing more is written: the next start reads the rest from ZooKeeper."""
+        self.end: End | None = None
+        """None when there is nothing usable."""
+        try:
+            if (self._folder / DB_FILE).exists():
+                self._look()
+        except BaseException:
+            self._close_file()
+            self._lock.release()
+            raise
+
+    def _look(self) -> None:
+        try:
+            self._db = open_for_writing(self._folder, self._cluster, durable=False)
+            meta = read_meta(self._db)
+            row = self._db.execute(
+                f'SELECT "offset", substr(entry, -{CHECKSUM_BYTES}) FROM tail ORDER BY "offset" DESC LIMIT 1'
+            ).fetchone()
+        except (Unreadable, sqlite3.Error) as wrong:
+            self.set_aside(f"it cannot be read: {wrong}")
+            return
+        offset, checksum = row or (meta.pointer.covered, meta.pointer.checksum)
+        self.end = End(meta.lineage, offset, checksum)
+
+    def set_aside(self, why: str) -> None:
+        """It is not what it should be: begin a new one. The last one that was set aside is replaced. Before `load`."""
+        self._close_file()
+        aside = self._folder.with_name(SET_ASIDE)
+        _log.warning("the checkpoint is set aside as %s and made anew from ZooKeeper: %s", aside, why)
+        shutil.rmtree(aside, ignore_errors=True)
+        if self._folder.exists():
+            self._folder.rename(aside)
+        self.end = None
+
+    def load(self, lineage: bytes, apply: Callable[[Op], None], configs: Configs) -> LoadResult:
+        """Give everything it holds to `apply`, in order; then `add` may be called. Once, and blocking.
+
+        Raises Unreadable: `set_aside`, and load again into a fresh state.
+        """
+        if self._db is None:
+            prepare(self._folder)
+            self._db = open_for_writing(self._folder, self._cluster, lineage, durable=False)
+        with rehydrating():
+            loaded = load(self._db, self._folder, apply, configs)
+        self.offset = loaded.offset
+        self._writer = Writer(self._db)
+        self._writer.start()
+        self.folding = Folding(self._folder, self._writer, loaded)
+        self.folding.tidy()
+        return loaded
+
+    def add(self, frames: Sequence[tuple[int, bytes]]) -> None:
+        """Committed entries, in order: offset and bytes. Returns at once, and fails by falling behind."""
+        if self._writer is None or self.is_behind or not frames:
+            return
+        self.offset = frames[-1][0]
+        values = [value for row in frames for value in row]
+        statement = f"INSERT INTO tail VALUES {', '.join(['(?, ?)'] * len(frames))}"
+        size = sum(len(frame) for _, frame in frames)
+
+        def insert(db: sqlite3.Connection) -> None:
+            if self.is_behind:
+                return  # it was handed in before the failure was known; there must be no gap
+            try:
+                db.execute(statement, values)
+            except sqlite3.Error:
+                self.is_behind = True
+                raise
+
+        def done(error: sqlite3.Error | None) -> None:
+            if error is not None:
+                _log.warning("the checkpoint is not written any more, so the next start takes longer: %s", error)
+            elif self.folding is not None and not self.is_behind:
+                self.folding.appended(size, len(frames))
+
+        self._writer.submit(insert, asyncio.get_running_loop(), done)
+
+    def _close_file(self) -> None:
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+
+    async def close(self) -> None:
+        """Finish what is being written, end a helper at work, give the data directory back."""
+        if self.folding is not None:
+            await self.folding.stop()
+        if self._writer is not None:
+            await asyncio.get_running_loop().run_in_executor(None, self._writer.stop)
+            self._writer = None
+        self._close_file()
+        self._lock.release()

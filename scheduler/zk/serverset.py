@@ -1,0 +1,175 @@
+"""The serverset: where clients find the leader.
+
+One node `member_<ten digits>` under the serverset path, as Aurora's clients and gorealis read it: JSON with
+`serviceEndpoint`, `additionalEndpoints` and `status`. gorealis takes the first member it is given, in no order, and
+uses only the additional endpoint, of which there must be exactly one. So there is never more than one node, and never
+more than one entry in it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any, Final
+
+from attrs import frozen
+
+from scheduler.zk.client import Client
+from scheduler.zk.epoch import Claim
+from scheduler.zk.errors import MultiRefused, NoNode, SessionOver, Superseded, ZkError
+from scheduler.zk.ops import create, delete
+
+__all__ = ["PREFIX", "Advertisement", "Endpoint", "LeaderWatch", "read_leader"]
+
+PREFIX: Final = "member_"
+
+
+@frozen
+class Endpoint:
+    """Where somebody listens for HTTP."""
+
+    host: str
+    port: int
+
+
+def _to_bytes(endpoint: Endpoint, scheme: str) -> bytes:
+    at = {"host": endpoint.host, "port": endpoint.port}
+    return json.dumps({"serviceEndpoint": at, "additionalEndpoints": {scheme: at}, "status": "ALIVE"}).encode()
+
+
+def _from_bytes(data: bytes) -> Endpoint | None:
+    """None for what cannot be read, as Aurora skips it."""
+    try:
+        told: dict[str, Any] = json.loads(data)["serviceEndpoint"]
+        return Endpoint(str(told["host"]), int(told["port"]))
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+class Advertisement:
+    """Of the leader of one epoch. Every change of it checks the epoch, so that an old leader changes nothing."""
+
+    def __init__(self, client: Client, path: str, held: Claim, endpoint: Endpoint, *, scheme: str = "http") -> None:
+        self._client = client
+        self._path = path
+        self._held = held
+        self._data = _to_bytes(endpoint, scheme)
+
+    async def publish(self, within_s: float) -> None:
+        """Make our node the only one. Ours is known by its session, so that it is not made twice when an answer is
+        lost; all others are of leaders that are none any more, and go. Raises Superseded, ZkError.
+        """
+        await self._client.patiently(self._publish, within_s)
+
+    async def keep(self) -> None:
+        """Publish, and again whenever somebody deletes it or adds another. Never returns; raises as `publish`."""
+        while True:
+            changed = asyncio.Event()
+            try:
+                await self._publish()
+                await self._client.children(self._path, watch=changed.set)
+                if not await self._is_right():
+                    continue
+            except SessionOver:
+                raise
+            except ZkError:
+                await self._client.connected()
+                continue
+            await changed.wait()
+
+    async def withdraw(self, within_s: float) -> None:
+        """Remove what this session advertised. Raises ZkError."""
+        await self._client.patiently(self._withdraw, within_s)
+
+    async def _members(self) -> tuple[list[str], list[str]]:
+        """Paths: ours as it should be, and everything else."""
+        right: list[str] = []
+        wrong: list[str] = []
+        for name in sorted(await self._client.children(self._path)):
+            if not name.startswith(PREFIX):
+                continue
+            path = f"{self._path}/{name}"
+            try:
+                data, stat = await self._client.get(path)
+            except NoNode:
+                continue
+            ours = stat.ephemeralOwner == self._client.session_id and data == self._data
+            (right if ours and not right else wrong).append(path)
+        return right, wrong
+
+    async def _is_right(self) -> bool:
+        right, wrong = await self._members()
+        return len(right) == 1 and not wrong
+
+    async def _publish(self) -> None:
+        while True:
+            right, wrong = await self._members()
+            ops = [delete(path) for path in wrong]
+            if not right:
+                ops.append(create(f"{self._path}/{PREFIX}", self._data, ephemeral=True, sequence=True))
+            if not ops:
+                return
+            try:
+                await self._client.multi([self._held.fence(), *ops])
+                return
+            except MultiRefused as refused:
+                if refused.index == 0:
+                    raise Superseded(f"epoch {self._held.number} is over: it is not advertised any more") from None
+                if not isinstance(refused.error, NoNode):  # somebody else removed it first: look again
+                    raise
+
+    async def _withdraw(self) -> None:
+        for name in await self._client.children(self._path):
+            if not name.startswith(PREFIX):
+                continue
+            try:
+                _, stat = await self._client.get(f"{self._path}/{name}")
+                if stat.ephemeralOwner == self._client.session_id:
+                    await self._client.delete(f"{self._path}/{name}")
+            except NoNode:
+                continue
+
+
+async def read_leader(client: Client, path: str) -> Endpoint | None:
+    """The one member there is; None when there is none, or several, of which one may be dead. Raises ZkError."""
+    return await _leader_among(client, path, await client.children(path))
+
+
+async def _leader_among(client: Client, path: str, names: list[str]) -> Endpoint | None:
+    found: list[Endpoint | None] = []
+    for name in names:
+        if name.startswith(PREFIX):
+            try:
+                data, _ = await client.get(f"{path}/{name}")
+            except NoNode:
+                continue
+            found.append(_from_bytes(data))
+    return found[0] if len(found) == 1 else None
+
+
+class LeaderWatch:
+    """Knows the leader, as it was last heard of."""
+
+    def __init__(self, client: Client, path: str) -> None:
+        self._client = client
+        self._path = path
+        self.leader: Endpoint | None = None
+        """Where to send whoever asks us instead. While ZooKeeper cannot be reached: the last one known."""
+
+    async def run(self) -> None:
+        """Never returns; raises SessionOver."""
+        while True:
+            changed = asyncio.Event()
+            try:
+                names = await self._client.children(self._path, watch=changed.set)
+                self.leader = await _leader_among(self._client, self._path, names)
+            except SessionOver:
+                raise
+            except NoNode:
+                self.leader = None
+                await asyncio.sleep(self._client.session_timeout_ms / 1000)
+                continue
+            except ZkError:
+                await self._client.connected()
+                continue
+            await changed.wait()
