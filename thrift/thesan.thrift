@@ -1,7 +1,7 @@
 /*
  * What Aurora's interface cannot say: Thesan's own calls. A client of Aurora's never needs them.
  *
- * Times are milliseconds since 1970 UTC.
+ * Times are milliseconds since 1970 UTC. Every answer begins with a response code and details, as Aurora's do.
  */
 
 include "aurora.thrift"
@@ -24,7 +24,66 @@ struct ServerState {
   8: i64 activeTasks
 }
 
+/** What a monitor says of an update. */
+enum HeartbeatVerdict {
+  /** All is well: Aurora's pulse. */
+  PROCEED = 1
+  /** "I cannot say yet": a soft pause, lifted by the next PROCEED. */
+  WAIT = 2
+  /** "Something is wrong": a hard pause, lifted by a person only. */
+  PAUSE = 3
+  ROLL_BACK = 4
+  ABORT = 5
+}
+
+/** What a monitor is to make of the answer. */
+enum HeartbeatOutcome {
+  /** The update may act. Go on. */
+  OK = 1
+  /** A person must lift it: `pausedBy`, `pausedWhy`. Go on, or stop until then. */
+  PAUSED = 2
+  /** It has ended, or is not known. Stop. */
+  FINISHED = 3
+  /** Softly paused: `waitsFor`. Go on. */
+  WAITING = 4
+}
+
+struct Heartbeat {
+  1: aurora.JobUpdateKey key
+  2: HeartbeatVerdict verdict
+  /** Stored with the event that the verdict causes, 512 characters of it. */
+  3: string reason
+  /** Where a person sees more; 256 characters. */
+  4: string link
+  /** Who says so; 128 characters. */
+  5: string source
+}
+
+struct HeartbeatAnswer {
+  1: aurora.ResponseCode responseCode
+  2: list<string> details
+  3: HeartbeatOutcome outcome
+  /** Unset: the update is not known. */
+  4: aurora.JobUpdateStatus status
+  /** The next heartbeat is wanted within so many milliseconds; 0: none is. */
+  5: i64 nextWithinMs
+  6: string waitsFor
+  7: string pausedBy
+  8: string pausedWhy
+}
+
+struct HeartbeatAnswers {
+  1: aurora.ResponseCode responseCode
+  2: list<string> details
+  /** One for each heartbeat, in their order. */
+  3: list<HeartbeatAnswer> answers
+}
+
 /** All of Aurora's interface, and ours. */
 service Scheduler extends aurora.AuroraAdmin {
   ServerState getServerState()
+  /** Valid in every status; how the update stands afterwards is in the answer. */
+  HeartbeatAnswer heartbeat(1: Heartbeat heartbeat)
+  /** At most 1000, each for itself: what is wrong with one takes nothing from the others. */
+  HeartbeatAnswers heartbeatMany(1: list<Heartbeat> heartbeats)
 }

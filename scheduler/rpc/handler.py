@@ -14,7 +14,7 @@ from scheduler.contracts import Ticket
 from scheduler.core import jobs, views
 from scheduler.core.answers import OK, Answer, Code, Refused, error
 from scheduler.core.updates import requests
-from scheduler.rpc import from_thrift, to_thrift
+from scheduler.rpc import from_thrift, thesan, to_thrift
 from scheduler.rpc.port import Core
 from scheduler.rpc.unserved import UNSERVED
 
@@ -53,7 +53,8 @@ class Handler:
             ticket = METHODS[method](args, self.core, user)
         except Refused as refused:
             ticket = Ticket(self.core.durable_offset, refused.answer)
-        return Reply(ticket.offset, ticket.answer)
+        struct = thesan.as_struct(method, ticket.answer) if thesan.is_own(method) else None
+        return Reply(ticket.offset, ticket.answer, struct)
 
 
 # --- reads -----------------------------------------------------------------------------------------------------------
@@ -180,6 +181,7 @@ METHODS: Final[dict[str, Method]] = {
     "abortJobUpdate": _change_update(requests.abort),
     "rollbackJobUpdate": _change_update(requests.rollback),
     "pulseJobUpdate": _pulse_job_update,
+    **thesan.METHODS,
     **{name: _unserved(name) for name in UNSERVED},
 }
 """Every method but getServerState, which is answered by the server, not by the core."""

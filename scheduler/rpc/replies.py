@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from scheduler.core.answers import Answer, Code, error
 from scheduler.interface import aurora, thesan
-from scheduler.rpc import to_thrift
+from scheduler.rpc import thesan as own, to_thrift
 from scheduler.rpc.large import MAX_ANSWER_BYTES, Large, Outstanding, Parts
 from scheduler.rpc.messages import REPLY, Call, Codec
 from scheduler.rpc.pieces import Batch, Pieces
@@ -72,6 +72,8 @@ class Replies:
 
     def without_result(self, call: Call, writes: Codec, answer: Answer) -> bytes:
         """A reply with an answer that has only a code and details."""
+        if own.is_own(call.method):
+            return self.struct(call, writes, own.as_struct(call.method, answer))
         head, tail = self._around(call, writes, answer, has_result=False)
         return head + tail
 

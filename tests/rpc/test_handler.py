@@ -9,7 +9,7 @@ from scheduler.core import jobs, views
 from scheduler.core.answers import OK, Answer, Code
 from scheduler.core.queries import UpdateQuery
 from scheduler.core.records import JobKey
-from scheduler.core.updates import requests
+from scheduler.core.updates import requests, verdicts
 from scheduler.core.updates.records import UpdateKey
 from scheduler.interface import aurora, thesan
 from scheduler.rpc import from_thrift
@@ -55,6 +55,8 @@ def test_every_method_of_the_interface_is_in_the_table() -> None:
 QUERY = aurora.TaskQuery(role="www")
 DESCRIPTION = job(2)
 REQUEST = update_request(2)
+HEARTBEAT = thesan.Heartbeat(key=UPDATE, verdict=2, reason="r", link="l", source="s")
+TOLD = verdicts.Heartbeat(UKEY, verdicts.MonitorVerdict.WAIT, "r", "l", "s")
 
 ASKED: list[tuple[str, dict[str, Any], tuple[Any, ...]]] = [
     ("getRoleSummary", {}, ("read", views.role_summaries)),
@@ -112,6 +114,8 @@ ASKED: list[tuple[str, dict[str, Any], tuple[Any, ...]]] = [
     ("abortJobUpdate", {"key": UPDATE}, ("write", requests.abort, UKEY, "me", None)),
     ("rollbackJobUpdate", {"key": UPDATE}, ("write", requests.rollback, UKEY, "me", None)),
     ("pulseJobUpdate", {"key": UPDATE}, ("write", requests.pulse, UKEY)),
+    ("heartbeat", {"heartbeat": HEARTBEAT}, ("write", verdicts.heartbeat, TOLD, "me")),
+    ("heartbeatMany", {"heartbeats": [HEARTBEAT]}, ("write", verdicts.heartbeats, (TOLD,), "me")),
 ]
 
 

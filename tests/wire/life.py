@@ -114,6 +114,13 @@ class Life:
         name: str = apache.ttypes().JobUpdateStatus._VALUES_TO_NAMES[summary.state.status]
         return name
 
+    def _is_watched(self, key: Any) -> None:
+        waits = self.heartbeat(api("Heartbeat", key=key, verdict=2, reason="errors", source="probe"))
+        assert (waits.responseCode, waits.outcome, waits.waitsFor) == (OK, 4, "the next PROCEED")
+        assert self._status() == "ROLL_FORWARD_AWAITING_PULSE"
+        (again,) = self.heartbeatMany([api("Heartbeat", key=key, verdict=1)]).answers
+        assert (again.responseCode, again.outcome) == (OK, 1)
+
     def _is_updated(self) -> None:
         diff = self.getJobUpdateDiff(self._update("v2")).result.getJobUpdateDiffResult
         assert [len(bucket) for bucket in (diff.add, diff.remove, diff.update, diff.unchanged)] == [0, 1, 1, 0]
@@ -129,6 +136,7 @@ class Life:
         assert self._status() == "ROLL_FORWARD_AWAITING_PULSE"
         assert self.pulseJobUpdate(key).result.pulseJobUpdateResult.status == 1
         assert self._status() == "ROLLING_FORWARD"
+        self._is_watched(key)
         assert self.pauseJobUpdate(key, "lunch").responseCode == OK
         assert self._status() == "ROLL_FORWARD_PAUSED"
         assert self.resumeJobUpdate(key, None).responseCode == OK

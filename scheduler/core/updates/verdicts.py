@@ -128,9 +128,9 @@ def _wait(tx: Transaction, update: JobUpdate, told: Heartbeat, user: str) -> Non
     if hold is None:
         new = Hold(told.reason, told.link, told.source, tx.now_ms, tx.now_ms)
         update = annotate(tx, update, hold=new)
-    elif (hold.reason, hold.link, hold.source) != (told.reason, told.link, told.source):
-        if tx.now_ms - hold.recorded_ms >= MINUTE_MS:
-            new = Hold(told.reason, told.link, told.source, hold.since_ms, tx.now_ms)
+    elif tx.now_ms - hold.recorded_ms >= MINUTE_MS:
+        new = Hold(told.reason, told.link, told.source, hold.since_ms, tx.now_ms)
+        if (new.reason, new.link, new.source) != (hold.reason, hold.link, hold.source):
             update = annotate(tx, update, hold=new)
             tx.say(update.key, told.sentence())
     if update.status in table.ROLLING_STATES and not pulses.is_open(tx.state, update, tx.clocks):

@@ -1,0 +1,47 @@
+"""Thesan's own calls: like the rows of `handler.py`, but answered with structs of `thrift/thesan.thrift`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from scheduler.contracts import Ticket
+from scheduler.core.answers import Answer
+from scheduler.core.updates import verdicts
+from scheduler.rpc.from_thrift.heartbeats import heartbeat
+from scheduler.rpc.from_thrift.values import each
+from scheduler.rpc.port import Core
+from scheduler.rpc.to_thrift import heartbeats
+
+__all__ = ["METHODS", "as_struct", "is_own"]
+
+Method = Callable[[Any, Core, str], Ticket]
+
+
+def _heartbeat(args: Any, core: Core, user: str) -> Ticket:
+    return core.write(verdicts.heartbeat, heartbeat(args.heartbeat), user)
+
+
+def _heartbeat_many(args: Any, core: Core, user: str) -> Ticket:
+    return core.write(verdicts.heartbeats, each(heartbeat, args.heartbeats), user)
+
+
+METHODS: Final[dict[str, Method]] = {
+    "heartbeat": _heartbeat,
+    "heartbeatMany": _heartbeat_many,
+}
+
+_STRUCTS: Final[dict[str, Callable[[Answer], Any]]] = {
+    "heartbeat": heartbeats.heartbeat_answer,
+    "heartbeatMany": heartbeats.heartbeat_answers,
+}
+"""Method -> how its answer is written: every answer, a refusal too, which has no result."""
+
+
+def is_own(method: str) -> bool:
+    return method in METHODS
+
+
+def as_struct(method: str, answer: Answer) -> Any:
+    """The answer to one of our own methods, as the struct it returns."""
+    return _STRUCTS[method](answer)
