@@ -79,6 +79,59 @@ struct HeartbeatAnswers {
   3: list<HeartbeatAnswer> answers
 }
 
+/** Who or what keeps an update from moving. */
+enum HeldBy {
+  NOBODY = 0
+  /** No heartbeat since it was started. */
+  NEVER_HEARD = 1
+  OVERDUE = 2
+  /** None since this scheduler took over. */
+  FAILOVER = 3
+  MONITOR_WAITS = 4
+  PERSON = 5
+  AUTO_PAUSE = 6
+  INSTANCES = 7
+  ENGINE = 8
+  /** No scheduler could answer: the store cannot be written, or nobody leads. */
+  STORE = 9
+  ENDED = 10
+  /** It says PROCEED again, but not often enough in a row: metadata thesan.proceeds_to_resume. */
+  STREAK = 11
+}
+
+/** An instance in progress. */
+struct WaitingInstance {
+  1: i32 instanceId
+  /** Unset: it has no task now. */
+  2: aurora.ScheduleStatus status
+  3: i64 sinceTimestampMs
+  4: string reason
+}
+
+struct Explanation {
+  1: aurora.ResponseCode responseCode
+  2: list<string> details
+  3: aurora.JobUpdateKey key
+  4: aurora.JobUpdateStatus status
+  /** All of the rest in words. */
+  5: string sentence
+  6: HeldBy heldBy
+  7: string who
+  8: string why
+  9: i64 sinceTimestampMs
+  /** 0: it does not end by itself, or nobody knows when. */
+  10: i64 untilTimestampMs
+  /** What comes next, and what it takes. */
+  11: string whatNext
+  /** -1: the scheduler that leads now has heard none. */
+  12: i64 heartbeatAgeMs
+  13: string heartbeatSource
+  14: string heartbeatLink
+  /** Metadata thesan.monitor_url. */
+  15: string monitorUrl
+  16: list<WaitingInstance> waitingInstances
+}
+
 /** All of Aurora's interface, and ours. */
 service Scheduler extends aurora.AuroraAdmin {
   ServerState getServerState()
@@ -86,4 +139,6 @@ service Scheduler extends aurora.AuroraAdmin {
   HeartbeatAnswer heartbeat(1: Heartbeat heartbeat)
   /** At most 1000, each for itself: what is wrong with one takes nothing from the others. */
   HeartbeatAnswers heartbeatMany(1: list<Heartbeat> heartbeats)
+  /** Why is it not moving? */
+  Explanation explainUpdate(1: aurora.JobUpdateKey key)
 }

@@ -82,6 +82,11 @@ class Controller:
         """Run `view(state, policy, *args)`, which changes nothing."""
         return Ticket(self.decided_offset, view(self.state, self.world.policy, *args))
 
+    def read_now(self, view: Callable[..., Answer], *args: Any) -> Ticket:
+        """Run `view(state, policy, clocks, *args)`: for answers that say how long ago something was."""
+        clocks = self._moments.take()
+        return Ticket(self.decided_offset, view(self.state, self.world.policy, clocks, *args))
+
     def tick(self) -> bool:
         """Act on deadlines that are reached and on tasks that wait for a host. Returns whether more is due now."""
         for _ in range(self.deadlines_per_tick):

@@ -42,6 +42,11 @@ class Gateway:
             return self._refusal()
         return self._controller.read(view, *args)
 
+    def read_now(self, view: Callable[..., Answer], *args: Any) -> Ticket:
+        if self._controller is None:
+            return self._refusal()
+        return self._controller.read_now(view, *args)
+
     def _refusal(self) -> Ticket:
         return Ticket(NOWHERE, Answer(Code.ERROR_TRANSIENT, (self._why_not,)))
 

@@ -13,7 +13,7 @@ from attrs import frozen
 from scheduler.contracts import Ticket
 from scheduler.core import jobs, views
 from scheduler.core.answers import OK, Answer, Code, Refused, error
-from scheduler.core.updates import requests
+from scheduler.core.updates import explain, requests
 from scheduler.rpc import from_thrift, thesan, to_thrift
 from scheduler.rpc.port import Core
 from scheduler.rpc.unserved import UNSERVED
@@ -99,7 +99,7 @@ def _get_job_update_summaries(args: Any, core: Core, user: str) -> Ticket:
 def _get_job_update_details(args: Any, core: Core, user: str) -> Ticket:
     key = None if args.key is None else from_thrift.update_key(args.key)
     query = None if args.query is None else from_thrift.update_query(args.query)
-    return core.read(views.update_details, key, query)
+    return core.read_now(explain.details, key, query)
 
 
 def _get_job_update_diff(args: Any, core: Core, user: str) -> Ticket:

@@ -21,6 +21,9 @@ class Core(Protocol):
     def read(self, view: Callable[..., Answer], *args: Any) -> Ticket:
         """Run `view(state, policy, *args)`."""
 
+    def read_now(self, view: Callable[..., Answer], *args: Any) -> Ticket:
+        """Run `view(state, policy, clocks, *args)`: for answers that depend on what time it is."""
+
     @property
     def durable_offset(self) -> int:
         """Everything up to here is durable."""

@@ -7,11 +7,12 @@ from typing import Any, Final
 
 from scheduler.contracts import Ticket
 from scheduler.core.answers import Answer
-from scheduler.core.updates import verdicts
+from scheduler.core.updates import explain, verdicts
 from scheduler.rpc.from_thrift.heartbeats import heartbeat
+from scheduler.rpc.from_thrift.keys import update_key
 from scheduler.rpc.from_thrift.values import each
 from scheduler.rpc.port import Core
-from scheduler.rpc.to_thrift import heartbeats
+from scheduler.rpc.to_thrift import explained, heartbeats
 
 __all__ = ["METHODS", "as_struct", "is_own"]
 
@@ -26,14 +27,20 @@ def _heartbeat_many(args: Any, core: Core, user: str) -> Ticket:
     return core.write(verdicts.heartbeats, each(heartbeat, args.heartbeats), user)
 
 
+def _explain_update(args: Any, core: Core, user: str) -> Ticket:
+    return core.read_now(explain.explain, update_key(args.key))
+
+
 METHODS: Final[dict[str, Method]] = {
     "heartbeat": _heartbeat,
     "heartbeatMany": _heartbeat_many,
+    "explainUpdate": _explain_update,
 }
 
 _STRUCTS: Final[dict[str, Callable[[Answer], Any]]] = {
     "heartbeat": heartbeats.heartbeat_answer,
     "heartbeatMany": heartbeats.heartbeat_answers,
+    "explainUpdate": explained.explanation,
 }
 """Method -> how its answer is written: every answer, a refusal too, which has no result."""
 

@@ -12,6 +12,7 @@ from scheduler.core.answers import Answer
 from scheduler.core.effects import Effect, Say, Terminate
 from scheduler.core.queries import PulseAnswer, StartedUpdate
 from scheduler.core.records import JobKey, Task, TaskConfig, TaskEvent
+from scheduler.core.updates.explain import Explanation
 from scheduler.core.updates.notes import Notes
 from scheduler.core.updates.records import UpdateEvent, UpdateKey
 from scheduler.core.updates.standing import Outcome, Standing
@@ -97,6 +98,8 @@ class Narrator:
             words.append(name if running is None else f"already {name} {running.status.name}")
         elif isinstance(answer.result, Standing):
             words.append(_standing(answer.result))
+        elif isinstance(answer.result, Explanation):
+            words.append(f"{answer.result.holder.held_by.name}: {answer.result.sentence}")
         words += [f'"{detail or ""}"' for detail in answer.details]
         return self.renamed(" ".join(words))
 

@@ -37,6 +37,7 @@ Lines of a job other than the one the script talks about begin with its name. Co
     pause, resume, abort, rollback   [u1] [user=NAME] ["message"]
     pulse [u1]
     heartbeat WAIT [u1] [source=NAME] [link=URL] [user=NAME] ["reason"]      PROCEED, WAIT, PAUSE, ROLL_BACK, ABORT
+    explain [u1]                     why it is not moving
     create 3 old, kill [0-1], restart-shards 0-1, add-instances 0 2     the requests of those names
     run 0-2                          the engine starts these tasks and they run
     swap 0-2                         the engine ends them as it was told, and runs what follows
@@ -76,6 +77,7 @@ from scheduler.core.tasks.lifecycle import transition
 from scheduler.core.tasks.table import END_ASKED_STATES
 from scheduler.core.transaction import Transaction
 from scheduler.core.updates import requests, status as table
+from scheduler.core.updates.explain import explain
 from scheduler.core.updates.records import JobUpdate, UpdateKey
 from scheduler.core.updates.verdicts import Heartbeat, MonitorVerdict, heartbeat
 from scheduler.core.validation import valid_config
@@ -245,6 +247,9 @@ class Script:
         options.done()
         told = Heartbeat(key, MonitorVerdict[verdict], options.message or "", link, source)
         return self.stage.ask(heartbeat, told, user)
+
+    def do_explain(self, *words: str) -> Answer:
+        return self.stage.controller.read_now(explain, self.key(*words)).answer
 
     def do_create(self, count: str, config: str) -> Answer:
         description = JobConfiguration(self.job, service(self.job, config), int(count))

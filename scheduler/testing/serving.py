@@ -44,6 +44,10 @@ class StageCore:
         self.calls.append(view.__name__)
         return self.stage.controller.read(view, *args)
 
+    def read_now(self, view: Callable[..., Answer], *args: Any) -> Ticket:
+        self.calls.append(view.__name__)
+        return self.stage.controller.read_now(view, *args)
+
     @property
     def durable_offset(self) -> int:
         return self.stage.controller.durable_offset

@@ -9,7 +9,7 @@ from scheduler.core import jobs, views
 from scheduler.core.answers import OK, Answer, Code
 from scheduler.core.queries import UpdateQuery
 from scheduler.core.records import JobKey
-from scheduler.core.updates import requests, verdicts
+from scheduler.core.updates import explain, requests, verdicts
 from scheduler.core.updates.records import UpdateKey
 from scheduler.interface import aurora, thesan
 from scheduler.rpc import from_thrift
@@ -36,6 +36,10 @@ class Notebook:
 
     def read(self, view: Any, *args: Any) -> Ticket:
         self.asked.append(("read", view, *args))
+        return Ticket(8, OK)
+
+    def read_now(self, view: Any, *args: Any) -> Ticket:
+        self.asked.append(("read now", view, *args))
         return Ticket(8, OK)
 
     def when_durable(self, offset: int, callback: Any) -> None:
@@ -77,12 +81,12 @@ ASKED: list[tuple[str, dict[str, Any], tuple[Any, ...]]] = [
         {"jobUpdateQuery": aurora.JobUpdateQuery(user="bob")},
         ("read", views.update_summaries, UpdateQuery(user="bob")),
     ),
-    ("getJobUpdateDetails", {}, ("read", views.update_details, None, None)),
-    ("getJobUpdateDetails", {"key": UPDATE}, ("read", views.update_details, UKEY, None)),
+    ("getJobUpdateDetails", {}, ("read now", explain.details, None, None)),
+    ("getJobUpdateDetails", {"key": UPDATE}, ("read now", explain.details, UKEY, None)),
     (
         "getJobUpdateDetails",
         {"query": aurora.JobUpdateQuery()},
-        ("read", views.update_details, None, UpdateQuery()),
+        ("read now", explain.details, None, UpdateQuery()),
     ),
     ("getJobUpdateDiff", {"request": REQUEST}, ("read", views.update_diff, from_thrift.update_request(REQUEST))),
     ("getTierConfigs", {}, ("read", views.tier_configs)),
@@ -115,6 +119,7 @@ ASKED: list[tuple[str, dict[str, Any], tuple[Any, ...]]] = [
     ("rollbackJobUpdate", {"key": UPDATE}, ("write", requests.rollback, UKEY, "me", None)),
     ("pulseJobUpdate", {"key": UPDATE}, ("write", requests.pulse, UKEY)),
     ("heartbeat", {"heartbeat": HEARTBEAT}, ("write", verdicts.heartbeat, TOLD, "me")),
+    ("explainUpdate", {"key": UPDATE}, ("read now", explain.explain, UKEY)),
     ("heartbeatMany", {"heartbeats": [HEARTBEAT]}, ("write", verdicts.heartbeats, (TOLD,), "me")),
 ]
 

@@ -118,6 +118,9 @@ class Life:
         waits = self.heartbeat(api("Heartbeat", key=key, verdict=2, reason="errors", source="probe"))
         assert (waits.responseCode, waits.outcome, waits.waitsFor) == (OK, 4, "the next PROCEED")
         assert self._status() == "ROLL_FORWARD_AWAITING_PULSE"
+        explained = self.explainUpdate(key)
+        assert (explained.responseCode, explained.heldBy, explained.why) == (OK, 4, "errors")
+        assert explained.sentence.startswith("Probe has said wait for")
         (again,) = self.heartbeatMany([api("Heartbeat", key=key, verdict=1)]).answers
         assert (again.responseCode, again.outcome) == (OK, 1)
 

@@ -164,6 +164,7 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "pruneTasks": ("pruneTasks", {"query": S("TaskQuery", statuses=[3])}),
     "getServerState": ("getServerState", {}),
     "heartbeat": ("heartbeat", {"heartbeat": HEARTBEAT}),
+    "explainUpdate": ("explainUpdate", {"key": UPDATE}),
     "heartbeatMany": ("heartbeatMany", {"heartbeats": [HEARTBEAT, S("Heartbeat", key=UPDATE, verdict=1)]}),
 }
 """Each method of the interface at least once: name of the sample, method, arguments."""

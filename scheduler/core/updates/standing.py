@@ -48,7 +48,7 @@ def standing(state: State, clocks: Clocks, update: JobUpdate) -> Standing:
         )
         return Standing(Outcome.PAUSED, update.status, timeout_ms, waits_for, pause.user, pause.reason)
     if update.status in table.AWAITING_PULSE_STATES or not pulses.is_open(state, update, clocks):
-        return Standing(Outcome.WAITING, update.status, timeout_ms, proceeds_missing(state, update))
+        return Standing(Outcome.WAITING, update.status, timeout_ms, proceeds_missing(state, clocks, update))
     return Standing(Outcome.OK, update.status, timeout_ms)
 
 
@@ -64,10 +64,15 @@ def pause_of(update: JobUpdate) -> Pause:
     return Pause(noted.until_ms, found.user, "; then: ".join(filter(None, (found.reason, since))), found.since_ms)
 
 
-def proceeds_missing(state: State, update: JobUpdate) -> str:
+def streak_of(state: State, clocks: Clocks, update: JobUpdate) -> int:
+    """PROCEEDs in a row, if the last of them is recent enough to count."""
+    return (state.beats.get(update.key) or NO_BEAT).streak if pulses.is_fresh(state, update, clocks.mono_ms) else 0
+
+
+def proceeds_missing(state: State, clocks: Clocks, update: JobUpdate) -> str:
     """What lifts the soft pause."""
     needed = update.wishes.proceeds_to_resume
     if needed == 1 or not pulses.must_be_sure(update):
         return "the next PROCEED"
-    left = needed - (state.beats.get(update.key) or NO_BEAT).streak
+    left = needed - streak_of(state, clocks, update)
     return "the next PROCEED" if left == 1 else f"{left} {MANY}"
