@@ -132,6 +132,15 @@ struct Explanation {
   16: list<WaitingInstance> waitingInstances
 }
 
+/** What was done to an update. */
+struct UpdateAnswer {
+  1: aurora.ResponseCode responseCode
+  2: list<string> details
+  3: aurora.JobUpdateStatus status
+  /** When that ends by itself; 0: it does not. */
+  4: i64 untilTimestampMs
+}
+
 /** All of Aurora's interface, and ours. */
 service Scheduler extends aurora.AuroraAdmin {
   ServerState getServerState()
@@ -141,4 +150,8 @@ service Scheduler extends aurora.AuroraAdmin {
   HeartbeatAnswers heartbeatMany(1: list<Heartbeat> heartbeats)
   /** Why is it not moving? */
   Explanation explainUpdate(1: aurora.JobUpdateKey key)
+  /** A hard pause that ends by itself. Asked again, it moves its end. */
+  UpdateAnswer pauseJobUpdateFor(1: aurora.JobUpdateKey key, 2: i64 durationMs, 3: string message)
+  /** The update acts without its monitor for so long; 0 ends that. Caller and reason are kept. */
+  UpdateAnswer overrideHeartbeat(1: aurora.JobUpdateKey key, 2: i64 durationMs, 3: string reason)
 }

@@ -14,7 +14,7 @@ from scheduler.core.records import TaskStatus
 from scheduler.core.tasks import lifecycle, rescheduling
 from scheduler.core.tasks.table import END_ASKED_STATES, TRANSIENT_STATES
 from scheduler.core.transaction import Deadline, DeadlineKind, Transaction
-from scheduler.core.updates import pulses, status as table
+from scheduler.core.updates import expiring, pulses, status as table
 from scheduler.core.updates.records import UpdateKey
 from scheduler.core.updates.updater import Seen, block, look_at
 
@@ -88,6 +88,8 @@ def _partition(tx: Transaction, task_id: str) -> None:
 
 _REACHED: Final[dict[DeadlineKind, Callable[[Transaction, Any], None]]] = {
     DeadlineKind.PULSE: _pulse,
+    DeadlineKind.OVERRIDE: expiring.override_due,
+    DeadlineKind.RESUME: expiring.resume_due,
     DeadlineKind.WATCH: _watch,
     DeadlineKind.THROTTLE: _throttle,
     DeadlineKind.KILL: _kill,

@@ -13,7 +13,7 @@ from scheduler.core.records import ASSIGNED_STATES, TERMINAL_STATES, Host, TaskS
 from scheduler.core.tasks import lifecycle
 from scheduler.core.tasks.table import END_ASKED_STATES
 from scheduler.core.transaction import Transaction
-from scheduler.core.updates import pulses, status as table, updater
+from scheduler.core.updates import expiring, pulses, status as table, updater
 
 
 def begin_epoch(tx: Transaction, epoch: int) -> None:
@@ -24,6 +24,7 @@ def begin_epoch(tx: Transaction, epoch: int) -> None:
     for update in list(tx.state.updates.active.values()):
         if tx.policy.infer_heartbeats:
             pulses.infer(tx, update)
+        expiring.arm(tx, update)
         if update.status not in table.ROLLING_STATES:
             continue
         if not tx.policy.infer_heartbeats and not pulses.is_open(tx.state, update, tx.clocks):

@@ -44,6 +44,8 @@ class DeadlineKind(Enum):
     """What a deadline is about; the second part of its name is the id of what it is for."""
 
     PULSE = "pulse"  # an UpdateKey: record that the heartbeat is overdue
+    OVERRIDE = "override"  # an UpdateKey: an override of its heartbeat ends
+    RESUME = "resume"  # an UpdateKey: a timed pause ends
     WATCH = "watch"  # (UpdateKey, instance): the watch window may be over
     THROTTLE = "throttle"  # a task id: its penalty is over
     KILL = "kill"  # a task id: ask again, harder

@@ -7,12 +7,12 @@ from typing import Any, Final
 
 from scheduler.contracts import Ticket
 from scheduler.core.answers import Answer
-from scheduler.core.updates import explain, verdicts
+from scheduler.core.updates import expiring, explain, verdicts
 from scheduler.rpc.from_thrift.heartbeats import heartbeat
-from scheduler.rpc.from_thrift.keys import update_key
+from scheduler.rpc.from_thrift.keys import message, update_key
 from scheduler.rpc.from_thrift.values import each
 from scheduler.rpc.port import Core
-from scheduler.rpc.to_thrift import explained, heartbeats
+from scheduler.rpc.to_thrift import explained, heartbeats, update_answers
 
 __all__ = ["METHODS", "as_struct", "is_own"]
 
@@ -31,16 +31,29 @@ def _explain_update(args: Any, core: Core, user: str) -> Ticket:
     return core.read_now(explain.explain, update_key(args.key))
 
 
+def _pause_for(args: Any, core: Core, user: str) -> Ticket:
+    key = update_key(args.key)
+    return core.write(expiring.pause_for, key, args.durationMs or 0, user, message(args.message))
+
+
+def _override(args: Any, core: Core, user: str) -> Ticket:
+    return core.write(expiring.override, update_key(args.key), args.durationMs or 0, user, message(args.reason))
+
+
 METHODS: Final[dict[str, Method]] = {
     "heartbeat": _heartbeat,
     "heartbeatMany": _heartbeat_many,
     "explainUpdate": _explain_update,
+    "pauseJobUpdateFor": _pause_for,
+    "overrideHeartbeat": _override,
 }
 
 _STRUCTS: Final[dict[str, Callable[[Answer], Any]]] = {
     "heartbeat": heartbeats.heartbeat_answer,
     "heartbeatMany": heartbeats.heartbeat_answers,
     "explainUpdate": explained.explanation,
+    "pauseJobUpdateFor": update_answers.update_answer,
+    "overrideHeartbeat": update_answers.update_answer,
 }
 """Method -> how its answer is written: every answer, a refusal too, which has no result."""
 

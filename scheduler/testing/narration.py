@@ -12,6 +12,7 @@ from scheduler.core.answers import Answer
 from scheduler.core.effects import Effect, Say, Terminate
 from scheduler.core.queries import PulseAnswer, StartedUpdate
 from scheduler.core.records import JobKey, Task, TaskConfig, TaskEvent
+from scheduler.core.updates.expiring import Until
 from scheduler.core.updates.explain import Explanation
 from scheduler.core.updates.notes import Notes
 from scheduler.core.updates.records import UpdateEvent, UpdateKey
@@ -100,6 +101,9 @@ class Narrator:
             words.append(_standing(answer.result))
         elif isinstance(answer.result, Explanation):
             words.append(f"{answer.result.holder.held_by.name}: {answer.result.sentence}")
+        elif isinstance(answer.result, Until):
+            until = f" until {answer.result.until_ms}" if answer.result.until_ms else ""
+            words.append(f"{answer.result.status.name}{until}")
         words += [f'"{detail or ""}"' for detail in answer.details]
         return self.renamed(" ".join(words))
 

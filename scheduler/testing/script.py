@@ -37,6 +37,7 @@ Lines of a job other than the one the script talks about begin with its name. Co
     pause, resume, abort, rollback   [u1] [user=NAME] ["message"]
     pulse [u1]
     heartbeat WAIT [u1] [source=NAME] [link=URL] [user=NAME] ["reason"]      PROCEED, WAIT, PAUSE, ROLL_BACK, ABORT
+    override 60s "why" [u1] [user=NAME]; pause-for 60s ["message"]   overrideHeartbeat (0 ends it), pauseJobUpdateFor
     explain [u1]                     why it is not moving
     create 3 old, kill [0-1], restart-shards 0-1, add-instances 0 2     the requests of those names
     run 0-2                          the engine starts these tasks and they run
@@ -76,7 +77,7 @@ from scheduler.core.tasks import actions
 from scheduler.core.tasks.lifecycle import transition
 from scheduler.core.tasks.table import END_ASKED_STATES
 from scheduler.core.transaction import Transaction
-from scheduler.core.updates import requests, status as table
+from scheduler.core.updates import expiring, requests, status as table
 from scheduler.core.updates.explain import explain
 from scheduler.core.updates.records import JobUpdate, UpdateKey
 from scheduler.core.updates.verdicts import Heartbeat, MonitorVerdict, heartbeat
@@ -247,6 +248,18 @@ class Script:
         options.done()
         told = Heartbeat(key, MonitorVerdict[verdict], options.message or "", link, source)
         return self.stage.ask(heartbeat, told, user)
+
+    def do_override(self, how_long: str, *words: str) -> Answer:
+        return self._for_a_while(expiring.override, how_long, words)
+
+    def do_pause_for(self, how_long: str, *words: str) -> Answer:
+        return self._for_a_while(expiring.pause_for, how_long, words)
+
+    def _for_a_while(self, decision: Callable[..., Answer], how_long: str, words: tuple[str, ...]) -> Answer:
+        key, options = self._named(words)
+        user = options.take("user", NOBODY)
+        options.done()
+        return self.stage.ask(decision, key, milliseconds(how_long), user, options.message)
 
     def do_explain(self, *words: str) -> Answer:
         return self.stage.controller.read_now(explain, self.key(*words)).answer

@@ -9,7 +9,7 @@ from scheduler.core import jobs, views
 from scheduler.core.answers import OK, Answer, Code
 from scheduler.core.queries import UpdateQuery
 from scheduler.core.records import JobKey
-from scheduler.core.updates import explain, requests, verdicts
+from scheduler.core.updates import expiring, explain, requests, verdicts
 from scheduler.core.updates.records import UpdateKey
 from scheduler.interface import aurora, thesan
 from scheduler.rpc import from_thrift
@@ -120,6 +120,16 @@ ASKED: list[tuple[str, dict[str, Any], tuple[Any, ...]]] = [
     ("pulseJobUpdate", {"key": UPDATE}, ("write", requests.pulse, UKEY)),
     ("heartbeat", {"heartbeat": HEARTBEAT}, ("write", verdicts.heartbeat, TOLD, "me")),
     ("explainUpdate", {"key": UPDATE}, ("read now", explain.explain, UKEY)),
+    (
+        "pauseJobUpdateFor",
+        {"key": UPDATE, "durationMs": 5000, "message": "m"},
+        ("write", expiring.pause_for, UKEY, 5000, "me", "m"),
+    ),
+    (
+        "overrideHeartbeat",
+        {"key": UPDATE, "durationMs": 5000, "reason": "r"},
+        ("write", expiring.override, UKEY, 5000, "me", "r"),
+    ),
     ("heartbeatMany", {"heartbeats": [HEARTBEAT]}, ("write", verdicts.heartbeats, (TOLD,), "me")),
 ]
 

@@ -121,6 +121,13 @@ class Life:
         explained = self.explainUpdate(key)
         assert (explained.responseCode, explained.heldBy, explained.why) == (OK, 4, "errors")
         assert explained.sentence.startswith("Probe has said wait for")
+        overridden = self.overrideHeartbeat(key, 60_000, "I look myself")
+        assert (overridden.responseCode, overridden.status) == (OK, 0)
+        assert self.overrideHeartbeat(key, 0, None).status == 9
+        paused = self.pauseJobUpdateFor(key, 60_000, "lunch")
+        assert (paused.responseCode, paused.status) == (OK, 2)
+        assert paused.untilTimestampMs >= 60_000
+        assert self.resumeJobUpdate(key, None).responseCode == OK
         (again,) = self.heartbeatMany([api("Heartbeat", key=key, verdict=1)]).answers
         assert (again.responseCode, again.outcome) == (OK, 1)
 

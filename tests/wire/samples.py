@@ -165,6 +165,8 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "getServerState": ("getServerState", {}),
     "heartbeat": ("heartbeat", {"heartbeat": HEARTBEAT}),
     "explainUpdate": ("explainUpdate", {"key": UPDATE}),
+    "pauseJobUpdateFor": ("pauseJobUpdateFor", {"key": UPDATE, "durationMs": 2**33, "message": "lunch"}),
+    "overrideHeartbeat": ("overrideHeartbeat", {"key": UPDATE, "durationMs": 60_000, "reason": "the monitor is down"}),
     "heartbeatMany": ("heartbeatMany", {"heartbeats": [HEARTBEAT, S("Heartbeat", key=UPDATE, verdict=1)]}),
 }
 """Each method of the interface at least once: name of the sample, method, arguments."""

@@ -14,8 +14,9 @@ from scheduler.core.queries import PulseAnswer, StartedUpdate, UpdateRequest
 from scheduler.core.records import TaskConfig
 from scheduler.core.transaction import Transaction
 from scheduler.core.updates import pulses, settings as checks, status as table, wishes
-from scheduler.core.updates.beating import proceed
+from scheduler.core.updates.beating import annotate, proceed
 from scheduler.core.updates.diff import Diff, compare
+from scheduler.core.updates.notes import Pause
 from scheduler.core.updates.records import Instructions, JobUpdate, UpdateEvent, UpdateKey, UpdateSettings, UpdateStatus
 from scheduler.core.updates.updater import enter_rolling, move
 from scheduler.core.validation import require_update_key, valid_config
@@ -100,13 +101,16 @@ def _save(
 
 def pause(tx: Transaction, key: UpdateKey, user: str, message: str | None) -> Answer:
     """A hard pause: only a person lifts it."""
-    update = _required(tx, key, message, "Update does not exist %s")
+    update = required(tx, key, message, "Update does not exist %s")
+    noted = update.notes.pause
+    if noted is not None and noted.until_ms:
+        annotate(tx, update, pause=Pause(0, user, message or "", tx.now_ms))  # it no longer ends by itself
     return transition(tx, update, table.pause(update.status), user, message)
 
 
 def resume(tx: Transaction, key: UpdateKey, user: str, message: str | None) -> Answer:
     """Lift a hard pause. When the heartbeat is overdue the soft pause follows; a resume does not lift that."""
-    update = _required(tx, key, message, "Update does not exist: %s")
+    update = required(tx, key, message, "Update does not exist: %s")
     if update.status in table.AWAITING_PULSE_STATES:
         return Answer(Code.OK, ("The update waits for a heartbeat (pulseJobUpdate); a resume does not replace it.",))
     fresh = pulses.is_open(tx.state, update, tx.clocks)
@@ -115,13 +119,13 @@ def resume(tx: Transaction, key: UpdateKey, user: str, message: str | None) -> A
 
 def abort(tx: Transaction, key: UpdateKey, user: str, message: str | None) -> Answer:
     """End an update and leave the job as it is."""
-    update = _required(tx, key, message, "Update does not exist %s")
+    update = required(tx, key, message, "Update does not exist %s")
     return transition(tx, update, UpdateStatus.ABORTED, user, message)
 
 
 def rollback(tx: Transaction, key: UpdateKey, user: str, message: str | None) -> Answer:
     """Turn round, or, when already turned, go on."""
-    update = _required(tx, key, message, "Update does not exist %s")
+    update = required(tx, key, message, "Update does not exist %s")
     return transition(tx, update, UpdateStatus.ROLLING_BACK, user, message)
 
 
@@ -141,7 +145,7 @@ _FINISHED: Final = Answer(result=PulseAnswer(finished=True))
 _BEATING: Final = Answer(result=PulseAnswer(finished=False))
 
 
-def _required(tx: Transaction, key: UpdateKey, message: str | None, unknown: str) -> JobUpdate:
+def required(tx: Transaction, key: UpdateKey, message: str | None, unknown: str) -> JobUpdate:
     require_update_key(key)
     _check_message(message)
     update = tx.state.updates.get(key)
