@@ -140,6 +140,9 @@ class Engine(Protocol):
     async def reconcile(self) -> EngineSnapshot:
         """All tasks, ended ones too until they are forgotten. Raises EngineError when it cannot be told."""
 
+    def logs(self, task_id: str) -> Sequence[str]:
+        """Paths of the files with the task's output, as far as they are on this machine."""
+
     def forget(self, task_ids: Sequence[str]) -> None:
         """The scheduler no longer needs these ended tasks: their folders may go."""
 

@@ -154,4 +154,8 @@ service Scheduler extends aurora.AuroraAdmin {
   UpdateAnswer pauseJobUpdateFor(1: aurora.JobUpdateKey key, 2: i64 durationMs, 3: string message)
   /** The update acts without its monitor for so long; 0 ends that. Caller and reason are kept. */
   UpdateAnswer overrideHeartbeat(1: aurora.JobUpdateKey key, 2: i64 durationMs, 3: string reason)
+  /** Instances that failed, or were left out, have their turn again. All of them or none. */
+  UpdateAnswer retryInstances(1: aurora.JobUpdateKey key, 2: set<i32> instances, 3: string reason)
+  /** Instances are left as they are, and count as done and not as failed. All of them or none. */
+  UpdateAnswer skipInstances(1: aurora.JobUpdateKey key, 2: set<i32> instances, 3: string reason)
 }

@@ -22,6 +22,7 @@ from uuid import uuid4
 
 from scheduler.changelog.checkpoint import Checkpoint
 from scheduler.changelog.errors import Damaged, Unreadable
+from scheduler.changelog.load import LoadResult
 from scheduler.changelog.zookeeper_commit import Committer
 from scheduler.changelog.zookeeper_layout import Head, Layout
 from scheduler.changelog.zookeeper_parts import sweep_parts
@@ -47,13 +48,15 @@ class LogIsGone(Unreadable):
 
 
 class ZooKeeperChangelog:
-    """Implements `contracts.Changelog`. One per session: when that has ended, begin anew with a new client."""
+    """Implements `contracts.Changelog`. When the session has ended: `attach` as a standby, after leading begin anew."""
 
     def __init__(self, client: Client, root: str, data_dir: Path | None = None, cluster: str = "local") -> None:
         """`root` is where the log is. Without `data_dir` there is no checkpoint. Raises DataDirRefused, Unavailable."""
         self._client = client
         self._layout = Layout(root)
         self.checkpoint = None if data_dir is None else Checkpoint(data_dir, cluster)
+        self.loaded: LoadResult | None = None
+        """What the checkpoint held at the start, after `load`."""
         self._position: Position | None = None
         self._claim: Claim | None = None
         self._committer: Committer | None = None
@@ -70,6 +73,11 @@ class ZooKeeperChangelog:
     def offset(self) -> int:
         """Of the last entry that was read or committed."""
         return self._here.offset
+
+    @property
+    def timestamp_ms(self) -> int:
+        """When that entry was committed, by the wall's clock of its leader; 0 before the first."""
+        return self._here.timestamp_ms
 
     @property
     def lineage(self) -> str:
@@ -169,7 +177,14 @@ class ZooKeeperChangelog:
             apply = begin()
             loaded = self.checkpoint.load(here.lineage, apply, here.configs)
         here.stands_at(loaded)
+        self.loaded = loaded
         return apply
+
+    def attach(self, client: Client) -> None:
+        """Go on with a new session, as a standby: what was read is kept. A leader begins anew instead."""
+        if self._claim is not None:
+            raise RuntimeError("a scheduler that led begins anew when its session has ended")
+        self._client = client
 
     async def follow(self, apply: Apply, upto: int | None = None, *, watch: Callable[[], None] | None = None) -> int:
         """Give `apply` what was committed since, up to the head or to `upto`; returns how many entries that were.
@@ -183,6 +198,8 @@ class ZooKeeperChangelog:
         head, version = await read_head(self._client, self._layout, watch)
         if head.lineage != here.lineage:
             raise Damaged(None, f"the log in ZooKeeper is now that of the history {head.lineage.hex()}")
+        if head.next <= here.offset:
+            raise Damaged(head.next, f"the log in ZooKeeper ends before it, and entry {here.offset} was read once")
         self.head_offset = head.next - 1
         begun, last = here.offset, self.head_offset if upto is None else min(upto, self.head_offset)
         await self._read(apply, last)

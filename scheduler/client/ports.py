@@ -53,13 +53,3 @@ def _holder(pid: int | None) -> Holder:
         return Holder(pid, process.name(), command[:100])
     except psutil.Error:
         return Holder(pid, "a process", "")
-
-
-def free_port(ip: str, avoid: frozenset[int] = frozenset()) -> int:
-    """A port nobody listens on now. Somebody else may take it in the next moment."""
-    while True:
-        with socket.socket(socket.AF_INET6 if ":" in ip else socket.AF_INET, socket.SOCK_STREAM) as probe:
-            probe.bind((ip, 0))
-            port = int(probe.getsockname()[1])
-        if port not in avoid:
-            return port

@@ -24,6 +24,8 @@ from scheduler.core.placement.assign import place
 from scheduler.core.records import TaskStatus
 from scheduler.core.state import State
 from scheduler.core.transaction import Transaction, World
+from scheduler.core.updates import requests
+from scheduler.core.updates.records import UpdateKey
 
 _FREES_OR_NEEDS_A_HOST = (ops.SaveTask, ops.MoveTask, ops.RemoveTasks)
 
@@ -86,6 +88,11 @@ class Controller:
         """Run `view(state, policy, clocks, *args)`: for answers that say how long ago something was."""
         clocks = self._moments.take()
         return Ticket(self.decided_offset, view(self.state, self.world.policy, clocks, *args))
+
+    def pulse(self, key: UpdateKey) -> Ticket:
+        """A heartbeat. Nearly all change nothing but when it was heard: they need no transaction."""
+        answer = requests.beat(self.state, key, self.clock.mono_ms())
+        return self.write(requests.pulse, key) if answer is None else Ticket(self.decided_offset, answer)
 
     def tick(self) -> bool:
         """Act on deadlines that are reached and on tasks that wait for a host. Returns whether more is due now."""

@@ -8,6 +8,7 @@ from typing import Any
 from scheduler.contracts import Outcome, Ticket
 from scheduler.controller.controller import Controller
 from scheduler.core.answers import Answer, Code
+from scheduler.core.updates.records import UpdateKey
 
 NOWHERE = 0
 """The offset of an answer that was made from no state: it may leave at once."""
@@ -46,6 +47,9 @@ class Gateway:
         if self._controller is None:
             return self._refusal()
         return self._controller.read_now(view, *args)
+
+    def pulse(self, key: UpdateKey) -> Ticket:
+        return self._refusal() if self._controller is None else self._controller.pulse(key)
 
     def _refusal(self) -> Ticket:
         return Ticket(NOWHERE, Answer(Code.ERROR_TRANSIENT, (self._why_not,)))

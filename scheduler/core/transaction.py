@@ -21,6 +21,7 @@ from scheduler.core.effects import Effect, Say
 from scheduler.core.policy import Policy
 from scheduler.core.records import Task, TaskConfig, content_hash
 from scheduler.core.state import Journal, State, apply
+from scheduler.core.updates.records import UpdateKey
 
 
 class Clocks(NamedTuple):
@@ -81,7 +82,19 @@ class Savepoint(NamedTuple):
 class Transaction:
     """See the module. Made by the controller, one for each decision."""
 
-    __slots__ = ("armed", "changes", "effects", "journal", "mono_ms", "now_ms", "ops", "policy", "state", "world")
+    __slots__ = (
+        "armed",
+        "begun",
+        "changes",
+        "effects",
+        "journal",
+        "mono_ms",
+        "now_ms",
+        "ops",
+        "policy",
+        "state",
+        "world",
+    )
 
     def __init__(self, state: State, world: World, clocks: Clocks) -> None:
         self.state = state
@@ -92,6 +105,8 @@ class Transaction:
         self.effects: list[Effect] = []
         self.armed: list[tuple[Deadline, int]] = []
         self.changes: deque[TaskChanged | TaskDeleted] = deque()
+        self.begun: set[tuple[UpdateKey, int]] = set()
+        """Instances that updates took up in this decision. What changed in it had changed before."""
         self.journal: Journal = []
         state.journal = self.journal
 

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from scheduler.contracts import Ticket
 from scheduler.core.answers import Answer
-from scheduler.core.updates import expiring, explain, verdicts
+from scheduler.core.updates import expiring, explain, set_aside, verdicts
 from scheduler.rpc.from_thrift.heartbeats import heartbeat
-from scheduler.rpc.from_thrift.keys import message, update_key
+from scheduler.rpc.from_thrift.keys import instance_ids, message, update_key
 from scheduler.rpc.from_thrift.values import each
 from scheduler.rpc.port import Core
 from scheduler.rpc.to_thrift import explained, heartbeats, update_answers
@@ -40,12 +40,22 @@ def _override(args: Any, core: Core, user: str) -> Ticket:
     return core.write(expiring.override, update_key(args.key), args.durationMs or 0, user, message(args.reason))
 
 
+def _set_aside(decide: Callable[..., Answer]) -> Method:
+    def method(args: Any, core: Core, user: str) -> Ticket:
+        ids = instance_ids(args.instances)
+        return core.write(decide, update_key(args.key), ids, user, message(args.reason))
+
+    return method
+
+
 METHODS: Final[dict[str, Method]] = {
     "heartbeat": _heartbeat,
     "heartbeatMany": _heartbeat_many,
     "explainUpdate": _explain_update,
     "pauseJobUpdateFor": _pause_for,
     "overrideHeartbeat": _override,
+    "retryInstances": _set_aside(set_aside.retry),
+    "skipInstances": _set_aside(set_aside.skip),
 }
 
 _STRUCTS: Final[dict[str, Callable[[Answer], Any]]] = {
@@ -54,6 +64,8 @@ _STRUCTS: Final[dict[str, Callable[[Answer], Any]]] = {
     "explainUpdate": explained.explanation,
     "pauseJobUpdateFor": update_answers.update_answer,
     "overrideHeartbeat": update_answers.update_answer,
+    "retryInstances": update_answers.update_answer,
+    "skipInstances": update_answers.update_answer,
 }
 """Method -> how its answer is written: every answer, a refusal too, which has no result."""
 

@@ -38,6 +38,8 @@ class Proxy:
         self._is_cut = False
         self._flows: dict[Way, asyncio.Event] = {}
         self._lost: set[Way] = set()
+        self._trap: tuple[bytes, Way] | None = None
+        self.seen = threading.Event()
         self._delay_s = 0.0
         self._writers: set[asyncio.StreamWriter] = set()
         self._loop = asyncio.new_event_loop()
@@ -70,6 +72,14 @@ class Proxy:
     def hold(self, *ways: Way) -> None:
         """What is sent waits here, connections stay open. No way named: both."""
         self._do(lambda: self._hold(ways or tuple(Way)))
+
+    def hold_when_seen(self, needle: bytes, way: Way) -> None:
+        """As soon as a request with these bytes comes by, hold: `THERE` that request itself, `BACK` its answer.
+
+        `seen` is set then. Only what comes by in one piece is seen: small requests are.
+        """
+        self.seen.clear()
+        self._do(lambda: setattr(self, "_trap", (needle, way)))
 
     def lose(self, *ways: Way) -> None:
         """What is sent disappears, connections stay open: a cable that was pulled. No way named: both."""
@@ -153,6 +163,10 @@ class Proxy:
             while data := await reader.read(65_536):
                 if self._delay_s:
                     await asyncio.sleep(self._delay_s)
+                if way is Way.THERE and self._trap is not None and self._trap[0] in data:
+                    self._hold([self._trap[1]])
+                    self._trap = None
+                    self.seen.set()
                 await self._flows[way].wait()
                 if way in self._lost:
                     continue

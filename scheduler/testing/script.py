@@ -38,6 +38,7 @@ Lines of a job other than the one the script talks about begin with its name. Co
     pulse [u1]
     heartbeat WAIT [u1] [source=NAME] [link=URL] [user=NAME] ["reason"]      PROCEED, WAIT, PAUSE, ROLL_BACK, ABORT
     override 60s "why" [u1] [user=NAME]; pause-for 60s ["message"]   overrideHeartbeat (0 ends it), pauseJobUpdateFor
+    retry 0-1 "why" [u1]; skip 2 "why"                  retryInstances, skipInstances
     explain [u1]                     why it is not moving
     create 3 old, kill [0-1], restart-shards 0-1, add-instances 0 2     the requests of those names
     run 0-2                          the engine starts these tasks and they run
@@ -77,7 +78,7 @@ from scheduler.core.tasks import actions
 from scheduler.core.tasks.lifecycle import transition
 from scheduler.core.tasks.table import END_ASKED_STATES
 from scheduler.core.transaction import Transaction
-from scheduler.core.updates import expiring, requests, status as table
+from scheduler.core.updates import expiring, requests, set_aside, status as table
 from scheduler.core.updates.explain import explain
 from scheduler.core.updates.records import JobUpdate, UpdateKey
 from scheduler.core.updates.verdicts import Heartbeat, MonitorVerdict, heartbeat
@@ -260,6 +261,18 @@ class Script:
         user = options.take("user", NOBODY)
         options.done()
         return self.stage.ask(decision, key, milliseconds(how_long), user, options.message)
+
+    def do_retry(self, instances: str, *words: str) -> Answer:
+        return self._set_aside(set_aside.retry, instances, words)
+
+    def do_skip(self, instances: str, *words: str) -> Answer:
+        return self._set_aside(set_aside.skip, instances, words)
+
+    def _set_aside(self, decision: Callable[..., Answer], instances: str, words: tuple[str, ...]) -> Answer:
+        key, options = self._named(words)
+        user = options.take("user", NOBODY)
+        options.done()
+        return self.stage.ask(decision, key, ids(instances), user, options.message)
 
     def do_explain(self, *words: str) -> Answer:
         return self.stage.controller.read_now(explain, self.key(*words)).answer

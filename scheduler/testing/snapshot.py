@@ -56,4 +56,4 @@ def _usage(usage: Usage) -> tuple[Any, ...]:
 
 
 def _tally(tally: Tally) -> tuple[Any, ...]:
-    return dict(tally.rows), set(tally.working), tally.failed, tally.succeeded
+    return dict(tally.rows), set(tally.working), tally.failed, tally.succeeded, tally.skipped, tally.again

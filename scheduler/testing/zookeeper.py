@@ -165,21 +165,22 @@ class ZooKeeper:
 class Ensemble:
     """Three servers that agree on everything."""
 
-    def __init__(self, folder: Path, *, tick_ms: int = 200, size: int = 3) -> None:
+    def __init__(self, folder: Path, *, tick_ms: int = 200, size: int = 3, sync_limit: int = 4) -> None:
+        """`sync_limit` is after how many ticks a follower gives up a leader it does not hear of, and its clients."""
         self.servers = [ZooKeeper(folder / str(n), tick_ms=tick_ms, number=n) for n in range(1, size + 1)]
         taken: list[int] = []
         for _ in range(2 * size):
             taken.append(free_port(taken))
         peers = [f"server.{n}=127.0.0.1:{taken[2 * n - 2]}:{taken[2 * n - 1]}" for n in range(1, size + 1)]
         for server in self.servers:
-            server.quorum = ("initLimit=20", "syncLimit=4", "standaloneEnabled=false", *peers)
+            server.quorum = ("initLimit=20", f"syncLimit={sync_limit}", "standaloneEnabled=false", *peers)
 
     @classmethod
     @contextlib.contextmanager
-    def temporary(cls, *, tick_ms: int = 200) -> Iterator[Ensemble]:
+    def temporary(cls, *, tick_ms: int = 200, sync_limit: int = 4) -> Iterator[Ensemble]:
         """A running one in a folder that goes away with it."""
         with tempfile.TemporaryDirectory(prefix="thesan-zk-") as folder:
-            ensemble = cls(Path(folder), tick_ms=tick_ms)
+            ensemble = cls(Path(folder), tick_ms=tick_ms, sync_limit=sync_limit)
             try:
                 ensemble.start()
                 yield ensemble

@@ -6,14 +6,15 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Iterator
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, cast
 
 import uvicorn
 
 from scheduler.web.guard import App
+from scheduler.web.protocol import Connection, Doors, Limits
 
-KEEP_ALIVE_S: Final = 150
-"""How long an idle connection is kept: longer than a monitor's usual interval, or its next call would meet a close."""
+SWEEP_EVERY_S: Final = 1.0
 
 _BACKLOG: Final = 1024
 
@@ -39,26 +40,48 @@ class WebServer:
         self._server = server
         self._serving = serving
         self.port = port
+        self._sweeper = asyncio.get_running_loop().call_later(SWEEP_EVERY_S, self._sweep_again)
 
     async def stop(self) -> None:
         """Listen no more, let the requests at hand be answered for a while, and close."""
         self._server.should_exit = True
         await self._serving
+        self._sweeper.cancel()
+        for connection in list(self._server.server_state.connections):
+            connection.transport.abort()
+
+    @property
+    def connections(self) -> int:
+        return len(self._server.server_state.connections)
+
+    def sweep(self, now: float) -> None:
+        """Close connections that were silent, half said or not taken for too long by this instant of the loop."""
+        for connection in list(self._server.server_state.connections):
+            cast(Connection, connection).check(now)
+
+    def _sweep_again(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.sweep(loop.time())
+        self._sweeper = loop.call_later(SWEEP_EVERY_S, self._sweep_again)
 
 
-async def start(app: App, host: str, port: int, *, grace_s: int = 2) -> WebServer:
+async def start(
+    app: App, host: str, port: int, *, grace_s: int = 2, limits: Limits | None = None, doors: Doors | None = None
+) -> WebServer:
     """Serve `app`; port 0 takes any free one. Requests at hand have `grace_s` to end on stop. Raises OSError."""
     listening = _listen(host, port)
+    protocol: Any = partial(Connection, limits=limits or Limits(), doors=doors)
     config: Any = uvicorn.Config(
         app,
-        http="httptools",
+        http=protocol,
         ws="none",
         loop="none",
+        interface="asgi3",
+        proxy_headers=False,  # whoever sends X-Forwarded-For could be anybody
         lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=grace_s,
     )
     server = _Server(config)

@@ -100,6 +100,8 @@ class Client:
         """`hosts` is "host:port,host:port". `chroot` is put in front of every path. `credentials` is "user:password":
         nodes made with them may be changed by their owner alone, and read by everybody.
         """
+        if "/" in hosts:
+            raise ValueError(f"the ZooKeeper servers are {hosts!r}; a path does not belong there, it is the chroot")
         if chroot and (not chroot.startswith("/") or chroot.endswith("/")):
             raise ValueError(f"the chroot is {chroot!r}; it must begin with a slash and not end with one")
         self.condition = Condition.CONNECTING
@@ -147,6 +149,11 @@ class Client:
     def session_timeout_ms(self) -> int:
         """As granted by the server, once connected; it need not be what was asked for."""
         return self._wire.negotiated_ms
+
+    @property
+    def server(self) -> tuple[str, int] | None:
+        """Host and port of the server we talk to, None while there is none."""
+        return self._wire.peer()
 
     async def connected(self) -> None:
         """Wait until requests can be sent. Raises SessionOver when that will not be."""
@@ -276,10 +283,10 @@ class Client:
         """Make a node and those above it, unless they exist. Repeat it until it succeeds: that is safe."""
         whole = self._at(path)
         for end in (*(i for i, c in enumerate(whole) if c == "/" and i), len(whole)):
-            try:
-                await self._send(Create(whole[:end], b"", self._acl, 0), _plain)
-            except NodeExists:
-                continue
+            # Asked first: to make a node may be forbidden where it exists.
+            if await self._send(Exists(whole[:end], None), _plain) is None:
+                with contextlib.suppress(NodeExists):
+                    await self._send(Create(whole[:end], b"", self._acl, 0), _plain)
 
     async def patiently(self, ask: Callable[[], Awaitable[T]], within_s: float) -> T:
         """Ask until an answer comes, over reconnections. For what may be done twice, so never around a commit.

@@ -17,7 +17,7 @@ from scheduler.zk.clock import boot_ms
 from scheduler.zk.epoch import Claim, prove
 from scheduler.zk.errors import ZkError
 
-__all__ = ["Lease", "keep_lease", "lease_until_ms", "renew_at_ms"]
+__all__ = ["Lease", "keep_lease", "lapse", "lease_until_ms", "renew_at_ms"]
 
 
 def lease_until_ms(sent_ms: int, session_timeout_ms: int) -> int:
@@ -57,6 +57,12 @@ class Lease:
     def is_valid(self) -> bool:
         """To be looked at before decisions, answers and effects, and first of all after the loop was late."""
         return self._now_ms() < self.until_ms
+
+
+async def lapse(lease: Lease) -> None:
+    """Wait until it is over. It may be renewed again later."""
+    while lease.left_ms:  # noqa: ASYNC110
+        await asyncio.sleep(lease.left_ms / 1000)
 
 
 async def keep_lease(client: Client, held: Claim, lease: Lease) -> None:

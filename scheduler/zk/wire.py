@@ -138,6 +138,14 @@ class Wire(KazooClient):  # type: ignore[misc]
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
 
+    def peer(self) -> tuple[str, int] | None:
+        """The server's address as the socket tells it."""
+        try:
+            host, port = self._connection._socket.getpeername()[:2]
+        except (OSError, AttributeError):
+            return None
+        return str(host), int(port)
+
     def give_up(self) -> None:
         """Never connect again. `shut` is still to be called."""
         self._stopped.set()

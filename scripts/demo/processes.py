@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import psutil
 
 from scheduler.client.connection import Connection
 from scheduler.client.errors import CommandError
-from scheduler.client.ports import free_port, holder_of, is_free
+from scheduler.client.ports import holder_of, is_free
 from scheduler.client.progress import ACTIVE
 from scheduler.client.update_calls import summaries
 from scheduler.interface import aurora
@@ -25,8 +26,11 @@ from scheduler.interface import aurora
 IP = "127.0.0.1"
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
+USUAL_HTTP_PORT, USUAL_THRIFT_PORT = 8081, 8082
+ANY_PORT = 0
 START_WAIT_S = 15.0
 END_WAIT_S = 20.0
+_LISTENS = re.compile(r"HTTP on (?P<url>http://[^\s/]+:(?P<http>\d+)).*raw Thrift on \S+:(?P<thrift>\d+)")
 
 
 class Failure(Exception):
@@ -93,53 +97,71 @@ class Folder:
         self._lock.close()
 
 
-class Ports:
-    """The two ports of the server: the usual ones, or free ones where those are taken."""
-
-    def __init__(self) -> None:
-        self.remarks: list[str] = []
-        self.http = self._choose("HTTP", 8081)
-        self.thrift = self._choose("raw Thrift", 8082)
-
-    def _choose(self, name: str, usual: int) -> int:
-        if is_free(IP, usual):
-            return usual
-        other = free_port(IP, frozenset({8081, 8082}))
-        holder = holder_of(usual)
-        self.remarks.append(f"port {usual} is taken by {holder or 'somebody'}: using {other} for {name}")
-        return other
-
-
 class Scheduler:
-    """`thesan serve` on a data folder: started, killed and started again, always on the same ports."""
+    """`thesan serve` on a data folder: started, killed and started again, always on the same ports.
 
-    def __init__(self, folder: Folder, ports: Ports) -> None:
+    These are the usual ones, or, where those are taken, free ones; `remarks` says by whom.
+    """
+
+    def __init__(self, folder: Folder) -> None:
         self._folder = folder
-        self._ports = ports
         self.data_dir = folder.path / "data"
         self.log = folder.path / "scheduler.log"
-        self.url = f"http://{IP}:{ports.http}"
         self.process: subprocess.Popen[bytes] | None = None
+        self.url = ""
+        self.remarks: list[str] = []
+        self._ports = {"http": USUAL_HTTP_PORT, "thrift": USUAL_THRIFT_PORT}
+        for name, port in self._ports.items():
+            if not is_free(IP, port):
+                self._give_up(name, port)
+
+    def _give_up(self, name: str, port: int) -> None:
+        self._ports[name] = ANY_PORT
+        self.remarks.append(f"port {port} is taken by {holder_of(port) or 'somebody'}: a free one is used")
 
     def start(self) -> int:
         """Start it and wait until it answers. Returns its pid. Raises Failure."""
+        try:
+            return self._start()
+        except Failure:
+            if self.url:
+                raise
+            taken = [(name, port) for name, port in self._ports.items() if port != ANY_PORT and not is_free(IP, port)]
+            if not taken:
+                raise
+            for name, port in taken:  # somebody was quicker
+                self._give_up(name, port)
+            return self._start()
+
+    def _start(self) -> int:
         command = [sys.executable, "-m", "scheduler", "serve", "--ip", IP, "--data-dir", str(self.data_dir)]
-        command += ["--http-port", str(self._ports.http), "--thrift-port", str(self._ports.thrift)]
+        for name, port in self._ports.items():
+            command += [f"--{name}-port", str(port)]
         with self.log.open("ab") as log:
+            begin = log.tell()
             self.process = subprocess.Popen(
                 command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
-        self._folder.remember(pid=os.getpid(), url=self.url)
         give_up_at = time.monotonic() + START_WAIT_S
-        while not self.answers():
-            if self.process.poll() is not None:
-                raise Failure(f"the scheduler ended with code {self.process.returncode}: {self.last_words()}")
-            if time.monotonic() > give_up_at:
-                raise Failure(f"the scheduler does not answer after {START_WAIT_S:.0f} s: {self.last_words()}")
-            time.sleep(0.05)
+        # Its own log says where it listens: an answer alone might be another scheduler's.
+        while (found := _LISTENS.search(self.log.read_bytes()[begin:].decode(errors="replace"))) is None:
+            self._check(give_up_at)
+        self.url = found["url"]
+        self._ports = {"http": int(found["http"]), "thrift": int(found["thrift"])}
+        self._folder.remember(pid=os.getpid(), url=self.url)
+        while not self._answers():
+            self._check(give_up_at)
         return self.process.pid
 
-    def answers(self) -> bool:
+    def _check(self, give_up_at: float) -> None:
+        assert self.process is not None
+        if self.process.poll() is not None:
+            raise Failure(f"the scheduler ended with code {self.process.returncode}: {self.last_words()}")
+        if time.monotonic() > give_up_at:
+            raise Failure(f"the scheduler does not answer after {START_WAIT_S:.0f} s: {self.last_words()}")
+        time.sleep(0.05)
+
+    def _answers(self) -> bool:
         try:
             Connection(self.url, connect_timeout_s=1, timeout_s=2, retry_s=0).call("getTierConfigs")
         except CommandError:
@@ -153,7 +175,7 @@ class Scheduler:
         self.process.wait()
 
     def last_words(self) -> str:
-        lines = self.log.read_text(errors="replace").splitlines()
+        lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
         return lines[-1] if lines else "it said nothing"
 
 

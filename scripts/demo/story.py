@@ -21,7 +21,6 @@ from processes import (
     AlreadyRunning,
     Failure,
     Folder,
-    Ports,
     Scheduler,
     default_folder,
     end_everything,
@@ -53,7 +52,7 @@ class Story:
         self._stage = stage
         self._scheduler = scheduler
         self._folder = folder
-        self._connection = Connection(scheduler.url, timeout_s=5, retry_s=0)
+        self._connection = Connection(DEFAULT_SERVER)  # until the scheduler has said where it listens
         self._job = load_job_file(V1).job
         self._key: Any = None
         self._ports: dict[int, int] = {}
@@ -72,6 +71,9 @@ class Story:
         stage = self._stage
         stage.chapter("A scheduler, and a service of three instances")
         pid = self._scheduler.start()
+        self._connection = Connection(self._scheduler.url, timeout_s=5, retry_s=0)
+        for remark in self._scheduler.remarks:
+            stage.say(remark, "yellow")
         stage.say(f"scheduler: pid {pid} at {self._scheduler.url}, its data in {self._scheduler.data_dir}")
         described = load_job_file(V1)
         self._connection.call("createJob", description=described.job_configuration())
@@ -139,6 +141,8 @@ class Story:
             self._stage.progress(now)
             if reached(now):
                 return now
+            if now.is_over:
+                raise Failure(f"the update ended {now.status_name} before {what}")
             if time.monotonic() > give_up_at:
                 raise Failure(f"waited {PATIENCE_S:.0f} s until {what}; it is {now.status_name}: {now.sentence}")
             time.sleep(LOOK_EVERY_S)
@@ -225,10 +229,7 @@ def main() -> int:
     folder.clear()
     if left:
         stage.say(f"an earlier run was cut off: {left} processes of its were still there and are ended now", "yellow")
-    ports = Ports()
-    for remark in ports.remarks:
-        stage.say(remark, "yellow")
-    return _run(stage, Scheduler(folder, ports), folder, once=once)
+    return _run(stage, Scheduler(folder), folder, once=once)
 
 
 def _run(stage: Stage, scheduler: Scheduler, folder: Folder, *, once: bool) -> int:

@@ -16,6 +16,8 @@ import pytest
 from tests.client.served import Served, job_file, served, thesan
 from tests.packaging.tree import ROOT
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(150)]  # each runs the command several times
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
@@ -153,8 +155,8 @@ def test_heartbeats_pauses_and_a_second_update(server: Served, tmp_path: Path) -
     assert paused["status"] == "ROLL_FORWARD_PAUSED"
     assert server.json("update", "pulse", key)["pulse"] == "OK"
     assert status_of(server, "gated") == "ROLL_FORWARD_PAUSED"
-    assert server.json("update", "resume", key)["status"] == "ROLLING_FORWARD"
     assert "Job is currently updating" in server.run("job", "kill", key, code=1).stderr
+    assert server.json("update", "resume", key)["status"] == "ROLLING_FORWARD"
     assert server.run("update", "wait", key, started["id"]).returncode == 0
     assert server.json("update", "pulse", key, started["id"])["pulse"] == "FINISHED"
     for verb in ("pause", "resume", "abort", "rollback", "pulse"):
@@ -210,9 +212,11 @@ def test_ctrl_c_leaves_the_update_alone(server: Served, tmp_path: Path) -> None:
 
 def test_who_waits_sees_the_server_die_and_come_back(tmp_path: Path) -> None:
     with served(tmp_path) as server:
-        server.run("job", "create", job_file(tmp_path, "fall"), "--wait")
+        server.run("job", "create", job_file(tmp_path, "fall", instances=1), "--wait")
         server.run(
-            "update", "start", job_file(tmp_path, "fall", version="v2", watch="500ms", more="pulse_timeout: 60s")
+            "update",
+            "start",
+            job_file(tmp_path, "fall", version="v2", instances=1, watch="5s", more="pulse_timeout: 60s"),
         )
         watching = server.begin("update", "wait", "www-data/devel/fall", "--timeout", "40s")
         pulse(server, "fall")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -80,12 +81,12 @@ def test_the_story_is_told_to_its_end(folder: Path) -> None:
     assert run.end() == 0, run.output()
     assert time.monotonic() - began < 60
     chapters = [
-        "port 8081 is taken by ",
+        "port 8081 is taken by .*: a free one is used",
         "its instances say 3 x 'hello from v1'",
         "ROLL_FORWARD_AWAITING_PULSE -> ROLLING_FORWARD",
         "The monitor falls silent",
         "ROLLING_FORWARD -> ROLL_FORWARD_AWAITING_PULSE",
-        "it says 1 x 'hello from v1', 2 x 'hello from v2'",
+        r"the service does not notice: it says \d x 'hello from v1', \d x 'hello from v2'",
         "leading: epoch 2",
         "events of the update's history are there",
         "it waits for one heartbeat",
@@ -93,10 +94,11 @@ def test_the_story_is_told_to_its_end(folder: Path) -> None:
         "ROLLED_FORWARD: 3 of 3 instances updated; the service says 3 x 'hello from v2'",
         "nothing is left behind",
     ]
-    at = -1
+    at = 0
     for chapter in chapters:
-        assert run.output().find(chapter) > at, (chapter, run.output())
-        at = run.output().find(chapter)
+        found = re.compile(chapter).search(run.output(), at)
+        assert found is not None, (chapter, run.output())
+        at = found.end()
 
 
 def test_a_second_run_and_an_end_in_the_middle(folder: Path) -> None:

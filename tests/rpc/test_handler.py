@@ -9,7 +9,7 @@ from scheduler.core import jobs, views
 from scheduler.core.answers import OK, Answer, Code
 from scheduler.core.queries import UpdateQuery
 from scheduler.core.records import JobKey
-from scheduler.core.updates import expiring, explain, requests, verdicts
+from scheduler.core.updates import expiring, explain, requests, set_aside, verdicts
 from scheduler.core.updates.records import UpdateKey
 from scheduler.interface import aurora, thesan
 from scheduler.rpc import from_thrift
@@ -129,6 +129,16 @@ ASKED: list[tuple[str, dict[str, Any], tuple[Any, ...]]] = [
         "overrideHeartbeat",
         {"key": UPDATE, "durationMs": 5000, "reason": "r"},
         ("write", expiring.override, UKEY, 5000, "me", "r"),
+    ),
+    (
+        "retryInstances",
+        {"key": UPDATE, "instances": {2, 1}, "reason": "r"},
+        ("write", set_aside.retry, UKEY, (1, 2), "me", "r"),
+    ),
+    (
+        "skipInstances",
+        {"key": UPDATE, "instances": {2, 1}, "reason": "r"},
+        ("write", set_aside.skip, UKEY, (1, 2), "me", "r"),
     ),
     ("heartbeatMany", {"heartbeats": [HEARTBEAT]}, ("write", verdicts.heartbeats, (TOLD,), "me")),
 ]

@@ -128,6 +128,9 @@ class Life:
         assert (paused.responseCode, paused.status) == (OK, 2)
         assert paused.untilTimestampMs >= 60_000
         assert self.resumeJobUpdate(key, None).responseCode == OK
+        refused = self.retryInstances(key, {0}, "again")
+        assert (refused.responseCode, "only what failed" in refused.details[0]) == (INVALID_REQUEST, True)
+        assert self.skipInstances(key, {77}, "gone").responseCode == INVALID_REQUEST
         (again,) = self.heartbeatMany([api("Heartbeat", key=key, verdict=1)]).answers
         assert (again.responseCode, again.outcome) == (OK, 1)
 

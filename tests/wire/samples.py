@@ -167,6 +167,8 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "explainUpdate": ("explainUpdate", {"key": UPDATE}),
     "pauseJobUpdateFor": ("pauseJobUpdateFor", {"key": UPDATE, "durationMs": 2**33, "message": "lunch"}),
     "overrideHeartbeat": ("overrideHeartbeat", {"key": UPDATE, "durationMs": 60_000, "reason": "the monitor is down"}),
+    "retryInstances": ("retryInstances", {"key": UPDATE, "instances": [3], "reason": "again"}),
+    "skipInstances": ("skipInstances", {"key": UPDATE, "instances": [0, 2], "reason": "broken host"}),
     "heartbeatMany": ("heartbeatMany", {"heartbeats": [HEARTBEAT, S("Heartbeat", key=UPDATE, verdict=1)]}),
 }
 """Each method of the interface at least once: name of the sample, method, arguments."""

@@ -71,3 +71,10 @@ async def until(client: Client, condition: Condition) -> None:
             await client.change()
         except SessionOver:
             assert condition is Condition.ENDED
+
+
+async def eventually(is_so: Callable[[], object], within_s: float = 5) -> None:
+    """Wait until something is so that no event tells of."""
+    async with asyncio.timeout(within_s):
+        while not is_so():  # noqa: ASYNC110
+            await asyncio.sleep(0.005)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 
 import pytest
@@ -311,6 +312,31 @@ def test_what_is_made_with_credentials_only_their_owner_changes() -> None:
         await owner.multi([set_data("/a", b"three", 1), create("/b")])
 
     on_stage(play)
+
+
+def test_a_client_that_was_closed_leaves_no_thread_behind() -> None:
+    before = set(threading.enumerate())
+
+    async def play(stage: Stage) -> None:
+        with Proxy(shared_server().port) as proxy:
+            clients = [await stage.client(), await stage.client(proxy.address), await stage.client(proxy.address)]
+            proxy.lose()
+            await clients[0].close()
+            await clients[1].close(politely=False)
+            asked = clients[2].get("/")
+            begun = time.monotonic()
+            await clients[2].close()  # politely, to a server that does not answer
+            assert time.monotonic() - begun < 3
+            with pytest.raises(Unanswered):
+                await asked
+
+    on_stage(play)
+    assert set(threading.enumerate()) <= before
+
+
+def test_a_path_does_not_belong_to_the_hosts() -> None:
+    with pytest.raises(ValueError, match="it is the chroot"):
+        Client("127.0.0.1:1/aurora", session_timeout_ms=1000)
 
 
 @pytest.mark.parametrize("chroot", ["a", "/a/", "/"])

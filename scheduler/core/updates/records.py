@@ -50,6 +50,10 @@ class Phase(IntEnum):
     WORKING = 1
     SUCCEEDED = 2
     FAILED = 3
+    SKIPPED = 4
+    """Left out by a person: done, and not failed."""
+    AGAIN = 5
+    """Taken up again by a person: waits for its turn."""
 
 
 @frozen(cache_hash=True)

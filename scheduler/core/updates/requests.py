@@ -12,6 +12,7 @@ from scheduler.core.answers import OK, Answer, Code, Refused, error, invalid
 from scheduler.core.jobs import check_instance_count
 from scheduler.core.queries import PulseAnswer, StartedUpdate, UpdateRequest
 from scheduler.core.records import TaskConfig
+from scheduler.core.state import State
 from scheduler.core.transaction import Transaction
 from scheduler.core.updates import pulses, settings as checks, status as table, wishes
 from scheduler.core.updates.beating import annotate, proceed
@@ -134,15 +135,27 @@ def pulse(tx: Transaction, key: UpdateKey) -> Answer:
     require_update_key(key)
     update = tx.state.updates.get(key)
     if update is None or update.status in table.TERMINAL_UPDATE_STATES:
-        return _FINISHED
+        return FINISHED
     if not update.is_coordinated and update.notes.hold is None:
-        return _FINISHED
+        return FINISHED
     proceed(tx, update)
-    return _BEATING
+    return BEATING
 
 
-_FINISHED: Final = Answer(result=PulseAnswer(finished=True))
-_BEATING: Final = Answer(result=PulseAnswer(finished=False))
+def beat(state: State, key: UpdateKey, mono_ms: int) -> Answer | None:
+    """The same for a heartbeat that changes nothing but when it was heard, as nearly all do; None: it takes `pulse`."""
+    update = state.updates.get(key)
+    if update is None or update is not state.updates.active.get(update.key.job) or not update.is_coordinated:
+        return None
+    status = update.status
+    if status is table.RF_AWAITING or status is table.RB_AWAITING or update.notes.hold is not None:
+        return None
+    state.replace(state.pulses, update.key, mono_ms)
+    return BEATING
+
+
+FINISHED: Final = Answer(result=PulseAnswer(finished=True))
+BEATING: Final = Answer(result=PulseAnswer(finished=False))
 
 
 def required(tx: Transaction, key: UpdateKey, message: str | None, unknown: str) -> JobUpdate:

@@ -9,19 +9,20 @@ Progress of each instance is folded from internal records; a look needs only wha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
+from itertools import islice
 
 import attrs
 from attrs import define, field, frozen
 
 from scheduler.core import ops
 from scheduler.core.answers import Refused, invalid
-from scheduler.core.records import Task
+from scheduler.core.records import TERMINAL_STATES, Task
 from scheduler.core.tasks import actions
 from scheduler.core.transaction import DeadlineKind, Transaction
 from scheduler.core.updates import pulses, status as table
-from scheduler.core.updates.instances import Verdict, judge
+from scheduler.core.updates.instances import Verdict, judge, was_killed
 from scheduler.core.updates.notes import NO_NOTES, Notes
 from scheduler.core.updates.plan import Plan, make_plan
 from scheduler.core.updates.records import (
@@ -123,7 +124,16 @@ def guarded(tx: Transaction, key: UpdateKey, part: Callable[..., None], *args: o
         move(tx, tx.state.updates[key], UpdateStatus.ERROR, message=reason)
 
 
-def evaluate(tx: Transaction, update: JobUpdate, seen: Iterable[Seen]) -> None:
+def look_again(tx: Transaction, key: UpdateKey, *, had_work: bool) -> None:
+    """A person changed what is to be done. `had_work`: something was in progress before that."""
+
+    def part(tx: Transaction, key: UpdateKey) -> None:
+        evaluate(tx, tx.state.updates[key], (), had_work=had_work)
+
+    guarded(tx, key, part)
+
+
+def evaluate(tx: Transaction, update: JobUpdate, seen: Iterable[Seen], *, had_work: bool = False) -> None:
     """Look at a rolling update after `seen` changed, and carry on as far as its strategy and heartbeat allow."""
     if not pulses.is_open(tx.state, update, tx.clocks):
         block(tx, update, pulses.why_closed(update))
@@ -139,16 +149,23 @@ def evaluate(tx: Transaction, update: JobUpdate, seen: Iterable[Seen]) -> None:
         working=len(tally.working),
         failed=tally.failed,
     )
-    was_working = look.working > 0
+    was_working = had_work or look.working > 0
     for one in seen:
         progress = tally.rows.get(one.instance)
-        if progress is not None and progress.phase is Phase.WORKING:
+        if progress is not None and progress.phase is Phase.WORKING and not _ended_before(tx, update.key, one):
             _judge(look, one, progress, phases=())
     _weigh(look)
     look.auto_pause = was_working and _should_pause(look)
     if look.overall is Overall.WORKING and not look.auto_pause:
         _start_groups(look)
     _record(look)
+
+
+def _ended_before(tx: Transaction, key: UpdateKey, one: Seen) -> bool:
+    """Did the task end by itself before its instance was taken up? One decision may tell of several tasks."""
+    if one.task is None or one.task.status not in TERMINAL_STATES or was_killed(one.task):
+        return False
+    return (key, one.instance) in tx.begun
 
 
 def _judge(look: Look, one: Seen, progress: InstanceProgress, phases: tuple[Phase, ...]) -> None:
@@ -204,20 +221,31 @@ def _start_groups(look: Look) -> None:
     """Start groups until something is left to wait for. Groups whose members all were done already cost nothing."""
     active = look.tx.state.tasks.active.get(look.update.key.job, {})
     rows = look.tx.state.progress.tally(look.update.key).rows
-    order = look.plan.order(back=look.back)
+    turns = _whose_turn(look)
     waiting = False
     while look.overall is Overall.WORKING and not waiting:
         counts = Counts(look.total, look.started, look.working)
         size = next_group_size(look.update.settings.strategy, counts, back=look.back)
         if size == 0:
             return
-        for instance in order[look.started : look.started + size]:
+        for instance in islice(turns, size):
             look.started += 1
             look.working += 1
+            look.tx.begun.add((look.update.key, instance))
             idle = rows.get(instance) or InstanceProgress()
             _judge(look, Seen(instance, active.get(instance)), idle, phases=(Phase.WORKING,))
             waiting = waiting or look.steps[-1].progress.phase is Phase.WORKING
         _weigh(look)
+
+
+def _whose_turn(look: Look) -> Iterator[int]:
+    """The instances not started yet, in the plan's order."""
+    order = look.plan.order(back=look.back)
+    tally = look.tx.state.progress.tally(look.update.key)
+    if tally.in_order:
+        return islice(order, look.started, None)
+    phases = ((i, tally.rows[i].phase if i in tally.rows else Phase.IDLE) for i in order)
+    return (i for i, phase in phases if phase in (Phase.IDLE, Phase.AGAIN))
 
 
 # --- recording -------------------------------------------------------------------------------------------------------
@@ -252,7 +280,7 @@ def _record_step(look: Look, step: Step) -> None:
         action = table.RECORDED_ACTION[phase, look.back]
         if not recorded & 1 << action:
             recorded |= 1 << action
-            tx.apply(ops.RecordInstance(key, InstanceEvent(step.instance, _event_ms(tx, key), action)))
+            tx.apply(ops.RecordInstance(key, InstanceEvent(step.instance, event_ms(tx, key), action)))
     progress = InstanceProgress(step.progress.phase, step.progress.failures, 0, recorded)
     if tx.state.progress.get((key, step.instance)) != progress:
         tx.apply(ops.MoveInstance(key, step.instance, progress))
@@ -281,7 +309,7 @@ def _act(look: Look, step: Step) -> None:
         tx.arm(DeadlineKind.WATCH, (update.key, step.instance), until_ms)
 
 
-def _event_ms(tx: Transaction, key: UpdateKey) -> int:
+def event_ms(tx: Transaction, key: UpdateKey) -> int:
     """Recorded time never goes backwards within a history."""
     return max(tx.now_ms, tx.state.updates[key].last_modified_ms)
 
@@ -298,7 +326,7 @@ def move(
     kept = notes_after(update, to)
     if kept != update.notes:
         tx.apply(ops.AnnotateUpdate(update.key, kept))
-    event = UpdateEvent(to, _event_ms(tx, update.key), user, message)
+    event = UpdateEvent(to, event_ms(tx, update.key), user, message)
     tx.apply(ops.MoveUpdate(update.key, event))
     by = f" by {user}" if user else ""
     tx.say(update.key, f"{update.status.name} -> {to.name}{by}{f': {message}' if message else ''}")

@@ -163,6 +163,9 @@ class LocalEngine:
         """All output files the task has so far."""
         return sorted(p for p in (self.sandbox(task_id) / ".logs").glob("*/std*") if p.is_file())
 
+    def logs(self, task_id: str) -> list[str]:
+        return [str(path) for path in self.log_files(task_id)]
+
     async def usage(self) -> dict[str, Usage]:
         """What the living tasks use, by task id: CPU since their start, memory now."""
         self._must_be_attached()

@@ -65,6 +65,10 @@ class SimulatedEngine:
     def forget(self, task_ids: Sequence[str]) -> None:
         self._order(Forget(tuple(task_ids)))
 
+    def logs(self, task_id: str) -> Sequence[str]:
+        """None: nothing really runs."""
+        return ()
+
     def lose_host(self, host: str) -> None:
         """For tests and drills: the host goes away with everything on it."""
         self._order(LoseHost(host))

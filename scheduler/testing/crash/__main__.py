@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 
@@ -33,6 +34,7 @@ def report(outcome: Outcome) -> list[str]:
 @click.option("--seed", type=int, default=None, help="What the plan and the clients' habits are drawn from.")
 @click.option("--keep", is_flag=True, help="Leave the folder behind, with the scheduler's log.")
 def main(kills: int, seconds: int, seed: int | None, keep: bool) -> None:
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that all that runs is ended
     seed = int(time.time()) if seed is None else seed
     click.echo(f"crash: seed {seed}")
     outcome = crash(kills, seconds, seed, say=lambda line: click.echo(f"  {line}"), keep=keep)

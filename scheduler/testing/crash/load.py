@@ -167,8 +167,10 @@ class Client:
         more = {"instances": frozenset(range(instances)), "service": service}
         said = self.change(Kind.CREATE_JOB, name, token, more, description=wanted)
         if said.call.heard is Heard.UNKNOWN and self._random.random() < 0.5 and self.connect():
-            self.change(Kind.CREATE_JOB, name, token, more, description=wanted)  # once more, as a person would
-        self._jobs.append(_Job(name, instances, service))
+            said = self.change(Kind.CREATE_JOB, name, token, more, description=wanted)  # once more, as a person would
+        # A job that may be there is left alone: a later kill or update could hide that only a part of it is.
+        if said.call.heard is Heard.ACKNOWLEDGED:
+            self._jobs.append(_Job(name, instances, service))
 
     def _kill(self) -> None:
         if not self._jobs:

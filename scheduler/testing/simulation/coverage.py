@@ -18,7 +18,15 @@ from scheduler.testing.simulation.store import Fault
 FAULTS: Final = (
     *(f"monitor {mood.value}" for mood in Mood),
     *("hang assigned", "hang starting", "flap", "deaf", "crash", "exit", "stray kill", "lost", "vanish", "repeat"),
-    *("partition", "partition, finished", "host lost", "engine unreachable", "log slow"),
+    *(
+        "partition, back",
+        "partition, lost",
+        "partition, failed",
+        "partition, finished",
+        "host lost",
+        "engine unreachable",
+        "log slow",
+    ),
     *("clock set back", "clock set forward", "poison"),
     *(f"log {fault.value}" for fault in Fault),
     *(f"died {place}" for place in PLACES if place != IN_FLIGHT),

@@ -13,7 +13,6 @@ from scheduler.core.updates.plan import make_plan
 from scheduler.core.updates.records import UpdateKey
 from scheduler.core.views import update_details
 from scheduler.testing.simulation import healing
-from scheduler.testing.simulation.agenda import GRID_MS
 from scheduler.testing.simulation.catalog import JOBS, config, settings
 from scheduler.testing.simulation.healing import PERSON
 from scheduler.testing.simulation.monitors import Mood
@@ -24,6 +23,13 @@ from scheduler.testing.simulation.store import Fault
 if TYPE_CHECKING:
     from scheduler.testing.simulation.world import World
 
+PARTITIONS: Final = {
+    "partition, back": None,
+    "partition, lost": TaskStatus.LOST,
+    "partition, failed": TaskStatus.FAILED,
+    "partition, finished": TaskStatus.FINISHED,
+}
+"""Faults by what is heard of the task when its host is heard of again; None: that it goes on."""
 CHANGES: Final = {
     "pause": requests.pause,
     "resume": requests.resume,
@@ -133,9 +139,8 @@ def instance(world: World, job: int, instance: int, fault: str, for_ms: int) -> 
         engine.vanish(task)
     elif fault == "repeat":
         engine.repeat(task)
-    elif fault.startswith("partition") and task.status in (TaskStatus.STARTING, TaskStatus.RUNNING):
-        ends = (task.status, task.status, TaskStatus.LOST, TaskStatus.FAILED)
-        end = TaskStatus.FINISHED if "finished" in fault else ends[for_ms // GRID_MS % len(ends)]
+    elif fault in PARTITIONS and task.status in (TaskStatus.STARTING, TaskStatus.RUNNING):
+        end = PARTITIONS[fault] or task.status
         engine.partition(task)
         world.agenda.on_grid(for_ms, engine.heal_partition, task, end)
 

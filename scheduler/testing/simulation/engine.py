@@ -14,7 +14,7 @@ from attrs import define
 
 from scheduler.contracts import EngineError, LaunchOrder, Signal, TaskReport
 from scheduler.core.records import TERMINAL_STATES, Host, TaskStatus
-from scheduler.testing.simulation.agenda import GRID_MS, Agenda
+from scheduler.testing.simulation.agenda import GRID_MS, Agenda, Deed
 from scheduler.testing.simulation.chance import Chance
 
 HOSTS: Final = tuple(
@@ -80,6 +80,7 @@ class SimulatedEngine:
         self.epoch = 0
         self.listener: Listener | None = None
         self.unreachable_until_ms = 0
+        self._told_until_ms = 0
         self.away: set[str] = set()
         self.attempts: dict[Place, int] = {}
         self.next_hang: dict[Place, str] = {}
@@ -214,8 +215,14 @@ class SimulatedEngine:
 
     def _tell(self, report: TaskReport) -> None:
         """On the way to whoever is attached when it arrives; an engine that cannot be reached tells later."""
-        wait_ms = max(0, self.unreachable_until_ms - self._agenda.now_ms)
-        self._agenda.on_grid(wait_ms, self._deliver, report)
+        self.in_order(self._deliver, report)
+
+    def in_order(self, deed: Deed, *args: object) -> None:
+        """Tell a scheduler something, behind everything that was told before."""
+        now_ms = self._agenda.now_ms
+        at_ms = max(now_ms, self.unreachable_until_ms, self._told_until_ms)
+        self._told_until_ms = at_ms
+        self._agenda.on_grid(at_ms - now_ms, deed, *args)
 
     def _deliver(self, report: TaskReport) -> bool:
         if self.listener is None:

@@ -64,6 +64,9 @@ class Inventor:
         }
 
     def _anything(self, world: World) -> Told:
+        rare = [number for number in _rolling_back(world) if _is_poisonable(world, number)]
+        if rare and self._random.random() < 0.05:
+            return self._poison(world, self._random.choice(rare))
         kinds, weights = zip(*_WEIGHTS, strict=True)
         while True:
             kind: Callable[[Inventor, World, int], Told | None] = self._random.choices(kinds, weights)[0]
@@ -89,7 +92,10 @@ class Inventor:
             return None
         random = self._random
         count = random.choice((INSTANCES, INSTANCES, INSTANCES, random.randint(1, 12)))
-        return "start", {"job": job, "data": self._version(), "count": count, "told": random_settings(random)}
+        told = {"job": job, "data": self._version(), "count": count, "told": random_settings(random)}
+        if random.random() < 0.2:
+            self._follow_ups.append(("start", told))  # a client that did not hear an answer tries again
+        return "start", told
 
     def _change(self, world: World, job: int) -> Told | None:
         random = self._random
@@ -124,7 +130,7 @@ class Inventor:
 
     def _upset(self, job: int, instance: int) -> Told:
         """Something else happens to an instance that was just asked to end."""
-        fault = self._random.choice(("kill", "crash", "exit", "lost", "partition"))
+        fault = self._random.choice(("kill", "crash", "exit", "lost", "partition, back"))
         if fault == "kill":
             return "kill", {"job": job, "instances": [instance]}
         return "instance", {"job": job, "instance": instance, "fault": fault, "for_ms": 4 * GRID_MS}
@@ -155,13 +161,13 @@ class Inventor:
         if odd and random.random() < 0.5:
             working = odd
         instance = random.choice(working) if working and random.random() < 0.7 else random.randrange(INSTANCES)
-        for_ms = random.randint(1, 24) * GRID_MS
+        for_ms = random.choice((1, 2, 4, 8, 24)) * GRID_MS
         fault = random.choices(_INSTANCE_FAULTS, _INSTANCE_WEIGHTS)[0]
         if not world.node.up and random.random() < 0.5:
             fault = "vanish"
         if fault == "partition, finished":
             for_ms = 2 * GRID_MS
-        if fault == "partition" and update is None and random.random() < 0.5:
+        if fault == "partition, back" and update is None and random.random() < 0.5:
             self._follow_ups.append(("restart", {"job": job, "instances": [instance]}))
         return "instance", {"job": job, "instance": instance, "fault": fault, "for_ms": for_ms}
 
@@ -189,17 +195,13 @@ class Inventor:
         return self._poison(world, job)
 
     def _poison(self, world: World, job: int) -> Told:
-        random = self._random
-        turned = _rolling_back(world)
-        if turned and random.random() < 0.5:
-            job = random.choice(turned)
         update = _active(world, job)
         if update is not None and update.status in AWAITING:
             for instance in filter(update.in_progress, update.rows):
                 fault = {"job": job, "instance": instance, "fault": "crash", "for_ms": 0}
                 self._follow_ups.append(("instance", fault))
             return "poison", {"job": job, "calls": 0}
-        return "poison", {"job": job, "calls": random.randint(0, 12)}
+        return "poison", {"job": job, "calls": self._random.randint(0, 12)}
 
 
 _ODD: Final = frozenset(
@@ -207,9 +209,10 @@ _ODD: Final = frozenset(
 )
 _INSTANCE_FAULTS: Final = (
     *("crash", "exit", "stray kill", "lost", "vanish", "repeat"),
-    *("hang assigned", "hang starting", "flap", "deaf", "partition", "partition, finished"),
+    *("hang assigned", "hang starting", "flap", "deaf"),
+    *("partition, back", "partition, lost", "partition, failed", "partition, finished"),
 )
-_INSTANCE_WEIGHTS: Final = (6, 3, 2, 2, 1, 1, 1, 1, 2, 1, 4, 3)
+_INSTANCE_WEIGHTS: Final = (6, 3, 2, 2, 1, 1, 1, 1, 2, 1, 3, 1, 1, 3)
 _WEIGHTS: Final = (
     (Inventor._create, 12),
     (Inventor._start, 14),
@@ -222,6 +225,14 @@ _WEIGHTS: Final = (
     (Inventor._instance, 22),
     (Inventor._surroundings, 6),
 )
+
+
+def _is_poisonable(world: World, job: int) -> bool:
+    """Does its update wait for a heartbeat with something in progress, and raises not yet?"""
+    update = _active(world, job)
+    if update is None or update.status not in AWAITING or update.key in world.poisons:
+        return False
+    return any(map(update.in_progress, update.rows))
 
 
 def _rolling_back(world: World) -> list[int]:

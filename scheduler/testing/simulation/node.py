@@ -324,7 +324,7 @@ class Node:
             return
         if self.trap is not None and self.trap.place == RECONCILING:
             self._later(0, self._maybe_die, RECONCILING)
-        self.around.agenda.on_grid(0, self._if_alive, self.life, self._told_all, present, missing_before, times)
+        self.around.engine.in_order(self._if_alive, self.life, self._told_all, present, missing_before, times)
 
     def _told_all(self, present: tuple[TaskReport, ...], missing_before: frozenset[str], times: int) -> None:
         assert self.controller is not None

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from scheduler.core.answers import Code
 from scheduler.core.queries import PulseAnswer, StartedUpdate, UpdateDetails
+from scheduler.core.records import Metadata
 from scheduler.core.updates.records import UpdateKey
 from scheduler.testing.simulation.broken import Broken
 from scheduler.testing.simulation.checks.base import Check, Witness
@@ -25,11 +26,30 @@ class Answers(Check):
         super().__init__(world)
         self._refused: set[str] = set()
         self._ended: set[UpdateKey] = set()
+        self._marked: dict[tuple[Metadata, ...], UpdateKey] = {}
 
     def asked(self, witness: Witness | None, request: Request) -> None:
         assert request.answer is not None
         if (witness is None or not witness.leads) and request.answer.code is not Code.ERROR_TRANSIENT:
             raise Broken("answers need a leader", f"{request.what} was answered {request.answer} and nobody leads")
+
+        result = request.answer.result
+        if witness is not None and isinstance(result, StartedUpdate):
+            self._started(witness, request, result)
+
+    def _started(self, witness: Witness, request: Request, result: StartedUpdate) -> None:
+        """A start tried again finds the update it began, told by the mark that its caller put on it."""
+        mark = request.args[0].metadata
+        active = witness.ledger.active.get(result.key.job)
+        if result.running is None:
+            other = self._marked.get(mark)
+            if other is not None and active is not None and other == active.key != result.key:
+                raise Broken("same call, same update", f"{result.key} was started beside {other} by the same call")
+            self._marked[mark] = result.key
+        elif active is None or result.key != active.key:
+            raise Broken("same call, same update", f"{result.key} is told to be active, and is not")
+        elif result.metadata == mark and self._marked.get(mark, result.key) != result.key:
+            raise Broken("same call, same update", f"the caller of {self._marked[mark]} is told of {result.key}")
 
     def answered(self, request: Request) -> None:
         if request.fate is Fate.REFUSED or request.fate is Fate.NOTHING:

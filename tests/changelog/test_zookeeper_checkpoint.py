@@ -1,0 +1,270 @@
+"""The checkpoint: a start reads what it can from the disk, and trusts it only as far as it continues into the log."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from scheduler.changelog.checkpoint import FOLDER, SET_ASIDE
+from scheduler.changelog.errors import DataDirRefused
+from scheduler.changelog.sqlite import SqliteChangelog
+from scheduler.changelog.store import DB_FILE
+from scheduler.changelog.zookeeper import LogIsGone
+from scheduler.changelog.zookeeper_layout import Head
+from scheduler.changelog.zookeeper_reading import Truncated
+from tests.changelog.stage import CLUSTER, fill, look, told_until
+from tests.changelog.zookeeper_stage import ROOT, Scheduler
+from tests.zk.stage import Stage, on_stage
+
+
+async def told(stage: Stage, until: int, data_dir: Path | None = None) -> Scheduler:
+    leader = await Scheduler.at(stage, data_dir=data_dir)
+    await leader.lead()
+    await leader.tell(until)
+    return leader
+
+
+async def end(scheduler: Scheduler) -> None:
+    await scheduler.changelog.close()
+
+
+def spoil(data_dir: Path, statement: str, *values: object) -> None:
+    with sqlite3.connect(data_dir / FOLDER / DB_FILE) as db:
+        db.execute(statement, values)
+    db.close()
+
+
+async def rebuilt(stage: Stage, data_dir: Path, expected: int) -> Scheduler:
+    """A start that finds its checkpoint wanting, sets it aside and reads everything from ZooKeeper."""
+    again = await Scheduler.at(stage, data_dir=data_dir)
+    assert again.changelog.offset == 0
+    assert (data_dir / SET_ASIDE / DB_FILE).exists()
+    assert await again.follow() == expected
+    assert again.is_right
+    await end(again)
+    third = await Scheduler.at(stage, data_dir=data_dir)
+    assert third.changelog.offset == expected and third.is_right
+    return third
+
+
+def test_leader_and_standby_keep_one_and_start_from_it(tmp_path: Path) -> None:
+    async def play(stage: Stage) -> None:
+        leader = await told(stage, 50, tmp_path / "leader")
+        standby = await Scheduler.at(stage, data_dir=tmp_path / "standby")
+        await standby.follow()
+        await end(leader)
+        await end(standby)
+
+        for name in ("leader", "standby"):
+            again = await Scheduler.at(stage, data_dir=tmp_path / name)
+            assert again.changelog.offset == 50  # before anything was read from ZooKeeper
+            assert again.is_right
+            assert await again.follow() == 0
+            await end(again)
+
+    on_stage(play)
+
+
+def test_a_start_reads_only_what_came_since(tmp_path: Path) -> None:
+    async def play(stage: Stage) -> None:
+        standby = await Scheduler.at(stage, data_dir=tmp_path)
+        leader = await told(stage, 30)
+        await standby.follow()
+        await end(standby)
+        await leader.tell(45)
+        for offset in range(1, 31):
+            await leader.client.delete(f"{ROOT}/log/0/{offset}")
+
+        again = await Scheduler.at(stage, data_dir=tmp_path)
+        assert again.changelog.offset == 30
+        assert await again.follow() == 15
+        assert again.is_right
+        assert await again.lead() == 2
+        await again.tell(46)
+
+    on_stage(play)
+
+
+def test_it_is_folded_like_the_embedded_one(tmp_path: Path) -> None:
+    async def play(stage: Stage) -> None:
+        leader = await told(stage, 60, tmp_path)
+        checkpoint = leader.changelog.checkpoint
+        assert checkpoint is not None and checkpoint.folding is not None
+        await checkpoint.folding.start()
+        assert checkpoint.folding.pointer.covered == 60
+        await leader.tell(70)
+        await end(leader)
+
+        again = await Scheduler.at(stage, data_dir=tmp_path)
+        assert again.changelog.offset == 70
+        assert again.is_right
+        assert await again.lead() == 2
+        await again.tell(71)
+
+    on_stage(play)
+
+
+def test_one_of_another_history_is_set_aside(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def play(stage: Stage) -> None:
+        await end(await told(stage, 20, tmp_path))
+        stage.chroot += "-other"
+        await told(stage, 10)
+        await rebuilt(stage, tmp_path, 10)
+        assert "it is of the history" in caplog.text
+
+    on_stage(play)
+
+
+def test_one_that_went_another_way_is_set_aside_and_the_offset_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """ZooKeeper was set back to older data."""
+
+    async def play(stage: Stage) -> None:
+        leader = await told(stage, 20, tmp_path)
+        await end(leader)
+        head = (await leader.client.get(f"{ROOT}/head"))[0]
+        before = await Scheduler.at(stage)
+        await before.changelog.follow(before.apply, upto=12)
+        for offset in range(13, 21):
+            await leader.client.delete(f"{ROOT}/log/0/{offset}")
+        lineage = Head.from_bytes(head).lineage
+        await leader.client.set(f"{ROOT}/head", Head(13, before.changelog._here.checksum, lineage).to_bytes(), -1)
+
+        shorter = await rebuilt(stage, tmp_path, 12)
+        assert "it ends at offset 20, the log at offset 12" in caplog.text
+        await end(shorter)
+
+    on_stage(play)
+
+
+@pytest.mark.parametrize("more", [0, 5])
+def test_one_with_another_last_entry_is_set_aside(tmp_path: Path, more: int, caplog: pytest.LogCaptureFixture) -> None:
+    async def play(stage: Stage) -> None:
+        leader = await told(stage, 20, tmp_path)
+        await end(leader)
+        with sqlite3.connect(tmp_path / FOLDER / DB_FILE) as db:
+            (frame,) = db.execute('SELECT entry FROM tail WHERE "offset" = 20').fetchone()
+        db.close()
+        spoil(tmp_path, 'UPDATE tail SET entry = ? WHERE "offset" = 20', frame[:-1] + bytes([frame[-1] ^ 1]))
+        if more:
+            new = await Scheduler.at(stage)
+            await new.lead()
+            await new.tell(20 + more)
+        await rebuilt(stage, tmp_path, 20 + more)
+        assert "at offset 20 the log has another entry" in caplog.text
+
+    on_stage(play)
+
+
+SPOILED = {
+    "a torn row": ('UPDATE tail SET entry = substr(entry, 1, 50) WHERE "offset" = 17', "damaged at offset 17"),
+    "a missing row": ('DELETE FROM tail WHERE "offset" = 9', "damaged at offset 9: this entry is missing"),
+    "no owner": ("DELETE FROM meta", "does not say whose it is"),
+}
+
+
+@pytest.mark.parametrize("what", SPOILED)
+def test_a_torn_one_is_set_aside(what: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    statement, says = SPOILED[what]
+
+    async def play(stage: Stage) -> None:
+        await end(await told(stage, 20, tmp_path))
+        spoil(tmp_path, statement)
+        await rebuilt(stage, tmp_path, 20)
+        assert says in caplog.text
+
+    on_stage(play)
+
+
+def test_a_file_of_garbage_is_set_aside(tmp_path: Path) -> None:
+    async def play(stage: Stage) -> None:
+        await end(await told(stage, 20, tmp_path))
+        for beside in ("-wal", "-shm"):
+            (tmp_path / FOLDER / (DB_FILE + beside)).unlink(missing_ok=True)
+        (tmp_path / FOLDER / DB_FILE).write_bytes(b"garbage" * 1000)
+        await rebuilt(stage, tmp_path, 20)
+
+    on_stage(play)
+
+
+def test_one_that_ends_before_the_log_begins_is_set_aside(tmp_path: Path) -> None:
+    async def play(stage: Stage) -> None:
+        leader = await told(stage, 20, tmp_path)
+        await end(leader)
+        new = await Scheduler.at(stage)
+        await new.lead()
+        await new.tell(30)
+        for offset in range(1, 26):
+            await new.client.delete(f"{ROOT}/log/0/{offset}")
+        await new.client.create(f"{ROOT}/snapshot")
+
+        again = await Scheduler.at(stage, data_dir=tmp_path)
+        assert again.changelog.offset == 0
+        with pytest.raises(Truncated, match="offset 1: this entry was cut off"):
+            await again.follow()
+
+    on_stage(play)
+
+
+def test_an_empty_zookeeper_is_not_taken_for_an_empty_cluster(tmp_path: Path) -> None:
+    async def play(stage: Stage) -> None:
+        await end(await told(stage, 20, tmp_path))
+        stage.chroot += "-elsewhere"
+
+        with pytest.raises(LogIsGone, match=r"no log at /thesan/east in ZooKeeper, but .* has read entry 20"):
+            await Scheduler.at(stage, data_dir=tmp_path)
+        client = await stage.client()
+        assert await client.exists(f"{ROOT}/head") is None
+
+    on_stage(play)
+
+
+def test_an_embedded_changelog_beside_it_is_left_alone(tmp_path: Path) -> None:
+    fill(tmp_path, 7)
+
+    async def play(stage: Stage) -> None:
+        await end(await told(stage, 20, tmp_path))
+
+    on_stage(play)
+    assert look(tmp_path)[0] == told_until(7)
+
+
+def test_a_data_directory_has_one_scheduler(tmp_path: Path) -> None:
+    async def play(stage: Stage) -> None:
+        leader = await told(stage, 3, tmp_path)
+        with pytest.raises(DataDirRefused, match="in use by process"):
+            await Scheduler.at(stage, data_dir=tmp_path)
+        with pytest.raises(DataDirRefused, match="in use by process"):
+            SqliteChangelog(tmp_path, CLUSTER)
+        await end(leader)
+
+    on_stage(play)
+
+
+def test_a_full_disk_makes_the_next_start_longer_and_nothing_else(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def play(stage: Stage) -> None:
+        leader = await told(stage, 20, tmp_path)
+        checkpoint = leader.changelog.checkpoint
+        assert checkpoint is not None and checkpoint._db is not None
+        checkpoint._db.execute("PRAGMA max_page_count = 5")
+        await leader.tell(200)
+        checkpoint._db.execute("PRAGMA max_page_count = 100000")
+        await leader.tell(210)
+        await asyncio.sleep(0.05)
+        assert checkpoint.is_behind
+        assert caplog.text.count("the checkpoint is not written any more") == 1
+        await end(leader)
+
+        again = await Scheduler.at(stage, data_dir=tmp_path)
+        assert 20 <= again.changelog.offset < 200
+        assert again.is_right
+        await again.follow()
+        assert again.changelog.offset == 210 and again.is_right
+
+    on_stage(play)
