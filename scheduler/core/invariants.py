@@ -98,6 +98,9 @@ def _of_notes(update: JobUpdate) -> Iterator[str]:
         yield f"{update.key}: ended, but notes are kept"
     if update.status not in table.PAUSED_STATES and notes.pause is not None:
         yield f"{update.key}: {update.status.name}, but a pause is noted"
+    clock_runs = update.status in table.ROLLING_STATES and update.wishes.progress_deadline_ms > 0
+    if clock_runs != (notes.progress_from_ms > 0):
+        yield f"{update.key}: its progress clock {'stands' if clock_runs else 'runs'} in {update.status.name}"
     if update.status in table.AWAITING_PULSE_STATES:
         if notes.override is not None:
             yield f"{update.key}: waits for a heartbeat, but an override is noted"

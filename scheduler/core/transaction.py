@@ -46,6 +46,7 @@ class DeadlineKind(Enum):
 
     PULSE = "pulse"  # an UpdateKey: record that the heartbeat is overdue
     OVERRIDE = "override"  # an UpdateKey: an override of its heartbeat ends
+    PROGRESS = "progress"  # an UpdateKey: nothing has moved in it for as long as it allows
     RESUME = "resume"  # an UpdateKey: a timed pause ends
     WATCH = "watch"  # (UpdateKey, instance): the watch window may be over
     THROTTLE = "throttle"  # a task id: its penalty is over

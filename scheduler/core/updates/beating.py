@@ -9,19 +9,16 @@ from typing import Any
 
 import attrs
 
-from scheduler.core import ops
 from scheduler.core.transaction import Transaction
 from scheduler.core.updates import pulses, status as table
 from scheduler.core.updates.notes import NO_BEAT
 from scheduler.core.updates.records import JobUpdate
-from scheduler.core.updates.updater import move
+from scheduler.core.updates.updater import move, note
 
 
 def annotate(tx: Transaction, update: JobUpdate, **changes: Any) -> JobUpdate:
     """Change some of an update's notes; recorded if that changes anything. Returns the update as it is then."""
-    notes = attrs.evolve(update.notes, **changes)
-    if notes != update.notes:
-        tx.apply(ops.AnnotateUpdate(update.key, notes))
+    note(tx, update.key, attrs.evolve(update.notes, **changes))
     return tx.state.updates[update.key]
 
 

@@ -52,6 +52,13 @@ class Notes:
     progress_from_ms: int = 0
     """Since when that clock runs; 0: it stands, or there is no deadline."""
 
+    @property
+    def latest_ms(self) -> int:
+        """The latest past instant that is noted."""
+        said_ms = 0 if self.hold is None else self.hold.recorded_ms
+        paused_ms = 0 if self.pause is None else self.pause.since_ms
+        return max(said_ms, paused_ms, self.progress_from_ms)
+
 
 NO_NOTES: Final = Notes()
 

@@ -43,7 +43,7 @@ def start(tx: Transaction, request: UpdateRequest, user: str, message: str | Non
         return Answer(Code.OK, (NOOP,))
     check_instance_count(tx, request.instance_count)
     _check_message(message)
-    wishes.check(request.metadata)
+    wishes.check(request.metadata, settings.min_wait_in_instance_running_ms)
     running = tx.state.updates.active.get(config.job)
     if running is not None:
         active = ", ".join(sorted(status.name for status in table.ACTIVE_UPDATE_STATES))

@@ -16,10 +16,10 @@ from scheduler.core import ops
 from scheduler.core.answers import Answer, Refused, invalid
 from scheduler.core.tasks.table import END_ASKED_STATES
 from scheduler.core.transaction import Transaction
-from scheduler.core.updates import requests, status as table
+from scheduler.core.updates import progress, requests, status as table
 from scheduler.core.updates.expiring import Until
 from scheduler.core.updates.records import InstanceAction, InstanceEvent, InstanceProgress, JobUpdate, Phase, UpdateKey
-from scheduler.core.updates.updater import event_ms, look_again, plan_of
+from scheduler.core.updates.updater import event_ms, look_again, note, plan_of
 
 TAKEN_UP: Final = "Taken up again by"
 LEFT_OUT: Final = "Left out by"
@@ -118,6 +118,7 @@ def _record(tx: Transaction, update: JobUpdate, instance: int, action: InstanceA
 
 
 def _look(tx: Transaction, key: UpdateKey, *, had_work: bool) -> Answer:
+    note(tx, key, progress.moved(tx.state.updates[key], tx.now_ms))
     if tx.state.updates[key].status in table.ROLLING_STATES:
         look_again(tx, key, had_work=had_work)
     return Answer(result=Until(tx.state.updates[key].status))

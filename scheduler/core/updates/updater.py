@@ -21,7 +21,7 @@ from scheduler.core.answers import Refused, invalid
 from scheduler.core.records import TERMINAL_STATES, Task
 from scheduler.core.tasks import actions
 from scheduler.core.transaction import DeadlineKind, Transaction
-from scheduler.core.updates import pulses, status as table
+from scheduler.core.updates import progress, pulses, status as table
 from scheduler.core.updates.instances import Verdict, judge, was_killed
 from scheduler.core.updates.notes import NO_NOTES, Notes
 from scheduler.core.updates.plan import Plan, make_plan
@@ -258,6 +258,8 @@ def _record(look: Look) -> None:
     for step in look.steps:
         _record_step(look, step)
     update = tx.state.updates[key]
+    if update.wishes.progress_deadline_ms and any(step.phases for step in look.steps):
+        note(tx, key, progress.moved(update, tx.now_ms))
     if look.auto_pause:
         return
     if look.overall is Overall.SUCCEEDED:
@@ -323,9 +325,7 @@ def move(
     """Bring an update to a new status and do what entering it asks for. Raises Refused when the table forbids it."""
     if to not in table.ALLOWED[update.status]:
         raise Refused(invalid(f"Cannot transition update from {update.status.name} to {to.name}"))
-    kept = notes_after(update, to)
-    if kept != update.notes:
-        tx.apply(ops.AnnotateUpdate(update.key, kept))
+    note(tx, update.key, notes_after(update, to, tx.now_ms))
     event = UpdateEvent(to, event_ms(tx, update.key), user, message)
     tx.apply(ops.MoveUpdate(update.key, event))
     by = f" by {user}" if user else ""
@@ -338,7 +338,13 @@ def move(
         enter_rolling(tx, tx.state.updates[update.key])
 
 
-def notes_after(update: JobUpdate, to: UpdateStatus) -> Notes:
+def note(tx: Transaction, key: UpdateKey, notes: Notes) -> None:
+    """Put these in the place of an update's notes; recorded if that changes anything."""
+    if tx.state.updates[key].notes != notes:
+        tx.apply(ops.AnnotateUpdate(key, notes))
+
+
+def notes_after(update: JobUpdate, to: UpdateStatus, now_ms: int) -> Notes:
     """What is left of the notes when it comes to another status: none outlives what it was said about."""
     notes = update.notes
     if notes == NO_NOTES or to in table.TERMINAL_UPDATE_STATES:
@@ -349,6 +355,7 @@ def notes_after(update: JobUpdate, to: UpdateStatus) -> Notes:
         hold=None if turns and update.wishes.rollback_gate_open else notes.hold,
         override=None if to in table.AWAITING_PULSE_STATES else notes.override,
         pause=None if to not in table.PAUSED_STATES else notes.pause,
+        **progress.stopped(update, to, now_ms),
     )
 
 
@@ -373,6 +380,9 @@ def enter_rolling(tx: Transaction, update: JobUpdate) -> None:
     """An update began to roll, or rolls on under a new leader: look at everything in progress, then go on."""
     if table.PULSE_CLOCK_RUNS[update.status]:
         pulses.arm(tx, update)
+    if update.wishes.progress_deadline_ms:
+        note(tx, update.key, progress.started(update, tx.now_ms))
+        progress.arm(tx, tx.state.updates[update.key])
     guarded(tx, update.key, _look_at_all)
 
 

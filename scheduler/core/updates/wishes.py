@@ -6,7 +6,7 @@ Source: `docs/monitors.md`, "What an update can ask for".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from enum import Enum
 from functools import lru_cache
 from typing import Any, Final
@@ -88,8 +88,8 @@ _KNOWN: Final[dict[str, tuple[str, Callable[[str], Any], str]]] = {
 """Key -> field of Wishes, how to read the value, what is allowed."""
 
 
-def check(metadata: Iterable[Metadata]) -> None:
-    """Raises Refused with the first wish that cannot be understood."""
+def check(metadata: tuple[Metadata, ...], watch_ms: int) -> None:
+    """Raises Refused with the first wish that cannot be understood, or met: `watch_ms` is the watch window."""
     seen: set[str] = set()
     for item in metadata:
         if not item.key.startswith(PREFIX):
@@ -106,6 +106,14 @@ def check(metadata: Iterable[Metadata]) -> None:
             raise Refused(invalid(f"metadata {item.key} is {item.value!r}; it must be {allowed}")) from None
     if "thesan.progress_action" in seen and "thesan.progress_deadline" not in seen:
         raise Refused(invalid("metadata thesan.progress_action asks for thesan.progress_deadline beside it"))
+    deadline_ms = wishes(metadata).progress_deadline_ms
+    if deadline_ms and deadline_ms <= watch_ms:
+        raise Refused(
+            invalid(
+                f"metadata thesan.progress_deadline is {deadline_ms} ms; it must be longer than "
+                f"minWaitInInstanceRunningMs ({watch_ms} ms), in which nothing moves"
+            )
+        )
 
 
 def wishes(metadata: tuple[Metadata, ...]) -> Wishes:
