@@ -8,6 +8,9 @@ from pathlib import Path
 
 from attrs import field, frozen
 
+MAX_MESSAGE_BYTES = 0xFFFFFF
+"""The longest frame whose length still begins with a zero byte, by which frames are known."""
+
 ENGINES = ("local", "simulated")
 
 
@@ -41,8 +44,16 @@ class Settings:
     kill_grace_ms: int = 15_000
     simulated_hosts: int = 100
     simulated_seed: int = 0
-    port_range: tuple[int, int] = (31_000, 32_000)
-    """Ports the local engine hands out, the last one excluded."""
+    port_range: tuple[int, int] = (31_000, 31_999)
+    """Ports the local engine hands out, first and last."""
+    max_message_bytes: int = MAX_MESSAGE_BYTES
+    """Of one Thrift call, on either port."""
+    request_timeout_ms: int = 30_000
+    """In which a request must arrive, and in which a client must take something of its answer."""
+    max_connections: int = 10_000
+    max_connections_per_address: int = 2_500
+    max_outstanding_answer_bytes: int = 512 * 1024 * 1024
+    """Of large answers on their way to clients, together; beyond it a read is to be tried again."""
 
     def __attrs_post_init__(self) -> None:
         for name in ("http_port", "thrift_port"):
@@ -53,5 +64,11 @@ class Settings:
             raise WrongSetting(f"--http-port and --thrift-port are both {self.http_port}; they must differ")
         if self.engine not in ENGINES:
             raise WrongSetting(f"--engine is {self.engine!r}; it must be one of {', '.join(ENGINES)}")
+        for name in ("request_timeout_ms", "max_connections", "max_connections_per_address"):
+            if getattr(self, name) < 1:
+                raise WrongSetting(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be at least 1")
+        if not 1024 <= self.max_message_bytes <= MAX_MESSAGE_BYTES:
+            allowed = f"between 1024 and {MAX_MESSAGE_BYTES}"
+            raise WrongSetting(f"--max-message-bytes is {self.max_message_bytes}; it must be {allowed}")
         if not self.cluster_name:
             raise WrongSetting("--cluster-name must not be empty")

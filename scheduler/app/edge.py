@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import getpass
 import logging
+import resource
 from types import TracebackType
+from typing import Final
 
 from scheduler.app.ports import refusal
 from scheduler.app.status import Status
 from scheduler.controller.gateway import Gateway
 from scheduler.rpc import to_thrift
+from scheduler.rpc.doors import Doors
 from scheduler.rpc.handler import Handler
 from scheduler.rpc.http import Api
 from scheduler.rpc.processor import Processor
@@ -17,6 +20,10 @@ from scheduler.rpc.socket import RawServer
 from scheduler.settings import Settings
 from scheduler.web import server as web
 from scheduler.web.app import application
+from scheduler.web.protocol import Limits
+
+RESERVED_DESCRIPTORS: Final = 256
+"""For files, engines and tasks."""
 
 LOG = logging.getLogger("thesan")
 
@@ -27,11 +34,20 @@ class Edge:
     def __init__(self, settings: Settings, gateway: Gateway, status: Status) -> None:
         self._settings = settings
         handler = Handler(gateway, to_thrift.ServerInfo(settings.cluster_name), status.server_state)
-        processor = Processor(handler, observe=status.observe)
-        self._raw = RawServer(processor)
+        processor = Processor(
+            handler, observe=status.observe, max_outstanding_bytes=settings.max_outstanding_answer_bytes
+        )
+        self._doors = _doors(settings)
+        self._raw = RawServer(
+            processor,
+            message_timeout_s=settings.request_timeout_ms / 1000,
+            max_message_bytes=settings.max_message_bytes,
+            doors=self._doors,
+        )
+        status.add(lambda: {**_of_doors(self._doors), **_of_replies(processor)})
         cors = settings.enable_cors_for
         self._web_app = application(
-            Api(processor, enable_cors_for=cors),
+            Api(processor, enable_cors_for=cors, max_message_bytes=settings.max_message_bytes),
             status.metrics,
             hostnames=(settings.hostname,),
             enable_cors_for=cors,
@@ -42,7 +58,8 @@ class Edge:
         settings = self._settings
         ip = settings.ip
         try:
-            self._web = await web.start(self._web_app, ip, settings.http_port)
+            limits = Limits(request_s=settings.request_timeout_ms / 1000)
+            self._web = await web.start(self._web_app, ip, settings.http_port, limits=limits, doors=self._doors)
         except OSError as error:
             raise refusal("--http-port", ip, settings.http_port, error) from error
         try:
@@ -60,6 +77,37 @@ class Edge:
         await self._raw.stop()
         assert self._web is not None
         await self._web.stop()
+
+
+def _doors(settings: Settings) -> Doors:
+    """As many connections as are allowed, and as there are file descriptors for."""
+    descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    most = max(1, descriptors - RESERVED_DESCRIPTORS)
+    if descriptors != resource.RLIM_INFINITY and most < settings.max_connections:
+        LOG.warning(
+            "there are %d file descriptors: at most %d connections are let in, not %d (raise ulimit -n)",
+            descriptors,
+            most,
+            settings.max_connections,
+        )
+    else:
+        most = settings.max_connections
+    return Doors(max_connections=most, max_connections_per_address=settings.max_connections_per_address)
+
+
+def _of_doors(doors: Doors) -> dict[str, int]:
+    return {"rpc_connections": doors.connections, "rpc_connections_refused": doors.refused}
+
+
+def _of_replies(processor: Processor) -> dict[str, int]:
+    outstanding = processor.replies.outstanding
+    kept = {f"rpc_pieces_{name}": count for name, count in processor.replies.held().items()}
+    return {
+        "rpc_large_answers": outstanding.answers,
+        "rpc_large_answer_bytes": outstanding.bytes,
+        "rpc_pulses_recognised": len(processor.pulses),
+        **kept,
+    }
 
 
 def _user() -> str:

@@ -45,5 +45,6 @@ def make_engine(settings: Settings, *, on_fenced: Callable[[int], None]) -> Engi
         socket = settings.data_dir / "simulated.sock"
         ensure_server(socket, Options(hosts=settings.simulated_hosts, seed=settings.simulated_seed))
         return SimulatedEngine(socket, cluster=settings.cluster_name, on_fenced=on_fenced)
-    machine = Machine(settings.hostname, ports=range(*settings.port_range))
+    first, last = settings.port_range
+    machine = Machine(settings.hostname, ports=range(first, last + 1))
     return LocalEngine(settings.data_dir / "engine", machine, cluster=settings.cluster_name, on_fenced=on_fenced)

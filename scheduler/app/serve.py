@@ -12,7 +12,19 @@ import click
 from scheduler.app.ports import CannotStart
 from scheduler.app.server import Server
 from scheduler.failpoints.from_env import arm_from_env
-from scheduler.settings import ENGINES, Settings, WrongSetting, default_data_dir
+from scheduler.settings import ENGINES, MAX_MESSAGE_BYTES, Settings, WrongSetting, default_data_dir
+
+
+class PortRange(click.ParamType[tuple[int, int]]):
+    """`FIRST-LAST`, both included."""
+
+    name = "FIRST-LAST"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        first, _, last = str(value).partition("-")
+        if not (first.isdecimal() and last.isdecimal() and 1 <= int(first) <= int(last) <= 65_535):
+            self.fail(f"{value!r} is no range of ports; give FIRST-LAST, from 1 to 65535", param, ctx)
+        return int(first), int(last)
 
 
 @click.command()
@@ -45,6 +57,42 @@ from scheduler.settings import ENGINES, Settings, WrongSetting, default_data_dir
 @click.option("--kill-grace-ms", type=click.IntRange(0), default=15_000, show_default=True, help="From TERM to KILL.")
 @click.option(
     "--simulated-hosts", type=click.IntRange(1), default=100, show_default=True, help="With --engine simulated."
+)
+@click.option(
+    "--port-range",
+    type=PortRange(),
+    default="31000-31999",
+    show_default=True,
+    help="Ports the local engine hands out to tasks, both ends included.",
+)
+@click.option(
+    "--max-message-bytes",
+    type=click.IntRange(1024, MAX_MESSAGE_BYTES),
+    default=MAX_MESSAGE_BYTES,
+    show_default=True,
+    help="Of one Thrift call; a longer one is refused.",
+)
+@click.option(
+    "--request-timeout-ms",
+    type=click.IntRange(1),
+    default=30_000,
+    show_default=True,
+    help="In which a request must arrive, and a client must take something of its answer.",
+)
+@click.option("--max-connections", type=click.IntRange(1), default=10_000, show_default=True, help="On both ports.")
+@click.option(
+    "--max-connections-per-address",
+    type=click.IntRange(1),
+    default=2_500,
+    show_default=True,
+    help="The same, from one address.",
+)
+@click.option(
+    "--max-outstanding-answer-bytes",
+    type=click.IntRange(0),
+    default=512 * 1024 * 1024,
+    show_default=True,
+    help="Of large answers on their way; beyond it a read is to be tried again.",
 )
 @click.option(
     "--log-level", type=click.Choice(("debug", "info", "warning", "error")), default="info", show_default=True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Callable, Mapping
 
 from scheduler import __version__
 from scheduler.controller.gateway import Gateway
@@ -26,12 +27,17 @@ class Status:
         self._codes: Counter[Code] = Counter()
         self._calls: Counter[str] = Counter()
         self._nanos: Counter[str] = Counter()
+        self._more: list[Callable[[], Mapping[str, int]]] = []
 
     def observe(self, method: str, code: Code, nanos: int) -> None:
         """One call was answered."""
         self._codes[code] += 1
         self._calls[method] += 1
         self._nanos[method] += nanos
+
+    def add(self, more: Callable[[], Mapping[str, int]]) -> None:
+        """Figures that another part of the server has."""
+        self._more.append(more)
 
     def metrics(self) -> dict[str, int | float | str]:
         """Name to value, for /vars."""
@@ -49,6 +55,8 @@ class Status:
         for stage in Stage:
             name = stage.value.upper().replace(" ", "_")
             found[f"scheduler_lifecycle_{name}"] = int(self._lifecycle.stage is stage)
+        for more in self._more:
+            found |= more()
         return found | self._of_state()
 
     def _of_state(self) -> dict[str, int | float | str]:

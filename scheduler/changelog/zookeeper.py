@@ -107,7 +107,7 @@ class ZooKeeperChangelog:
     async def open(self) -> None:
         """Find the log, or begin one where there is none, and look whether the checkpoint continues into it.
 
-        Raises LogIsGone, Unreadable, ZkError.
+        Raises LogIsGone, Unreadable, ZkError; after the last it may be called again.
         """
         await self._client.ensure(self._layout.root)
         await self._client.sync(self._layout.root)

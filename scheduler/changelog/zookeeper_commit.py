@@ -20,7 +20,7 @@ from scheduler.changelog.zookeeper_parts import write_parts
 from scheduler.changelog.zookeeper_reading import Position, read_head
 from scheduler.contracts import Entry, Fenced, OutcomeUnknown, Unavailable
 from scheduler.failpoints import failpoint
-from scheduler.zk.client import Client, Condition
+from scheduler.zk.client import Client
 from scheduler.zk.clock import boot_ms
 from scheduler.zk.epoch import Claim, prove
 from scheduler.zk.errors import BadVersion, MultiRefused, NoNode, NotSent, Superseded, TooLarge, ZkError
@@ -203,8 +203,6 @@ class Committer:
                     await self._client.connected()
                 except ZkError:
                     raise failure from None
-                if self._client.condition is Condition.ENDED:
-                    raise
 
 
 def _is_fenced(refused: MultiRefused) -> bool:

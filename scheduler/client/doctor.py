@@ -36,8 +36,6 @@ PACKAGES: Final = (
     "requests",
     "ruamel.yaml",
     "psutil",
-    "structlog",
-    "prometheus-client",
 )
 LEAST_FREE_MB: Final = 512
 LEAST_OPEN_FILES: Final = 1024

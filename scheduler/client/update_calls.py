@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any, Final
 
+from scheduler.client.again import EarlierUpdate
 from scheduler.client.connection import Connection, details_of
 from scheduler.client.errors import CommandError, Refused, Unreachable, Usage
 from scheduler.client.job_file import UPDATE_ID_METADATA, JobFile
@@ -14,9 +15,15 @@ from scheduler.interface import aurora
 
 _RESENDS: Final = 3
 
+Described = JobFile | EarlierUpdate
+"""What an update is to bring: a file's words, or an earlier update's."""
+
 
 def start_update(
-    connection: Connection, described: JobFile, instances: tuple[int, ...] = (), message: str | None = None
+    connection: Connection,
+    described: JobFile | EarlierUpdate,
+    instances: tuple[int, ...] = (),
+    message: str | None = None,
 ) -> tuple[Any | None, str]:
     """Start an update, once, however often it has to be asked for. Returns its JobUpdateKey, or None and why there is
     nothing to do.

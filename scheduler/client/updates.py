@@ -7,7 +7,9 @@ from typing import Any
 
 import click
 
+from scheduler.client.again import load_earlier
 from scheduler.client.connection import Connection, details_of
+from scheduler.client.errors import Usage
 from scheduler.client.job_file import load_job_file
 from scheduler.client.keys import check_cluster, parse_job_argument, parse_scope, path_of
 from scheduler.client.live import view_for_stdout
@@ -34,7 +36,8 @@ def update() -> None:
 
 
 @update.command()
-@click.argument("file", type=JOB_FILE)
+@click.argument("file", type=JOB_FILE, required=False)
+@click.option("--from", "earlier", metavar="KEY", help="Begin this earlier update again: role/environment/name/ID.")
 @instances_option("Only these")
 @message_option
 @click.option("--wait", is_flag=True, help="Watch until the update is over; 1 unless it ROLLED_FORWARD.")
@@ -44,7 +47,8 @@ def update() -> None:
 @click.pass_context
 def start(
     ctx: click.Context,
-    file: Path,
+    file: Path | None,
+    earlier: str | None,
     instances: tuple[int, ...],
     message: str | None,
     wait: bool,
@@ -54,10 +58,13 @@ def start(
 ) -> None:
     """Bring a job to what FILE says.
 
-    Instance by instance, as the update section of FILE says. A job that does not exist is created.
+    Instance by instance, as the update section of FILE says. A job that does not exist is created. With --from instead
+    of FILE, an earlier update begins again from the job as it stands.
     """
-    described = load_job_file(file)
+    if (file is None) is (earlier is None):
+        raise Usage("give either FILE or --from KEY")
     connection = Connection(server)
+    described = load_job_file(file) if file is not None else load_earlier(connection, earlier or "")
     check_cluster(connection, described.job.cluster)
     key, said = start_update(connection, described, instances, message)
     if key is None:

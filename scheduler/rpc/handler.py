@@ -12,17 +12,13 @@ from attrs import frozen
 
 from scheduler.contracts import Ticket
 from scheduler.core import jobs, views
-from scheduler.core.answers import OK, Answer, Code, Refused, error
+from scheduler.core.answers import OK, Answer, Refused, error
 from scheduler.core.updates import explain, requests
 from scheduler.rpc import from_thrift, thesan, to_thrift
 from scheduler.rpc.port import Core
 from scheduler.rpc.unserved import UNSERVED
 
 Method = Callable[[Any, Core, str], Ticket]
-
-NOTHING_HAPPENED: Final = Answer(
-    Code.ERROR_TRANSIENT, ("The change could not be written and surely did not happen. Please try again.",)
-)
 
 
 @frozen
@@ -147,7 +143,7 @@ def _change_update(decide: Callable[..., Answer]) -> Method:
 
 
 def _pulse_job_update(args: Any, core: Core, user: str) -> Ticket:
-    return core.write(requests.pulse, from_thrift.update_key(args.key))
+    return core.pulse(from_thrift.update_key(args.key))
 
 
 # --- the table -------------------------------------------------------------------------------------------------------

@@ -6,6 +6,8 @@ from typing import Any, Final, Protocol
 
 from attrs import frozen
 
+from scheduler.core.answers import Answer, Code
+
 CALL: Final = 1
 REPLY: Final = 2
 EXCEPTION: Final = 3
@@ -31,6 +33,11 @@ MAX_NESTING: Final = 64
 """Structs and containers inside one another, as in Apache's own libraries."""
 
 MAX_METHOD_NAME_BYTES: Final = 256
+
+
+NOTHING_HAPPENED: Final = Answer(
+    Code.ERROR_TRANSIENT, ("The change could not be written and surely did not happen. Please try again.",)
+)
 
 
 class BadMessage(Exception):

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from scheduler.contracts import Outcome, Ticket
 from scheduler.core.answers import Answer
+from scheduler.core.updates.records import UpdateKey
 
 
 class Core(Protocol):
@@ -24,9 +25,12 @@ class Core(Protocol):
     def read_now(self, view: Callable[..., Answer], *args: Any) -> Ticket:
         """Run `view(state, policy, clocks, *args)`: for answers that depend on what time it is."""
 
+    def pulse(self, key: UpdateKey) -> Ticket:
+        """The same as `write(requests.pulse, key)`, in the shortest way."""
+
     @property
     def durable_offset(self) -> int:
-        """Everything up to here is durable."""
+        """Answers made from the state up to here may leave."""
 
     def when_durable(self, offset: int, callback: Callable[[Outcome], None]) -> None:
         """Call back once, when it is known what became of `offset`: at once, if it is already durable."""

@@ -15,9 +15,11 @@ from attrs import field, frozen
 from thriftpy2.thrift import TApplicationException
 
 from scheduler.core.answers import Answer, Code, error
-from scheduler.rpc.handler import NOTHING_HAPPENED, Handler, Reply
+from scheduler.rpc.binary import LENIENT
+from scheduler.rpc.handler import Handler, Reply
 from scheduler.rpc.large import NoRoom
-from scheduler.rpc.messages import CALL, EXCEPTION, Call, Codec
+from scheduler.rpc.messages import CALL, EXCEPTION, NOTHING_HAPPENED, Call, Codec
+from scheduler.rpc.pulses import MAX_CACHED, Pulses
 from scheduler.rpc.replies import MAX_OUTSTANDING_BYTES, Payload, Replies
 
 log = logging.getLogger(__name__)
@@ -56,14 +58,19 @@ class Processor:
         observe: Observer | None = None,
         *,
         max_outstanding_bytes: int = MAX_OUTSTANDING_BYTES,
+        max_cached_pulses: int = MAX_CACHED,
     ) -> None:
         self.core = handler.core
         self.replies = Replies(handler.server, max_outstanding_bytes=max_outstanding_bytes)
+        self.pulses = Pulses(handler.core, self.replies, observe, max_cached=max_cached_pulses)
         self._handler = handler
         self._observe = observe
 
     def process(self, data: bytes, reads: Codec, writes: Codec, caller: Caller) -> Pending:
         """Answer one message. Raises BadMessage when it is none."""
+        if reads is LENIENT and writes is LENIENT and (pulse := self.pulses.answer(data)) is not None:
+            offset, reply = pulse
+            return Pending(offset, reply, lambda: self.pulses.refusal(reply))
         return self.answer(reads.read(data), writes, caller)
 
     def answer(self, call: Call, writes: Codec, caller: Caller) -> Pending:
@@ -80,13 +87,13 @@ class Processor:
             payload = self._encode(call, writes, caller, reply)
         except NoRoom as full:
             offset, code = self.core.durable_offset, Code.ERROR_TRANSIENT
-            payload = self.replies.without_result(call, writes, Answer(code, (str(full),)))
+            payload = self.replies.whole(call, writes, Answer(code, (str(full),)))
         except Exception as mistake:
             offset, code = self.core.durable_offset, Code.ERROR
             payload = self._mistake(call, writes, caller, mistake)
         if self._observe is not None:
             self._observe(call.method, code, perf_counter_ns() - started)
-        return Pending(offset, payload, lambda: self.replies.without_result(call, writes, NOTHING_HAPPENED))
+        return Pending(offset, payload, lambda: self.replies.whole(call, writes, NOTHING_HAPPENED))
 
     def _encode(self, call: Call, writes: Codec, caller: Caller, reply: Reply) -> Payload:
         if reply.struct is not None:
@@ -101,7 +108,7 @@ class Processor:
             text = f"{mistake} (log id {log_id})"
             kind = TApplicationException.INTERNAL_ERROR
             return _exception(call, writes, kind, text)
-        return self.replies.without_result(call, writes, error(str(mistake) or None, f"log id {log_id}"))
+        return self.replies.whole(call, writes, error(str(mistake) or None, f"log id {log_id}"))
 
     def _refuse(self, call: Call, writes: Codec, kind: int, text: str) -> Pending:
         payload = _exception(call, writes, kind, text)

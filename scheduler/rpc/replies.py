@@ -44,9 +44,7 @@ class Replies:
         """
         batches = self._pieces_of(writes).of(answer.result)
         if batches is None:
-            head, tail = self._around(call, writes, answer, has_result=answer.result is not None)
-            fields = b"" if answer.result is None else writes.fields(to_thrift.result(answer.result))
-            return head + fields + tail
+            return self.whole(call, writes, answer)
         head, tail = self._around(call, writes, answer, has_result=True)
         parts = Parts(_with(head, batches, tail))
         if parts.make_some():
@@ -59,7 +57,7 @@ class Replies:
             self.turns,
             self.outstanding,
             mistake=mistake,
-            too_long=lambda size: self.without_result(call, writes, _too_long(size)),
+            too_long=lambda size: self.whole(call, writes, _too_long(size)),
         )
 
     def held(self) -> dict[str, int]:
@@ -70,12 +68,13 @@ class Replies:
                 found[name] = found.get(name, 0) + count
         return found
 
-    def without_result(self, call: Call, writes: Codec, answer: Answer) -> bytes:
-        """A reply with an answer that has only a code and details."""
+    def whole(self, call: Call, writes: Codec, answer: Answer) -> bytes:
+        """A reply with an answer that is encoded in one go."""
         if own.is_own(call.method):
             return self.struct(call, writes, own.as_struct(call.method, answer))
-        head, tail = self._around(call, writes, answer, has_result=False)
-        return head + tail
+        head, tail = self._around(call, writes, answer, has_result=answer.result is not None)
+        fields = b"" if answer.result is None else writes.fields(to_thrift.result(answer.result))
+        return head + fields + tail
 
     def _pieces_of(self, codec: Codec) -> Pieces:
         pieces = self._pieces.get(codec.content_type)

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from scheduler.contracts import Outcome, Ticket
 from scheduler.core.answers import Answer
+from scheduler.core.updates.records import UpdateKey
 from scheduler.rpc.handler import Handler
 from scheduler.rpc.http import Api
 from scheduler.rpc.processor import Processor
@@ -47,6 +48,12 @@ class StageCore:
     def read_now(self, view: Callable[..., Answer], *args: Any) -> Ticket:
         self.calls.append(view.__name__)
         return self.stage.controller.read_now(view, *args)
+
+    def pulse(self, key: UpdateKey) -> Ticket:
+        self.calls.append("pulse")
+        ticket = self.stage.controller.pulse(key)
+        self._settle_soon()
+        return ticket
 
     @property
     def durable_offset(self) -> int:

@@ -125,13 +125,15 @@ class Client:
     # --- the session ---
 
     async def start(self, within_s: float) -> None:
-        """Connect. Raises SessionOver when no server could be reached in time; then it has been closed."""
+        """Connect. Raises SessionOver when no server could be reached in time, or none takes the credentials; then it
+        has been closed.
+        """
         self._loop = asyncio.get_running_loop()
         self._wire.start_async()
         try:
             async with asyncio.timeout(within_s):
                 await self.connected()
-        except TimeoutError:
+        except (TimeoutError, SessionOver):
             await self.close(f"no ZooKeeper server could be reached within {within_s:g} s")
             raise SessionOver(self.why_ended) from None
 
@@ -175,7 +177,7 @@ class Client:
         return self.condition
 
     async def close(self, why: str = "it was closed", *, politely: bool = True) -> None:
-        """End the session; politely, its ephemeral nodes go at once. Takes a second at most when cut off."""
+        """End the session; politely, its ephemeral nodes go at once. Takes up to two seconds when cut off."""
         self._become(Condition.ENDED, why)
         shutting = asyncio.get_running_loop().run_in_executor(None, lambda: self._wire.shut(politely=politely))
         try:

@@ -81,6 +81,24 @@ def test_what_the_server_refuses_is_told_and_ends_with_1(server: Served, tmp_pat
     assert "serves cluster 'testing', not 'elsewhere'" in other
 
 
+def test_an_update_that_was_given_up_begins_again_from_the_job_as_it_stands(server: Served, tmp_path: Path) -> None:
+    key = "www-data/devel/again"
+    server.run("job", "create", job_file(tmp_path, "again"), "--wait")
+    path = job_file(tmp_path, "again", version="v2", more="pulse_timeout: 60s")
+    first = server.json("update", "start", path)["id"]
+    server.run("update", "abort", key)
+
+    second = server.json("update", "start", "--from", f"{key}/{first}", "--message", "once more")["id"]
+    for _ in range(3):
+        pulse(server, "again")
+    assert server.run("update", "wait", key, "--timeout", "30s").returncode == 0
+
+    assert first != second
+    assert status_of(server, "again") == "ROLLED_FORWARD"
+    unchanged = server.json("update", "start", "--from", f"{key}/{first}")
+    assert (unchanged["id"], unchanged["message"]) == (None, "Job is unchanged by proposed update.")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -91,6 +109,8 @@ def test_what_the_server_refuses_is_told_and_ends_with_1(server: Served, tmp_pat
         ("job", "list", "a/b/c/d/e"),
         ("update", "list", "--status", "stuck"),
         ("update", "wait", "a/b/c", "--timeout", "5"),
+        ("update", "start"),
+        ("update", "start", "--from", "hello"),
         ("upgrade",),
         ("job", "list", "--server", "ftp://x"),
     ],

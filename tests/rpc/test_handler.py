@@ -42,6 +42,10 @@ class Notebook:
         self.asked.append(("read now", view, *args))
         return Ticket(8, OK)
 
+    def pulse(self, key: Any) -> Ticket:
+        self.asked.append(("pulse", key))
+        return Ticket(8, OK)
+
     def when_durable(self, offset: int, callback: Any) -> None:
         callback(Outcome.DURABLE)
 
@@ -117,7 +121,7 @@ ASKED: list[tuple[str, dict[str, Any], tuple[Any, ...]]] = [
     ("resumeJobUpdate", {"key": UPDATE}, ("write", requests.resume, UKEY, "me", None)),
     ("abortJobUpdate", {"key": UPDATE}, ("write", requests.abort, UKEY, "me", None)),
     ("rollbackJobUpdate", {"key": UPDATE}, ("write", requests.rollback, UKEY, "me", None)),
-    ("pulseJobUpdate", {"key": UPDATE}, ("write", requests.pulse, UKEY)),
+    ("pulseJobUpdate", {"key": UPDATE}, ("pulse", UKEY)),
     ("heartbeat", {"heartbeat": HEARTBEAT}, ("write", verdicts.heartbeat, TOLD, "me")),
     ("explainUpdate", {"key": UPDATE}, ("read now", explain.explain, UKEY)),
     (

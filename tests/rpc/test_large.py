@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from scheduler.interface import aurora
-from scheduler.rpc import large, socket as raw_socket
+from scheduler.rpc import connection as raw_connection, large
 from scheduler.rpc.large import Large, Outstanding, Parts, TooSlow
 from scheduler.rpc.turns import Turns
 from scheduler.testing.serving import Serving
@@ -300,4 +300,4 @@ def test_turns_go_round_and_forget_who_is_gone() -> None:
 
 
 def test_the_socket_counts_a_large_answer_as_a_full_queue() -> None:
-    assert raw_socket.MAX_WAITING_BYTES >= large.PIECE_BYTES
+    assert raw_connection.MAX_WAITING_BYTES >= large.PIECE_BYTES

@@ -14,8 +14,8 @@ from thriftpy2.transport import TBufferedTransportFactory, TFramedTransportFacto
 
 from scheduler.contracts import Outcome
 from scheduler.interface import aurora, thesan
+from scheduler.rpc.connection import MAX_WAITING, MESSAGES_PER_TURN
 from scheduler.rpc.messages import MAX_MESSAGE_BYTES
-from scheduler.rpc.socket import MAX_WAITING, MESSAGES_PER_TURN
 from scheduler.testing.serving import Serving, serving
 from tests.rpc.calls import JOB, UPDATE, binary_call, framed, job, raw_call, read_reply, task_config, update_request
 
@@ -294,7 +294,7 @@ async def test_the_sweep_closes_the_silent_and_the_half_said(inner: Serving) -> 
     await frame(idle_reader)
     half_reader, half = await connect(inner)
     half.write(framed(binary_call("getTierConfigs", 1))[:-3])
-    await _until(lambda: any(c._buffer for c in inner.raw.connections))
+    await _until(lambda: any(c._incoming for c in inner.raw.connections))
     inner.raw.sweep(loop.time() + 29)
     assert len(inner.raw.connections) == 2
     inner.raw.sweep(loop.time() + 31)

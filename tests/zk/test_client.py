@@ -156,6 +156,24 @@ def test_what_was_queued_when_the_connection_broke_is_not_sent_later() -> None:
     on_stage(play)
 
 
+def test_what_waited_for_its_turn_when_the_connection_broke_is_not_sent_over_the_next_one() -> None:
+    """The loop hears of it only when the next connection is there already."""
+
+    async def play(stage: Stage) -> None:
+        client, other = await stage.client(), await stage.client()
+        asked = [client.create(f"/{number:03}") for number in range(400)]
+        client.break_connection()
+        time.sleep(0.6)  # noqa: ASYNC251  # the loop stands still
+        assert client.server is not None
+        outcomes = await asyncio.gather(*asked, return_exceptions=True)
+
+        assert all(isinstance(outcome, NotSent) for outcome in outcomes[128:])
+        await client.connected()
+        assert all(int(name) < 128 for name in await other.children("/"))
+
+    on_stage(play)
+
+
 @pytest.mark.parametrize("way", list(Way))
 def test_an_answer_that_never_came_is_not_a_no(way: Way) -> None:
     async def play(stage: Stage) -> None:

@@ -97,6 +97,26 @@ def test_it_is_kept_without_commits_and_lapses_when_writes_are_not_answered() ->
     on_stage(play)
 
 
+def test_what_counts_is_when_a_proof_was_sent_not_when_it_was_answered() -> None:
+    async def play(stage: Stage) -> None:
+        with Proxy(shared_server().port) as proxy:
+            client = await stage.client(proxy.address)
+            await client.create("/epoch", epoch_bytes(0, ""))
+            held = await claim(client, "/epoch", "me", within_s=5)
+            proxy.hold(Way.BACK)
+            lease, begun_ms = Lease(), boot_ms()
+            keeping = asyncio.create_task(keep_lease(client, held, lease))
+            await asyncio.sleep(0.3)
+            assert not lease.is_valid
+            proxy.heal()
+            await eventually(lambda: lease.is_valid)
+            assert begun_ms <= lease.sent_ms < begun_ms + 200
+            keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
+
+    on_stage(play)
+
+
 def test_its_end_can_be_waited_for() -> None:
     async def main() -> None:
         lease = Lease()

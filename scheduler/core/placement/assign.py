@@ -69,8 +69,8 @@ def _waits(tx: Transaction, task: Task, why: str) -> None:
 
 def _assign(tx: Transaction, task: Task, host: Host) -> None:
     usage = tx.state.tasks.by_host.get(host.name, NO_USAGE)
-    after = tx.state.last_ports.get(host.name) or 0
-    ports = choose_ports(host, usage.ports, task.config.port_names(), after)
+    names = task.config.port_names()
+    ports = choose_ports(host, usage.ports, names, _last_port(tx, host)) if names else ()
     if ports:
         tx.state.replace(tx.state.last_ports, host.name, ports[-1][1])
     event = TaskEvent(max(tx.now_ms, task.latest_event_ms), TaskStatus.ASSIGNED, None, tx.world.scheduler)
@@ -80,3 +80,9 @@ def _assign(tx: Transaction, task: Task, host: Host) -> None:
     tx.changes.append(TaskChanged(assigned))
     arm_deadlines(tx, assigned)
     tx.effect(Launch(assigned))
+
+
+def _last_port(tx: Transaction, host: Host) -> int:
+    """Where the round of ports goes on. A new leader begins anywhere: others on the same machine may hand out too."""
+    last = tx.state.last_ports.get(host.name)
+    return host.ports[int(tx.world.random() * len(host.ports))] if last is None else last

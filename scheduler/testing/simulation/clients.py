@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from attrs import define
 
-from scheduler.contracts import Outcome
+from scheduler.contracts import Outcome, Ticket
 from scheduler.core.answers import Answer, Code
 from scheduler.core.queries import StartedUpdate
 from scheduler.core.updates.records import UpdateKey
@@ -68,12 +68,15 @@ class Clients:
         return f"call-{self.made + 1}"
 
     def write(self, node: Node, what: str, decide: Callable[..., Answer], *args: Any) -> Request:
-        return self._ask(node, what, node.gateway.write, decide, args)
+        return self._ask(node, what, lambda: node.gateway.write(decide, *args), args)
 
     def read(self, node: Node, what: str, view: Callable[..., Answer], *args: Any) -> Request:
-        return self._ask(node, what, node.gateway.read, view, args)
+        return self._ask(node, what, lambda: node.gateway.read(view, *args), args)
 
-    def _ask(self, node: Node, what: str, door: Callable[..., Any], ask: Callable[..., Answer], args: Any) -> Request:
+    def pulse(self, node: Node, key: UpdateKey) -> Request:
+        return self._ask(node, "pulse", lambda: node.gateway.pulse(key), (key,))
+
+    def _ask(self, node: Node, what: str, ask: Callable[[], Ticket], args: tuple[Any, ...]) -> Request:
         self.made += 1
         request = Request(self.made, what, args)
         if not node.up:
@@ -82,7 +85,7 @@ class Clients:
         leads = node.gateway.controller is not None
         before = self._last_decision()
         try:
-            ticket = door(ask, *args)
+            ticket = ask()
         except Exception as failure:
             self._onlooker.request_raised(request, failure)
             return request

@@ -73,7 +73,7 @@ def change(world: World, what: str, job: int, which: str) -> None:
 
 def pulse(world: World, job: int, which: str) -> None:
     """A heartbeat from somebody who is no monitor of ours."""
-    world.clients.write(world.node, "pulse", requests.pulse, world.update_of(job, which))
+    world.clients.pulse(world.node, world.update_of(job, which))
 
 
 def read(world: World, job: int) -> None:

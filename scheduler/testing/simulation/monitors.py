@@ -9,7 +9,6 @@ from attrs import define
 
 from scheduler.core.queries import PulseAnswer, UpdateQuery, UpdateSummaries
 from scheduler.core.records import JobKey, TaskStatus
-from scheduler.core.updates import requests
 from scheduler.core.updates.records import UpdateKey
 from scheduler.core.updates.status import ACTIVE_UPDATE_STATES
 from scheduler.core.views import update_summaries
@@ -72,7 +71,7 @@ class Monitors:
             query = UpdateQuery(job=monitor.job, statuses=ACTIVE_UPDATE_STATES)
             monitor.asked = self._clients.read(self._node, "find", update_summaries, query)
         else:
-            monitor.asked = self._clients.write(self._node, "pulse", requests.pulse, monitor.key)
+            monitor.asked = self._clients.pulse(self._node, monitor.key)
         return True
 
     def _hear(self, monitor: Monitor) -> None:

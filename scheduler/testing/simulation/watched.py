@@ -14,6 +14,7 @@ from scheduler.core.effects import Effect
 from scheduler.core.ops import Op
 from scheduler.core.state import State
 from scheduler.core.transaction import Transaction, World
+from scheduler.core.updates.records import UpdateKey
 
 
 @frozen(eq=False)
@@ -48,6 +49,7 @@ class WatchedController(Controller):
     ) -> None:
         super().__init__(state, world, clock, epoch=epoch, offset=offset)
         self._shown_to = shown_to
+        self._shown = 0
 
     def write(self, decision: Callable[..., Answer | None], *args: Any) -> Ticket:
         made: list[Transaction] = []
@@ -59,7 +61,19 @@ class WatchedController(Controller):
         ticket = super().write(seen, *args)
         tx = made[0]
         name = getattr(decision, "__name__", "?")
-        self._shown_to(
-            Decision(name, args, tuple(tx.ops), tuple(tx.effects), tx.now_ms, tx.mono_ms, ticket.answer, ticket.offset)
-        )
+        made_so = tuple(tx.ops), tuple(tx.effects), tx.now_ms, tx.mono_ms, ticket.answer, ticket.offset
+        self._show(Decision(name, args, *made_so))
         return ticket
+
+    def pulse(self, key: UpdateKey) -> Ticket:
+        """A heartbeat may go a short way past `write`; it is shown all the same."""
+        before = self._shown
+        ticket = super().pulse(key)
+        if self._shown == before:
+            now_ms, mono_ms = self.clock.wall_ms(), self.clock.mono_ms()
+            self._show(Decision("pulse", (key,), (), (), now_ms, mono_ms, ticket.answer, ticket.offset))
+        return ticket
+
+    def _show(self, decision: Decision) -> None:
+        self._shown += 1
+        self._shown_to(decision)

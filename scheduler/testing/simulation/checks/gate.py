@@ -10,7 +10,7 @@ from scheduler.core.queries import PulseAnswer
 from scheduler.core.records import TaskStatus
 from scheduler.testing.simulation.broken import Broken
 from scheduler.testing.simulation.checks.base import Check, Witness
-from scheduler.testing.simulation.ledger import AWAITING, ROLLING, Change, Created, Moved, Removed, TaskRow
+from scheduler.testing.simulation.ledger import AWAITING, ROLLING, Change, Created, Moved, Removed, TaskRow, Turned
 from scheduler.testing.simulation.watched import Decision
 
 _WAITS_FOR_A_HOST = frozenset({TaskStatus.PENDING, TaskStatus.THROTTLED})
@@ -35,6 +35,11 @@ class Gate(Check):
             self._act(witness, decision, change.task, "created")
         elif isinstance(change, Moved) and change.task.status in (TaskStatus.KILLING, TaskStatus.RESTARTING):
             self._act(witness, decision, change.task, "ended")
+        elif isinstance(change, Turned) and change.update.status in AWAITING:
+            last_ms = witness.beats.get(change.update.key)
+            if last_ms is not None and decision.mono_ms - last_ms < change.update.timeout_ms:
+                age_ms = decision.mono_ms - last_ms
+                raise Broken("silence is real", f"{change.update.key} is blocked {age_ms} ms after its last heartbeat")
         elif isinstance(change, Removed):
             for task in change.tasks:
                 if task.status in _WAITS_FOR_A_HOST:

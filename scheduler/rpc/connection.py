@@ -1,0 +1,319 @@
+"""One raw connection: requests in, replies out in their order, each when its state is durable.
+
+A client that does not read its replies is not read from either.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from contextlib import aclosing
+from typing import Final, Protocol
+
+from scheduler.contracts import Outcome
+from scheduler.rpc.binary import STRICT
+from scheduler.rpc.doors import Doors
+from scheduler.rpc.framing import FRAMED, UNFRAMED, Incoming
+from scheduler.rpc.large import Large, TooSlow
+from scheduler.rpc.messages import BadMessage, Call
+from scheduler.rpc.processor import Caller, Pending, Processor
+from scheduler.rpc.replies import Payload
+
+log = logging.getLogger(__name__)
+
+MAX_WAITING: Final = 1_000
+"""Replies of one connection that wait for durability, before its next request is looked at."""
+
+MAX_WAITING_BYTES: Final = 4 * 1024 * 1024
+"""The same in bytes."""
+
+MESSAGES_PER_TURN: Final = 64
+"""Requests of one connection answered before others have their turn."""
+
+
+class Server(Protocol):
+    """What a connection needs of the server it belongs to."""
+
+    processor: Processor
+    doors: Doors
+    max_message_bytes: int
+    connections: set[Connection]
+
+    def lost(self, connection: Connection) -> None:
+        """A connection is gone."""
+
+
+class _Slot:
+    """A reply's place in the order of its connection. `payload` is None until it may leave."""
+
+    __slots__ = ("connection", "payload", "pending", "waiting_bytes")
+
+    def __init__(self, connection: Connection, pending: Pending) -> None:
+        self.connection = connection
+        self.pending = pending
+        self.payload: Payload | None = None
+        # No request is looked at while a large answer is on its way.
+        self.waiting_bytes = MAX_WAITING_BYTES if isinstance(pending.payload, Large) else len(pending.payload)
+
+    def settled(self, outcome: Outcome) -> None:
+        if outcome is Outcome.UNKNOWN:
+            self.connection.outcome_unknown()
+            return
+        if outcome is Outcome.DURABLE:
+            self.payload = self.pending.payload
+        else:
+            self.drop()
+            self.payload = self.pending.refusal()
+        self.connection.send_ready()
+
+    def drop(self) -> None:
+        """It does not leave."""
+        if isinstance(self.pending.payload, Large):
+            self.pending.payload.drop()
+
+
+class Connection(asyncio.Protocol):
+    """One client. Bytes come in, are cut into messages, and answered in order."""
+
+    __slots__ = (
+        "_address",
+        "_again",
+        "_ended",
+        "_incoming",
+        "_loop",
+        "_paused",
+        "_preparing",
+        "_reading",
+        "_sending",
+        "_server",
+        "_since",
+        "_slots",
+        "_transport",
+        "_waiting_bytes",
+        "_writable",
+        "caller",
+    )
+
+    def __init__(self, server: Server) -> None:
+        self.caller = Caller()
+        self._server = server
+        self._address: str | None = None
+        self._loop = asyncio.get_running_loop()
+        self._since = self._loop.time()
+        self._incoming = Incoming(server.max_message_bytes)
+        self._slots: deque[_Slot] = deque()
+        self._waiting_bytes = 0
+        self._paused = False
+        self._ended = False
+        self._again = False
+        self._reading = True
+        self._sending: asyncio.Task[None] | None = None
+        self._preparing: asyncio.Task[None] | None = None
+        self._writable: asyncio.Future[None] | None = None
+        self._transport: asyncio.Transport
+
+    # --- the loop's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        peer = transport.get_extra_info("peername")
+        self.caller = Caller(address=f"{peer[0]}:{peer[1]}" if peer else "")
+        address = str(peer[0]) if peer else ""
+        why_not = self._server.doors.enter(address)
+        if why_not is not None:
+            log.info("raw connection from %s refused: %s", self.caller.address, why_not)
+            self.close()
+            return
+        self._address = address
+        self._server.connections.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._address is None:
+            return  # it was never let in
+        self._server.doors.leave(self._address)
+        self._server.lost(self)
+        for slot in self._slots:
+            slot.drop()
+        self._slots.clear()
+        self._incoming.clear()
+        self._wake()
+
+    def data_received(self, data: bytes) -> None:
+        if self._ended:
+            return
+        if not self._incoming:
+            self._since = self._loop.time()
+            if not self._slots and self._answered_at_once(data):
+                return
+        self._incoming.add(data)
+        if not self._again:
+            self._go_on()
+
+    def eof_received(self) -> bool:
+        """A client may close its side and still wait for what it asked."""
+        self._ended = True
+        self._close_when_done()
+        return True
+
+    def pause_writing(self) -> None:
+        self._paused = True
+        self._since = self._loop.time()
+
+    def resume_writing(self) -> None:
+        self._paused = False
+        self._since = self._loop.time()
+        self._wake()
+        self.send_ready()
+
+    # --- the server's side
+
+    def silent_since(self, idle_timeout_s: float, message_timeout_s: float) -> float | None:
+        """When this connection is to be closed, unless something happens before; None: it waits for us."""
+        if self._paused:
+            return self._since + message_timeout_s  # it does not take what it asked for
+        if self._slots:
+            return None
+        return self._since + (message_timeout_s if self._incoming else idle_timeout_s)
+
+    def finish(self) -> None:
+        """Take no more requests; close when the replies that are due have left."""
+        self._ended = True
+        self._incoming.clear()
+        self._read_or_not()
+        self._close_when_done()
+
+    def close(self) -> None:
+        """Cut the connection: nothing more is read, looked at or sent."""
+        self._ended = True
+        self._incoming.clear()
+        self._transport.abort()
+
+    def outcome_unknown(self) -> None:
+        """Neither yes nor no may be said: the client must look for itself."""
+        log.warning("raw connection from %s closed: the outcome of its call is unknown", self.caller.address)
+        self.close()
+
+    def send_ready(self) -> None:
+        """Send what may leave, in order, and look at the next requests if that made room."""
+        slots = self._slots
+        while slots and not self._paused and self._sending is None and (payload := slots[0].payload) is not None:
+            if isinstance(payload, Large):
+                if payload.is_prepared:
+                    self._sending = self._loop.create_task(self._send_large(payload))
+                break
+            self._waiting_bytes -= slots.popleft().waiting_bytes
+            self._write(payload)
+        if self._again:
+            return
+        if self._incoming and not self._is_full():
+            # Not now: whoever says that something is durable is in the middle of its own work.
+            self._again = True
+            self._loop.call_soon(self._go_on)
+        self._read_or_not()
+        self._close_when_done()
+
+    async def _send_large(self, answer: Large) -> None:
+        frame = answer.size.to_bytes(4, "big") if self._incoming.mode == FRAMED else b""
+        try:
+            async with aclosing(answer.pieces(frame)) as pieces:
+                async for piece in pieces:
+                    self._transport.write(piece)
+                    while self._paused and not self._transport.is_closing():
+                        self._writable = self._loop.create_future()
+                        await self._writable
+        except TooSlow as slow:
+            log.info("raw connection from %s closed: %s", self.caller.address, slow)
+            self.close()
+        finally:
+            answer.drop()
+            self._sending = None
+        if self._slots:  # else the connection is gone
+            self._waiting_bytes -= self._slots.popleft().waiting_bytes
+            self.send_ready()
+
+    def _wake(self) -> None:
+        if self._writable is not None and not self._writable.done():
+            self._writable.set_result(None)
+
+    # --- requests
+
+    def _answered_at_once(self, data: bytes) -> bool:
+        """The hot path: one whole heartbeat came, nothing waits, and its answer may leave."""
+        if self._paused or self._again:
+            return False
+        processor = self._server.processor
+        if self._incoming.mode == FRAMED:
+            if int.from_bytes(data[:4], "big") != len(data) - 4:
+                return False
+            answer = processor.pulses.answer(data[4:])
+        elif self._incoming.mode == UNFRAMED:
+            answer = processor.pulses.answer(data)
+        else:
+            return False
+        if answer is None:
+            return False
+        offset, reply = answer
+        if offset <= processor.core.durable_offset:
+            self._write(reply)
+        else:
+            self._enqueue(Pending(offset, reply, lambda: processor.pulses.refusal(reply)))
+        return True
+
+    def _go_on(self) -> None:
+        """Answer the messages that are complete; the rest waits for bytes, for room or for its turn."""
+        self._again = False
+        if self._transport.is_closing():
+            return
+        try:
+            for _ in range(MESSAGES_PER_TURN):
+                if self._is_full() or (call := self._incoming.next_call()) is None:
+                    break
+                self._since = self._loop.time()
+                self._answer(call)
+            else:
+                self._again = True
+                self._loop.call_soon(self._go_on)
+        except BadMessage as bad:
+            log.warning("raw connection from %s closed: %s", self.caller.address, bad)
+            self.finish()
+            return
+        self._read_or_not()
+        self._close_when_done()
+
+    def _answer(self, call: Call) -> None:
+        self._enqueue(self._server.processor.answer(call, STRICT, self.caller))
+
+    def _enqueue(self, pending: Pending) -> None:
+        slot = _Slot(self, pending)
+        self._slots.append(slot)
+        self._waiting_bytes += slot.waiting_bytes
+        if isinstance(pending.payload, Large):
+            preparing = self._loop.create_task(pending.payload.prepare())
+            preparing.add_done_callback(lambda done: self.send_ready())
+            self._preparing = preparing
+        again, self._again = self._again, True  # a reply that leaves at once must not start the loop over
+        self._server.processor.core.when_durable(pending.offset, slot.settled)
+        self._again = again
+
+    def _is_full(self) -> bool:
+        return self._paused or len(self._slots) >= MAX_WAITING or self._waiting_bytes >= MAX_WAITING_BYTES
+
+    def _read_or_not(self) -> None:
+        read = not (self._is_full() or self._again or self._ended)
+        if read is not self._reading and not self._transport.is_closing():
+            self._reading = read
+            if read:
+                self._transport.resume_reading()
+            else:
+                self._transport.pause_reading()
+
+    def _close_when_done(self) -> None:
+        if self._ended and not self._slots and not self._again and not self._paused:
+            self._transport.close()
+
+    def _write(self, payload: bytes) -> None:
+        if self._incoming.mode == FRAMED:
+            payload = len(payload).to_bytes(4, "big") + payload
+        self._transport.write(payload)

@@ -1,0 +1,78 @@
+"""The bytes of one raw connection, cut into messages: framed or not, as its first byte tells."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from scheduler.rpc.binary import STRICT
+from scheduler.rpc.checks import Walk
+from scheduler.rpc.messages import BadMessage, Call
+
+FRAMED: Final = 0x00
+"""The first byte of a frame's length, since no message has 16 MB."""
+
+UNFRAMED: Final = 0x80
+"""The first byte of TBinary's version."""
+
+
+class Incoming:
+    """What has come and was not answered yet."""
+
+    __slots__ = ("_buffer", "_max_message_bytes", "_walk", "mode")
+
+    def __init__(self, max_message_bytes: int) -> None:
+        self.mode: int | None = None
+        self._max_message_bytes = max_message_bytes
+        self._buffer = bytearray()
+        self._walk: Walk | None = None
+
+    def __len__(self) -> int:
+        return len(self._buffer)
+
+    def add(self, data: bytes) -> None:
+        self._buffer += data
+
+    def clear(self) -> None:
+        self._buffer.clear()
+
+    def next_call(self) -> Call | None:
+        """The next message, decoded; None when it is not complete. Raises BadMessage."""
+        if not self._buffer:
+            return None
+        if self.mode is None:
+            self.mode = self._buffer[0]
+            if self.mode not in (FRAMED, UNFRAMED):
+                what = "this is no HTTP port" if 0x41 <= self.mode <= 0x5A else "this is no Thrift"
+                raise BadMessage(f"its first byte is {self.mode:#04x}: {what}")
+        return self._next_framed() if self.mode == FRAMED else self._next_unframed()
+
+    def _next_framed(self) -> Call | None:
+        buffer = self._buffer
+        if len(buffer) < 4:
+            return None
+        length = int.from_bytes(buffer[:4], "big")
+        if not 0 < length <= self._max_message_bytes:
+            raise BadMessage(f"a frame claims {length} bytes; 1 to {self._max_message_bytes} are allowed")
+        if len(buffer) < 4 + length:
+            return None
+        message = bytes(buffer[4 : 4 + length])
+        self._drop(4 + length)
+        return STRICT.read(message)
+
+    def _next_unframed(self) -> Call | None:
+        if self._walk is None:
+            self._walk = Walk(self._max_message_bytes)
+        walk = self._walk
+        if not walk.feed(self._buffer):
+            return None
+        message = bytes(self._buffer[: walk.end])
+        self._walk = None
+        self._drop(walk.end)
+        return STRICT.read_checked(message, walk)
+
+    def _drop(self, count: int) -> None:
+        """Forget the first bytes. An emptied buffer is replaced, or a large message would keep its memory for ever."""
+        if count == len(self._buffer):
+            self._buffer = bytearray()
+        else:
+            del self._buffer[:count]
