@@ -243,6 +243,45 @@ struct MoveInstance {
   6: optional i32 recorded
 }
 
+/** A monitor said WAIT. */
+struct Hold {
+  1: TextRef reason
+  2: TextRef link
+  3: TextRef source
+  4: i64 sinceMs
+  5: i64 recordedMs
+}
+
+/** Until then the heartbeat does not gate the update. */
+struct Override {
+  1: i64 untilMs
+  2: TextRef user
+  3: TextRef reason
+}
+
+/** What the history cannot say of a hard pause. */
+struct Pause {
+  1: optional i64 untilMs
+  2: TextRef user
+  3: TextRef reason
+  4: i64 sinceMs
+}
+
+/** What is said about an update beside its history; never shown in Aurora's. */
+struct Notes {
+  1: optional Hold hold
+  2: optional Override gateOverride
+  3: optional Pause pause
+  4: optional i64 progressUsedMs
+  5: optional i64 progressFromMs
+}
+
+/** Takes the place of all notes before. */
+struct AnnotateUpdate {
+  1: UpdateRef update
+  2: Notes notes
+}
+
 struct RemoveUpdates {
   1: list<UpdateRef> updates
 }
@@ -256,6 +295,7 @@ struct Update {
   5: optional list<UpdateEvent> events
   6: optional InstanceHistory instanceHistory
   7: optional list<InstanceProgress> progress
+  8: optional Notes notes
 }
 
 // ---------------------------------------------------------------------------------------------- the body
@@ -280,6 +320,7 @@ union Op {
   10: MoveInstance moveInstance
   11: RemoveUpdates removeUpdates
   12: Update saveUpdate
+  13: AnnotateUpdate annotateUpdate
 }
 
 struct Body {

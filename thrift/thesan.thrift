@@ -1,7 +1,7 @@
 /*
  * What Aurora's interface cannot say: Thesan's own calls. A client of Aurora's never needs them.
  *
- * Times are milliseconds since 1970 UTC.
+ * Times are milliseconds since 1970 UTC. Every answer begins with a response code and details, as Aurora's do.
  */
 
 include "aurora.thrift"
@@ -24,7 +24,176 @@ struct ServerState {
   8: i64 activeTasks
 }
 
+/** What a monitor says of an update. */
+enum HeartbeatVerdict {
+  /** All is well: Aurora's pulse. */
+  PROCEED = 1
+  /** "I cannot say yet": a soft pause, lifted by the next PROCEED. */
+  WAIT = 2
+  /** "Something is wrong": a hard pause, lifted by a person only. */
+  PAUSE = 3
+  ROLL_BACK = 4
+  ABORT = 5
+}
+
+/** What a monitor is to make of the answer. */
+enum HeartbeatOutcome {
+  /** The update may act. Go on. */
+  OK = 1
+  /** A person must lift it: `pausedBy`, `pausedWhy`. Go on, or stop until then. */
+  PAUSED = 2
+  /** It has ended, or is not known. Stop. */
+  FINISHED = 3
+  /** Softly paused: `waitsFor`. Go on. */
+  WAITING = 4
+}
+
+struct Heartbeat {
+  1: aurora.JobUpdateKey key
+  2: HeartbeatVerdict verdict
+  /** Stored with the event that the verdict causes, 512 characters of it. */
+  3: string reason
+  /** Where a person sees more; 256 characters. */
+  4: string link
+  /** Who says so; 128 characters. */
+  5: string source
+}
+
+struct HeartbeatAnswer {
+  1: aurora.ResponseCode responseCode
+  2: list<string> details
+  3: HeartbeatOutcome outcome
+  /** Unset: the update is not known. */
+  4: aurora.JobUpdateStatus status
+  /** The next heartbeat is wanted within so many milliseconds; 0: none is. */
+  5: i64 nextWithinMs
+  6: string waitsFor
+  7: string pausedBy
+  8: string pausedWhy
+}
+
+struct HeartbeatAnswers {
+  1: aurora.ResponseCode responseCode
+  2: list<string> details
+  /** One for each heartbeat, in their order. */
+  3: list<HeartbeatAnswer> answers
+}
+
+/** Who or what keeps an update from moving. */
+enum HeldBy {
+  NOBODY = 0
+  /** No heartbeat since it was started. */
+  NEVER_HEARD = 1
+  OVERDUE = 2
+  /** None since this scheduler took over. */
+  FAILOVER = 3
+  MONITOR_WAITS = 4
+  PERSON = 5
+  AUTO_PAUSE = 6
+  INSTANCES = 7
+  ENGINE = 8
+  /** No scheduler could answer: the store cannot be written, or nobody leads. */
+  STORE = 9
+  ENDED = 10
+  /** It says PROCEED again, but not often enough in a row: metadata thesan.proceeds_to_resume. */
+  STREAK = 11
+}
+
+/** An instance in progress. */
+struct WaitingInstance {
+  1: i32 instanceId
+  /** Unset: it has no task now. */
+  2: aurora.ScheduleStatus status
+  3: i64 sinceTimestampMs
+  4: string reason
+}
+
+struct Explanation {
+  1: aurora.ResponseCode responseCode
+  2: list<string> details
+  3: aurora.JobUpdateKey key
+  4: aurora.JobUpdateStatus status
+  /** All of the rest in words. */
+  5: string sentence
+  6: HeldBy heldBy
+  7: string who
+  8: string why
+  9: i64 sinceTimestampMs
+  /** 0: it does not end by itself, or nobody knows when. */
+  10: i64 untilTimestampMs
+  /** What comes next, and what it takes. */
+  11: string whatNext
+  /** -1: the scheduler that leads now has heard none. */
+  12: i64 heartbeatAgeMs
+  13: string heartbeatSource
+  14: string heartbeatLink
+  /** Metadata thesan.monitor_url. */
+  15: string monitorUrl
+  16: list<WaitingInstance> waitingInstances
+}
+
+/** What was done to an update. */
+struct UpdateAnswer {
+  1: aurora.ResponseCode responseCode
+  2: list<string> details
+  3: aurora.JobUpdateStatus status
+  /** When that ends by itself; 0: it does not. */
+  4: i64 untilTimestampMs
+}
+
+struct PlannedGroup {
+  1: list<aurora.Range> instances
+  /** What becomes of which. */
+  2: string sentence
+}
+
+/** What an update would do. */
+struct Simulation {
+  1: aurora.ResponseCode responseCode
+  /** As startJobUpdate would answer. */
+  2: list<string> details
+  /** In their order. Of a queue: all that may be in progress at one time. */
+  3: list<PlannedGroup> groups
+  4: list<string> sentences
+  5: string ifPulsesStopped
+}
+
+struct ReplayStep {
+  1: i64 timestampMs
+  2: string sentence
+}
+
+/** A history, gone through once more by the tables. */
+struct Replay {
+  1: aurora.ResponseCode responseCode
+  2: list<string> details
+  /** The newest 2000. */
+  3: list<ReplayStep> steps
+  /** Where the history leads. */
+  4: aurora.JobUpdateStatus endsAs
+  /** Does it end where the record ends? If not, `differences` say why. */
+  5: bool matches
+  6: list<string> differences
+}
+
 /** All of Aurora's interface, and ours. */
 service Scheduler extends aurora.AuroraAdmin {
   ServerState getServerState()
+  /** Valid in every status; how the update stands afterwards is in the answer. */
+  HeartbeatAnswer heartbeat(1: Heartbeat heartbeat)
+  /** At most 1000, each for itself: what is wrong with one takes nothing from the others. */
+  HeartbeatAnswers heartbeatMany(1: list<Heartbeat> heartbeats)
+  /** Why is it not moving? */
+  Explanation explainUpdate(1: aurora.JobUpdateKey key)
+  /** A hard pause that ends by itself. Asked again, it moves its end. */
+  UpdateAnswer pauseJobUpdateFor(1: aurora.JobUpdateKey key, 2: i64 durationMs, 3: string message)
+  /** The update acts without its monitor for so long; 0 ends that. Caller and reason are kept. */
+  UpdateAnswer overrideHeartbeat(1: aurora.JobUpdateKey key, 2: i64 durationMs, 3: string reason)
+  /** Instances that failed, or were left out, have their turn again. All of them or none. */
+  UpdateAnswer retryInstances(1: aurora.JobUpdateKey key, 2: set<i32> instances, 3: string reason)
+  /** Instances are left as they are, and count as done and not as failed. All of them or none. */
+  UpdateAnswer skipInstances(1: aurora.JobUpdateKey key, 2: set<i32> instances, 3: string reason)
+  /** What startJobUpdate would do now. Nothing happens. */
+  Simulation simulateUpdate(1: aurora.JobUpdateRequest request)
+  Replay replayUpdate(1: aurora.JobUpdateKey key)
 }

@@ -16,6 +16,7 @@ from scheduler.changelog.configs import Configs
 from scheduler.core import ops
 from scheduler.core.history import History
 from scheduler.core.records import JobKey, Task, TaskConfig, TaskEvent, TaskStatus
+from scheduler.core.updates.notes import NO_NOTES, Hold, Notes, Override, Pause
 from scheduler.core.updates.records import (
     BatchStrategy,
     InstanceAction,
@@ -196,6 +197,22 @@ class BodyReader:
     def _move_instance(self, op: Any) -> ops.Op:
         return ops.MoveInstance(self._updates[op.update], op.instance, _progress(op))
 
+    def _notes(self, notes: Any) -> Notes:
+        if notes is None:
+            return NO_NOTES
+        hold, override, pause = notes.hold, notes.gateOverride, notes.pause
+        texts = self._texts
+        return Notes(
+            hold and Hold(texts[hold.reason], texts[hold.link], texts[hold.source], hold.sinceMs, hold.recordedMs),
+            override and Override(override.untilMs, texts[override.user], texts[override.reason]),
+            pause and Pause(pause.untilMs or 0, texts[pause.user], texts[pause.reason], pause.sinceMs),
+            notes.progressUsedMs or 0,
+            notes.progressFromMs or 0,
+        )
+
+    def _annotate_update(self, op: Any) -> ops.Op:
+        return ops.AnnotateUpdate(self._updates[op.update], self._notes(op.notes))
+
     def _remove_updates(self, op: Any) -> ops.Op:
         return ops.RemoveUpdates(tuple([self._updates[at] for at in op.updates]))
 
@@ -207,6 +224,7 @@ class BodyReader:
             metadata_from_thrift(op.metadata),
             History(self._update_event(event) for event in op.events or ()),
             self._instance_history(op.instanceHistory),
+            self._notes(op.notes),
         )
         return ops.SaveUpdate(update, tuple([(p.instance, _progress(p)) for p in op.progress or ()]))
 
@@ -262,6 +280,7 @@ _READERS: Final[tuple[tuple[str, Callable[[BodyReader, Any], ops.Op]], ...]] = (
     ("saveConfig", BodyReader._save_config),
     ("startUpdate", BodyReader._start_update),
     ("saveUpdate", BodyReader._save_update),
+    ("annotateUpdate", BodyReader._annotate_update),
     ("removeUpdates", BodyReader._remove_updates),
     ("epochBegun", BodyReader._epoch_begun),
 )

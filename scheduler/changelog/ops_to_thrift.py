@@ -12,6 +12,7 @@ from scheduler.changelog.config_to_thrift import config_to_thrift, metadata_to_t
 from scheduler.changelog.configs import Configs
 from scheduler.core import ops
 from scheduler.core.records import TaskConfig, TaskEvent
+from scheduler.core.updates.notes import NO_NOTES, Notes
 from scheduler.core.updates.records import (
     BatchStrategy,
     InstanceConfigs,
@@ -56,6 +57,7 @@ _RecordInstance = _branch("recordInstance")
 _MoveInstance = _branch("moveInstance")
 _RemoveUpdates = _branch("removeUpdates")
 _SaveUpdate = _branch("saveUpdate")
+_AnnotateUpdate = _branch("annotateUpdate")
 
 # Absent means 0, false or empty on disk, so `x or None` leaves those out.
 # The structs of ops that occur in masses are built by position, in the order of the IDL: that is twice as fast.
@@ -242,6 +244,21 @@ class BodyWriter:
             )
         )
 
+    def _notes(self, notes: Notes) -> Any:
+        hold, override, pause = notes.hold, notes.override, notes.pause
+        text = self._text
+        return storage.Notes(
+            hold=hold
+            and storage.Hold(text(hold.reason), text(hold.link), text(hold.source), hold.since_ms, hold.recorded_ms),
+            gateOverride=override and storage.Override(override.until_ms, text(override.user), text(override.reason)),
+            pause=pause and storage.Pause(pause.until_ms or None, text(pause.user), text(pause.reason), pause.since_ms),
+            progressUsedMs=notes.progress_used_ms or None,
+            progressFromMs=notes.progress_from_ms or None,
+        )
+
+    def _annotate_update(self, op: ops.AnnotateUpdate) -> Any:
+        return _AnnotateUpdate(storage.AnnotateUpdate(self._update(op.key), self._notes(op.notes)))
+
     def _remove_updates(self, op: ops.RemoveUpdates) -> Any:
         return _RemoveUpdates(storage.RemoveUpdates([self._update(key) for key in op.keys]))
 
@@ -256,6 +273,7 @@ class BodyWriter:
                 events=[self._update_event(event) for event in update.events] or None,
                 instanceHistory=self._instance_history(list(update.instance_events)),
                 progress=[_progress(instance, progress) for instance, progress in op.progress] or None,
+                notes=None if update.notes == NO_NOTES else self._notes(update.notes),
             )
         )
 
@@ -309,6 +327,7 @@ _WRITERS: Final[dict[type, Callable[[BodyWriter, Any], Any]]] = {
     ops.MoveUpdate: BodyWriter._move_update,
     ops.RecordInstance: BodyWriter._record_instance,
     ops.MoveInstance: BodyWriter._move_instance,
+    ops.AnnotateUpdate: BodyWriter._annotate_update,
     ops.RemoveUpdates: BodyWriter._remove_updates,
     ops.SaveUpdate: BodyWriter._save_update,
 }

@@ -84,6 +84,11 @@ class Controller:
         """Run `view(state, policy, *args)`, which changes nothing."""
         return Ticket(self.decided_offset, view(self.state, self.world.policy, *args))
 
+    def read_now(self, view: Callable[..., Answer], *args: Any) -> Ticket:
+        """Run `view(state, policy, clocks, *args)`: for answers that say how long ago something was."""
+        clocks = self._moments.take()
+        return Ticket(self.decided_offset, view(self.state, self.world.policy, clocks, *args))
+
     def pulse(self, key: UpdateKey) -> Ticket:
         """A heartbeat. Nearly all change nothing but when it was heard: they need no transaction."""
         answer = requests.beat(self.state, key, self.clock.mono_ms())

@@ -43,6 +43,11 @@ class Gateway:
             return self._refusal()
         return self._controller.read(view, *args)
 
+    def read_now(self, view: Callable[..., Answer], *args: Any) -> Ticket:
+        if self._controller is None:
+            return self._refusal()
+        return self._controller.read_now(view, *args)
+
     def pulse(self, key: UpdateKey) -> Ticket:
         return self._refusal() if self._controller is None else self._controller.pulse(key)
 

@@ -31,4 +31,5 @@ def _recorded_until_ms(state: State) -> int:
     """The latest instant any history names; 0: there is none."""
     tasks = max((task.latest_event_ms for task in state.tasks.values()), default=0)
     updates = max((update.last_modified_ms for update in state.updates.values()), default=0)
-    return max(tasks, updates)
+    notes = max((update.notes.latest_ms for update in state.updates.active.values()), default=0)
+    return max(tasks, updates, notes)

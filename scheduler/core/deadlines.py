@@ -14,9 +14,10 @@ from scheduler.core.records import TaskStatus
 from scheduler.core.tasks import lifecycle, rescheduling
 from scheduler.core.tasks.table import END_ASKED_STATES, TRANSIENT_STATES
 from scheduler.core.transaction import Deadline, DeadlineKind, Transaction
-from scheduler.core.updates import pulses, status as table
+from scheduler.core.updates import expiring, progress, pulses, status as table
+from scheduler.core.updates.noting import note
 from scheduler.core.updates.records import UpdateKey
-from scheduler.core.updates.updater import Seen, block, look_at
+from scheduler.core.updates.updater import Seen, block, look_at, move
 
 
 def reached(tx: Transaction, deadline: Deadline) -> None:
@@ -32,7 +33,24 @@ def _pulse(tx: Transaction, key: UpdateKey) -> None:
     if tx.mono_ms < pulses.record_due_ms(tx, update):
         pulses.arm(tx, update)
         return
-    block(tx, update, pulses.TIMED_OUT)
+    if pulses.is_open(tx.state, update, tx.clocks):  # by an override, or because it rolls back without a monitor
+        tx.arm_mono(DeadlineKind.PULSE, key, tx.mono_ms + update.settings.pulse_timeout_ms)
+        return
+    block(tx, update, pulses.why_closed(update))
+
+
+def _progress(tx: Transaction, key: UpdateKey) -> None:
+    update = tx.state.updates.get(key)
+    if update is None or not update.notes.progress_from_ms:
+        return
+    allowed_ms = update.wishes.progress_deadline_ms
+    if progress.used_ms(update.notes, tx.now_ms) < allowed_ms:
+        progress.arm(tx, update)
+        return
+    note(tx, key, progress.moved(update, tx.now_ms))  # whoever resumes it gives it all of the time again
+    update = tx.state.updates[key]
+    message = f"{progress.NOTHING_MOVED} {allowed_ms / 1000:g} s (thesan.progress_deadline)."
+    move(tx, update, progress.end_of(update), message=message)
 
 
 def _watch(tx: Transaction, key: tuple[UpdateKey, int]) -> None:
@@ -85,6 +103,9 @@ def _partition(tx: Transaction, task_id: str) -> None:
 
 _REACHED: Final[dict[DeadlineKind, Callable[[Transaction, Any], None]]] = {
     DeadlineKind.PULSE: _pulse,
+    DeadlineKind.OVERRIDE: expiring.override_due,
+    DeadlineKind.PROGRESS: _progress,
+    DeadlineKind.RESUME: expiring.resume_due,
     DeadlineKind.WATCH: _watch,
     DeadlineKind.THROTTLE: _throttle,
     DeadlineKind.KILL: _kill,

@@ -11,7 +11,9 @@ from itertools import pairwise
 from scheduler.core.records import ACTIVE_STATES, JobKey, TaskStatus
 from scheduler.core.state import State
 from scheduler.core.updates import status as table
-from scheduler.core.updates.records import JobUpdate, Phase, UpdateStatus
+from scheduler.core.updates.notes import NO_NOTES
+from scheduler.core.updates.records import InstanceAction, JobUpdate, Phase, UpdateStatus
+from scheduler.core.updates.set_aside import LEFT_OUT, TAKEN_UP
 from scheduler.core.updates.strategies import group_sizes
 
 _FIRST = frozenset({UpdateStatus.ROLLING_FORWARD, UpdateStatus.ROLL_FORWARD_AWAITING_PULSE})
@@ -61,21 +63,51 @@ def _of_update(state: State, update: JobUpdate) -> Iterator[str]:
             yield f"{update.key}: {a.status.name} -> {b.status.name} is not in the table"
         if b.timestamp_ms < a.timestamp_ms:
             yield f"{update.key}: time goes backwards in its history"
-    recorded = [(event.instance_id, event.action) for event in update.instance_events]
-    if len(recorded) != len(set(recorded)):
-        yield f"{update.key}: an instance action is recorded twice"
+    yield from _of_instance_events(update)
+    yield from _of_notes(update)
     tally = state.progress.tally(update.key)
     if update.status in table.TERMINAL_UPDATE_STATES:
         if tally.rows:
             yield f"{update.key}: ended, but progress is kept"
-        if update.key in state.pulses:
+        if update.key in state.pulses or update.key in state.beats:
             yield f"{update.key}: ended, but its heartbeat is kept"
         return
     phases = [row.phase for row in tally.rows.values()]
-    counted = (len(tally.working), tally.failed, tally.succeeded)
-    if counted != tuple(phases.count(p) for p in (Phase.WORKING, Phase.FAILED, Phase.SUCCEEDED)):
+    counted = (len(tally.working), tally.failed, tally.succeeded, tally.skipped, tally.again)
+    kinds = (Phase.WORKING, Phase.FAILED, Phase.SUCCEEDED, Phase.SKIPPED, Phase.AGAIN)
+    if counted != tuple(map(phases.count, kinds)):
         yield f"{update.key}: the tally {counted} differs from the rows"
     yield from _of_group(state, update, len(tally.working), tally.failed)
+
+
+def _of_instance_events(update: JobUpdate) -> Iterator[str]:
+    """Each action once for each time that the instance was taken up; a person's word about it stands apart."""
+    recorded: set[tuple[int, InstanceAction]] = set()
+    for event in update.instance_events:
+        said = event.message or ""
+        if said.startswith(TAKEN_UP):
+            recorded -= {(event.instance_id, action) for action in InstanceAction}
+        if (event.instance_id, event.action) in recorded and not said.startswith(LEFT_OUT):
+            yield f"{update.key}: an instance action is recorded twice"
+        recorded.add((event.instance_id, event.action))
+
+
+def _of_notes(update: JobUpdate) -> Iterator[str]:
+    notes = update.notes
+    if update.status in table.TERMINAL_UPDATE_STATES and notes != NO_NOTES:
+        yield f"{update.key}: ended, but notes are kept"
+    if update.status not in table.PAUSED_STATES and notes.pause is not None:
+        yield f"{update.key}: {update.status.name}, but a pause is noted"
+    clock_runs = update.status in table.ROLLING_STATES and update.wishes.progress_deadline_ms > 0
+    if clock_runs != (notes.progress_from_ms > 0):
+        yield f"{update.key}: its progress clock {'stands' if clock_runs else 'runs'} in {update.status.name}"
+    if update.status in table.AWAITING_PULSE_STATES:
+        if notes.override is not None:
+            yield f"{update.key}: waits for a heartbeat, but an override is noted"
+        if not update.is_coordinated and notes.hold is None:
+            yield f"{update.key}: waits for a heartbeat that nobody asked for"
+    if update.status in table.ROLLING_STATES and notes.hold is not None and notes.override is None:
+        yield f"{update.key}: rolls on though its monitor said wait"
 
 
 def _of_group(state: State, update: JobUpdate, working: int, failed: int) -> Iterator[str]:

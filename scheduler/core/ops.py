@@ -9,6 +9,7 @@ from __future__ import annotations
 from attrs import frozen
 
 from scheduler.core.records import Metadata, Task, TaskConfig, TaskEvent
+from scheduler.core.updates.notes import Notes
 from scheduler.core.updates.records import (
     InstanceEvent,
     InstanceProgress,
@@ -106,6 +107,14 @@ class MoveInstance:
 
 
 @frozen
+class AnnotateUpdate:
+    """What is said about an update beside its history, all of it; never shown in Aurora's history."""
+
+    key: UpdateKey
+    notes: Notes
+
+
+@frozen
 class RemoveUpdates:
     keys: tuple[UpdateKey, ...]
 
@@ -129,6 +138,7 @@ Op = (
     | MoveUpdate
     | RecordInstance
     | MoveInstance
+    | AnnotateUpdate
     | RemoveUpdates
     | SaveUpdate
 )

@@ -12,6 +12,7 @@ from scheduler.core import ops
 from scheduler.core.history import History
 from scheduler.core.records import Host, Task, TaskConfig
 from scheduler.core.tables import ConfigTable, ProgressTable, Table, TaskTable, UpdateTable
+from scheduler.core.updates.notes import Beat
 from scheduler.core.updates.plan import Plan
 from scheduler.core.updates.records import InstanceProgress, Instructions, JobUpdate, UpdateKey, UpdateStatus
 from scheduler.core.updates.status import TERMINAL_UPDATE_STATES
@@ -36,6 +37,8 @@ class State:
         """Machines the engine offers now."""
         self.pulses: Table[UpdateKey, int] = Table()
         """When each coordinated update was last heard of, on the clock that never jumps. Absent: never, by us."""
+        self.beats: Table[UpdateKey, Beat] = Table()
+        """What monitors last said, where they said more than that they are there."""
         self.pending_reasons: Table[str, str] = Table()
         """Why a pending task has no host yet, by task id."""
         self.last_ports: Table[str, int] = Table()
@@ -164,6 +167,7 @@ def _move_update(state: State, op: ops.MoveUpdate) -> None:
         old.metadata,
         old.events.appended(op.event),
         old.instance_events,
+        old.notes,
     )
     state.replace(state.updates, op.key, new)
     turned = op.event.status is UpdateStatus.ROLLING_BACK and not old.is_rolling_back
@@ -189,12 +193,19 @@ def _record_instance(state: State, op: ops.RecordInstance) -> None:
         old.metadata,
         old.events,
         old.instance_events.appended(op.event),
+        old.notes,
     )
     state.replace(state.updates, op.key, new)
 
 
 def _move_instance(state: State, op: ops.MoveInstance) -> None:
     state.replace(state.progress, (op.key, op.instance_id), op.progress)
+
+
+def _annotate_update(state: State, op: ops.AnnotateUpdate) -> None:
+    old = state.updates[op.key]
+    new = JobUpdate(old.key, old.user, old.instructions, old.metadata, old.events, old.instance_events, op.notes)
+    state.replace(state.updates, op.key, new)
 
 
 def _remove_updates(state: State, op: ops.RemoveUpdates) -> None:
@@ -224,6 +235,7 @@ _APPLY: Final[dict[type, Callable[[State, Any], None]]] = {
     ops.MoveUpdate: _move_update,
     ops.RecordInstance: _record_instance,
     ops.MoveInstance: _move_instance,
+    ops.AnnotateUpdate: _annotate_update,
     ops.RemoveUpdates: _remove_updates,
     ops.SaveUpdate: _save_update,
 }

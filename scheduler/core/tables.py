@@ -188,19 +188,27 @@ class UpdateTable(Table[UpdateKey, JobUpdate]):
 class Tally:
     """One update's progress counted: what a strategy needs to know without looking at every instance."""
 
-    __slots__ = ("exit_seq", "failed", "rows", "succeeded", "working")
+    __slots__ = ("again", "exit_seq", "failed", "rows", "skipped", "succeeded", "working")
 
     def __init__(self) -> None:
         self.rows: dict[int, InstanceProgress] = {}
         self.working: dict[int, None] = {}
         self.failed = 0
         self.succeeded = 0
+        self.skipped = 0
+        self.again = 0
         self.exit_seq = 0
         """The highest exit number given out."""
 
     @property
     def started(self) -> int:
-        return len(self.working) + self.failed + self.succeeded
+        """Whose turn has come, or will not come any more."""
+        return len(self.working) + self.failed + self.succeeded + self.skipped
+
+    @property
+    def in_order(self) -> bool:
+        """Are the first so many of the plan those that were started? Not when some were set aside."""
+        return not (self.skipped or self.again)
 
 
 EMPTY_TALLY = Tally()
@@ -243,3 +251,7 @@ def _count(tally: Tally, instance: int, phase: Phase, by: int) -> None:
         tally.failed += by
     elif phase is Phase.SUCCEEDED:
         tally.succeeded += by
+    elif phase is Phase.SKIPPED:
+        tally.skipped += by
+    elif phase is Phase.AGAIN:
+        tally.again += by

@@ -13,9 +13,8 @@ from scheduler.core.records import ASSIGNED_STATES, TERMINAL_STATES, Host, TaskS
 from scheduler.core.tasks import lifecycle
 from scheduler.core.tasks.table import END_ASKED_STATES
 from scheduler.core.transaction import Transaction
-from scheduler.core.updates import pulses, status as table, updater
-
-FAILED_OVER = "A new scheduler leads: waiting for a heartbeat."
+from scheduler.core.updates import expiring, progress, pulses, status as table, updater
+from scheduler.core.updates.noting import note
 
 
 def begin_epoch(tx: Transaction, epoch: int) -> None:
@@ -26,10 +25,14 @@ def begin_epoch(tx: Transaction, epoch: int) -> None:
     for update in list(tx.state.updates.active.values()):
         if tx.policy.infer_heartbeats:
             pulses.infer(tx, update)
+        expiring.arm(tx, update)
+        note(tx, update.key, progress.taken_over(update, tx.now_ms))
+        update = tx.state.updates[update.key]
         if update.status not in table.ROLLING_STATES:
             continue
-        if update.is_coordinated and not tx.policy.infer_heartbeats:
-            updater.block(tx, update, FAILED_OVER)
+        if not tx.policy.infer_heartbeats and not pulses.is_open(tx.state, update, tx.clocks):
+            ended = update.notes.override is not None
+            updater.block(tx, update, pulses.why_closed(update) if ended else pulses.FAILED_OVER)
         else:
             updater.enter_rolling(tx, update)
 

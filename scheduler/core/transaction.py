@@ -45,6 +45,9 @@ class DeadlineKind(Enum):
     """What a deadline is about; the second part of its name is the id of what it is for."""
 
     PULSE = "pulse"  # an UpdateKey: record that the heartbeat is overdue
+    OVERRIDE = "override"  # an UpdateKey: an override of its heartbeat ends
+    PROGRESS = "progress"  # an UpdateKey: nothing has moved in it for as long as it allows
+    RESUME = "resume"  # an UpdateKey: a timed pause ends
     WATCH = "watch"  # (UpdateKey, instance): the watch window may be over
     THROTTLE = "throttle"  # a task id: its penalty is over
     KILL = "kill"  # a task id: ask again, harder
@@ -107,6 +110,10 @@ class Transaction:
         """Instances that updates took up in this decision. What changed in it had changed before."""
         self.journal: Journal = []
         state.journal = self.journal
+
+    @property
+    def clocks(self) -> Clocks:
+        return Clocks(self.now_ms, self.mono_ms)
 
     def apply(self, op: ops.Op) -> None:
         """Record `op` and carry it out in memory."""

@@ -13,8 +13,8 @@ from attrs import frozen
 from scheduler.contracts import Ticket
 from scheduler.core import jobs, views
 from scheduler.core.answers import OK, Answer, Refused, error
-from scheduler.core.updates import requests
-from scheduler.rpc import from_thrift, to_thrift
+from scheduler.core.updates import explain, requests
+from scheduler.rpc import from_thrift, thesan, to_thrift
 from scheduler.rpc.port import Core
 from scheduler.rpc.unserved import UNSERVED
 
@@ -49,7 +49,8 @@ class Handler:
             ticket = METHODS[method](args, self.core, user)
         except Refused as refused:
             ticket = Ticket(self.core.durable_offset, refused.answer)
-        return Reply(ticket.offset, ticket.answer)
+        struct = thesan.as_struct(method, ticket.answer) if thesan.is_own(method) else None
+        return Reply(ticket.offset, ticket.answer, struct)
 
 
 # --- reads -----------------------------------------------------------------------------------------------------------
@@ -94,7 +95,7 @@ def _get_job_update_summaries(args: Any, core: Core, user: str) -> Ticket:
 def _get_job_update_details(args: Any, core: Core, user: str) -> Ticket:
     key = None if args.key is None else from_thrift.update_key(args.key)
     query = None if args.query is None else from_thrift.update_query(args.query)
-    return core.read(views.update_details, key, query)
+    return core.read_now(explain.details, key, query)
 
 
 def _get_job_update_diff(args: Any, core: Core, user: str) -> Ticket:
@@ -176,6 +177,7 @@ METHODS: Final[dict[str, Method]] = {
     "abortJobUpdate": _change_update(requests.abort),
     "rollbackJobUpdate": _change_update(requests.rollback),
     "pulseJobUpdate": _pulse_job_update,
+    **thesan.METHODS,
     **{name: _unserved(name) for name in UNSERVED},
 }
 """Every method but getServerState, which is answered by the server, not by the core."""

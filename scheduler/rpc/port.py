@@ -22,6 +22,9 @@ class Core(Protocol):
     def read(self, view: Callable[..., Answer], *args: Any) -> Ticket:
         """Run `view(state, policy, *args)`."""
 
+    def read_now(self, view: Callable[..., Answer], *args: Any) -> Ticket:
+        """Run `view(state, policy, clocks, *args)`: for answers that depend on what time it is."""
+
     def pulse(self, key: UpdateKey) -> Ticket:
         """The same as `write(requests.pulse, key)`, in the shortest way."""
 

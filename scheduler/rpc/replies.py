@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from scheduler.core.answers import Answer, Code, error
 from scheduler.interface import aurora, thesan
-from scheduler.rpc import to_thrift
+from scheduler.rpc import thesan as own, to_thrift
 from scheduler.rpc.large import MAX_ANSWER_BYTES, Large, Outstanding, Parts
 from scheduler.rpc.messages import REPLY, Call, Codec
 from scheduler.rpc.pieces import Batch, Pieces
@@ -70,6 +70,8 @@ class Replies:
 
     def whole(self, call: Call, writes: Codec, answer: Answer) -> bytes:
         """A reply with an answer that is encoded in one go."""
+        if own.is_own(call.method):
+            return self.struct(call, writes, own.as_struct(call.method, answer))
         head, tail = self._around(call, writes, answer, has_result=answer.result is not None)
         fields = b"" if answer.result is None else writes.fields(to_thrift.result(answer.result))
         return head + fields + tail

@@ -12,7 +12,11 @@ from scheduler.core.answers import Answer
 from scheduler.core.effects import Effect, Say, Terminate
 from scheduler.core.queries import PulseAnswer, StartedUpdate
 from scheduler.core.records import JobKey, Task, TaskConfig, TaskEvent
+from scheduler.core.updates.expiring import Until
+from scheduler.core.updates.explain import Explanation
+from scheduler.core.updates.notes import Notes
 from scheduler.core.updates.records import UpdateEvent, UpdateKey
+from scheduler.core.updates.standing import Outcome, Standing
 
 NOBODY = "UNSECURE"
 """The acting user when nobody said who they are; not worth a word."""
@@ -71,6 +75,8 @@ class Narrator:
             action = op.event.action.name.removeprefix("INSTANCE_")
             said = f' "{op.event.message}"' if op.event.message else ""
             yield Line(op.key.job, f"I{op.event.instance_id} {action}{said}")
+        elif isinstance(op, ops.AnnotateUpdate):
+            yield Line(op.key.job, f"N {_noted(op.notes)}")
         elif isinstance(op, ops.RemoveUpdates):
             for key in op.keys:
                 yield Line(key.job, f"forget {self.name_of(key)}")
@@ -91,6 +97,13 @@ class Narrator:
             running = answer.result.running
             name = self.name_of(answer.result.key)
             words.append(name if running is None else f"already {name} {running.status.name}")
+        elif isinstance(answer.result, Standing):
+            words.append(_standing(answer.result))
+        elif isinstance(answer.result, Explanation):
+            words.append(f"{answer.result.holder.held_by.name}: {answer.result.sentence}")
+        elif isinstance(answer.result, Until):
+            until = f" until {answer.result.until_ms}" if answer.result.until_ms else ""
+            words.append(f"{answer.result.status.name}{until}")
         words += [f'"{detail or ""}"' for detail in answer.details]
         return self.renamed(" ".join(words))
 
@@ -101,6 +114,29 @@ class Narrator:
         for task_id, task in self._tasks.items():
             text = text.replace(task_id, f"{task.job.name}/{task.instance_id}")
         return text
+
+
+def _noted(notes: Notes) -> str:
+    """What is noted beside the history, in full."""
+    words = []
+    if notes.hold is not None:
+        words.append(f'hold "{notes.hold.reason}" since {notes.hold.since_ms}')
+    if notes.override is not None:
+        words.append(f'override until {notes.override.until_ms} by {notes.override.user} "{notes.override.reason}"')
+    if notes.pause is not None:
+        until = f" until {notes.pause.until_ms}" if notes.pause.until_ms else ""
+        words.append(f'pause{until} by {notes.pause.user} "{notes.pause.reason}"')
+    if notes.progress_from_ms or notes.progress_used_ms:
+        words.append(f"progress used {notes.progress_used_ms} from {notes.progress_from_ms}")
+    return ", ".join(words) or "nothing"
+
+
+def _standing(result: Standing) -> str:
+    status = "unknown" if result.status is None else result.status.name
+    waits_for = f", waits for {result.waits_for}" if result.waits_for else ""
+    why = f': "{result.paused_why}"' if result.paused_why else ""
+    by = f", paused by {result.paused_by or 'itself'}{why}" if result.outcome is Outcome.PAUSED else ""
+    return f"{result.outcome.name} {status}{waits_for}{by}"
 
 
 def _why(event: UpdateEvent | TaskEvent) -> str:

@@ -14,6 +14,7 @@ The number is the wall's clock in milliseconds; it begins at 0. What came of a c
     = CODE ... "details"      the answer; `already u1 STATUS` is the update that stands in the way
     J STATUS "message" by X   the update came to a status
     I0 ACTION                 an instance event, without its prefix INSTANCE_
+    N hold "..." since 0, ... what is noted beside the history from now on: hold, override, pause, progress
     add 0 new                 a task is created for instance 0, with the configuration "new"
     again 0 new               ... by the task machine, because the one before it ended
     drop 0 old                a task left the state: it was pending, or its history was pruned
@@ -32,9 +33,13 @@ Lines of a job other than the one the script talks about begin with its name. Co
     hosts on | off                   with no hosts, new tasks stay PENDING
     start new 0-2 [OPTION ...]       startJobUpdate to instances 0-2 of "new". Options: queue=1, batch=2, variable=1,2,
                                      autopause, watch=2000, pulse=10000, failures=0 (per instance), failed=0
-                                     (instances), norollback, only=0-1, note=KEY:VALUE, user=NAME, "message"
+                                     (instances), norollback, only=0-1, note=KEY:VALUE[,KEY:VALUE], user=NAME, "message"
     pause, resume, abort, rollback   [u1] [user=NAME] ["message"]
     pulse [u1]
+    heartbeat WAIT [u1] [source=NAME] [link=URL] [user=NAME] ["reason"]      PROCEED, WAIT, PAUSE, ROLL_BACK, ABORT
+    override 60s "why" [u1] [user=NAME]; pause-for 60s ["message"]   overrideHeartbeat (0 ends it), pauseJobUpdateFor
+    retry 0-1 "why" [u1]; skip 2 "why"                  retryInstances, skipInstances
+    explain [u1]                     why it is not moving
     create 3 old, kill [0-1], restart-shards 0-1, add-instances 0 2     the requests of those names
     run 0-2                          the engine starts these tasks and they run
     swap 0-2                         the engine ends them as it was told, and runs what follows
@@ -76,6 +81,7 @@ from scheduler.core.transaction import Transaction
 from scheduler.core.updates import requests, status as table
 from scheduler.core.updates.records import JobUpdate, UpdateKey
 from scheduler.core.validation import valid_config
+from scheduler.testing.monitoring import Monitoring
 from scheduler.testing.narration import NOBODY, Line, Narrator, version
 from scheduler.testing.stage import ROOMY_HOST, Stage, service
 from scheduler.testing.words import Options, ScriptError, ids, milliseconds, settings_from, split
@@ -83,7 +89,7 @@ from scheduler.testing.words import Options, ScriptError, ids, milliseconds, set
 MOST_STEPS = 500
 
 
-class Script:
+class Script(Monitoring):
     """Carries out commands on a stage of its own and writes down what comes of them."""
 
     def __init__(self, *, through_codec: bool = False) -> None:
@@ -203,19 +209,18 @@ class Script:
         if wanted != list(range(count)):
             raise ScriptError("an update is always to instances 0 to n")
         settings = settings_from(options)
-        note = options.take("note")
-        metadata = (Metadata(*note.split(":", 1)),) if note else ()
+        notes = options.take("note")
+        metadata = tuple(Metadata(*note.split(":", 1)) for note in notes.split(",") if note)
         user = options.take("user", NOBODY)
         options.done()
         request = UpdateRequest(service(self.job, config), count, settings, metadata)
         return self.stage.ask(requests.start, request, user, options.message)
 
     def _about_update(self, decision: Callable[..., Answer], words: tuple[str, ...]) -> Answer:
-        named = [word for word in words if word[:1] == "u" and word[1:].isdigit()]
-        options = Options([word for word in words if word not in named])
+        key, options = self._named(words)
         user = options.take("user", NOBODY)
         options.done()
-        return self.stage.ask(decision, self.key(*named), user, options.message)
+        return self.stage.ask(decision, key, user, options.message)
 
     def do_pause(self, *words: str) -> Answer:
         return self._about_update(requests.pause, words)

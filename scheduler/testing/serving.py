@@ -46,6 +46,10 @@ class StageCore:
         self.calls.append(view.__name__)
         return self.stage.controller.read(view, *args)
 
+    def read_now(self, view: Callable[..., Answer], *args: Any) -> Ticket:
+        self.calls.append(view.__name__)
+        return self.stage.controller.read_now(view, *args)
+
     def pulse(self, key: UpdateKey) -> Ticket:
         self.calls.append("pulse")
         ticket = self.stage.controller.pulse(key)

@@ -40,6 +40,7 @@ def everything(state: State) -> dict[str, Any]:
     return logged(state) | {
         "hosts": _rows(state.hosts),
         "pulses": _rows(state.pulses),
+        "beats": _rows(state.beats),
         "pending reasons": _rows(state.pending_reasons),
         "last ports": _rows(state.last_ports),
     }
@@ -55,4 +56,4 @@ def _usage(usage: Usage) -> tuple[Any, ...]:
 
 
 def _tally(tally: Tally) -> tuple[Any, ...]:
-    return dict(tally.rows), set(tally.working), tally.failed, tally.succeeded
+    return dict(tally.rows), set(tally.working), tally.failed, tally.succeeded, tally.skipped, tally.again

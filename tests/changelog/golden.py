@@ -33,6 +33,7 @@ from scheduler.core.records import (
     ValueConstraint,
     Volume,
 )
+from scheduler.core.updates.notes import Hold, Notes, Override, Pause
 from scheduler.core.updates.records import (
     InstanceAction,
     InstanceConfigs,
@@ -95,7 +96,16 @@ INSTRUCTIONS = Instructions((PARTS,), PARTS, SETTINGS)
 STARTED = UpdateEvent(UpdateStatus.ROLLING_FORWARD, 3000, "www", "go")
 INSTANCE_EVENT = InstanceEvent(4, 3500, InstanceAction.INSTANCE_UPDATING, "starting")
 PROGRESS = InstanceProgress(Phase.WORKING, 1, 7, 3)
-UPDATE = JobUpdate(KEY, "www", INSTRUCTIONS, (Metadata("why", "new"),), History((STARTED,)), History((INSTANCE_EVENT,)))
+NOTES = Notes(
+    Hold("errors", "http://example.com/graph", "probe", 3100, 3200),
+    Override(9000, "www", "the monitor is down"),
+    Pause(8000, "www", "lunch", 3300),
+    100,
+    3400,
+)
+UPDATE = JobUpdate(
+    KEY, "www", INSTRUCTIONS, (Metadata("why", "new"),), History((STARTED,)), History((INSTANCE_EVENT,)), NOTES
+)
 ENTRY = Entry(
     7,
     3,
@@ -112,6 +122,7 @@ ENTRY = Entry(
         ops.MoveUpdate(KEY, UpdateEvent(UpdateStatus.ROLLED_FORWARD, 9000)),
         ops.RecordInstance(KEY, INSTANCE_EVENT),
         ops.MoveInstance(KEY, 4, PROGRESS),
+        ops.AnnotateUpdate(KEY, NOTES),
         ops.RemoveUpdates((KEY,)),
         ops.SaveUpdate(UPDATE, ((4, PROGRESS),)),
     ),

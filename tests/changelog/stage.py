@@ -82,7 +82,7 @@ def plain(value: Any) -> Any:
         case Task():
             return tuple(getattr(value, name) for name in Task.__slots__ if name != "__weakref__")
         case JobUpdate():
-            names = ("key", "user", "instructions", "metadata", "events", "instance_events")
+            names = ("key", "user", "instructions", "metadata", "events", "instance_events", "notes")
             return tuple(getattr(value, name) for name in names)
         case ops.SaveTask(task):
             return ("SaveTask", plain(task))

@@ -33,6 +33,7 @@ from scheduler.core.records import (
     Volume,
     content_hash,
 )
+from scheduler.core.updates.notes import Hold, Notes, Override, Pause
 from scheduler.core.updates.records import (
     BatchStrategy,
     InstanceAction,
@@ -151,6 +152,14 @@ instructions = st.builds(Instructions, tuples_of(instance_configs, 2), st.none()
 update_events = st.builds(UpdateEvent, st.sampled_from(UpdateStatus), i64, maybe_text, maybe_text)
 instance_events = st.builds(InstanceEvent, count, i64, st.sampled_from(InstanceAction), maybe_text)
 progress = st.builds(InstanceProgress, st.sampled_from(Phase), count, st.integers(0, 2**63 - 1), count)
+notes = st.builds(
+    Notes,
+    st.none() | st.builds(Hold, text, text, text, i64, i64),
+    st.none() | st.builds(Override, i64, text, text),
+    st.none() | st.builds(Pause, i64, text, text, i64),
+    i64,
+    i64,
+)
 job_updates = st.builds(
     JobUpdate,
     keys,
@@ -159,6 +168,7 @@ job_updates = st.builds(
     tuples_of(metadata),
     st.lists(update_events, max_size=3).map(History),
     st.lists(instance_events, max_size=3).map(History),
+    notes,
 )
 
 small_ops = st.one_of(
@@ -169,6 +179,7 @@ small_ops = st.one_of(
     st.builds(ops.MoveUpdate, keys, update_events),
     st.builds(ops.RecordInstance, keys, instance_events),
     st.builds(ops.MoveInstance, keys, count, progress),
+    st.builds(ops.AnnotateUpdate, keys, notes),
     st.builds(ops.RemoveUpdates, tuples_of(keys)),
 )
 config_ops = st.one_of(

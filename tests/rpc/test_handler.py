@@ -9,7 +9,7 @@ from scheduler.core import jobs, views
 from scheduler.core.answers import OK, Answer, Code
 from scheduler.core.queries import UpdateQuery
 from scheduler.core.records import JobKey
-from scheduler.core.updates import requests
+from scheduler.core.updates import expiring, explain, rehearsal, replay, requests, set_aside, verdicts
 from scheduler.core.updates.records import UpdateKey
 from scheduler.interface import aurora, thesan
 from scheduler.rpc import from_thrift
@@ -38,6 +38,10 @@ class Notebook:
         self.asked.append(("read", view, *args))
         return Ticket(8, OK)
 
+    def read_now(self, view: Any, *args: Any) -> Ticket:
+        self.asked.append(("read now", view, *args))
+        return Ticket(8, OK)
+
     def pulse(self, key: Any) -> Ticket:
         self.asked.append(("pulse", key))
         return Ticket(8, OK)
@@ -59,6 +63,8 @@ def test_every_method_of_the_interface_is_in_the_table() -> None:
 QUERY = aurora.TaskQuery(role="www")
 DESCRIPTION = job(2)
 REQUEST = update_request(2)
+HEARTBEAT = thesan.Heartbeat(key=UPDATE, verdict=2, reason="r", link="l", source="s")
+TOLD = verdicts.Heartbeat(UKEY, verdicts.MonitorVerdict.WAIT, "r", "l", "s")
 
 ASKED: list[tuple[str, dict[str, Any], tuple[Any, ...]]] = [
     ("getRoleSummary", {}, ("read", views.role_summaries)),
@@ -79,12 +85,12 @@ ASKED: list[tuple[str, dict[str, Any], tuple[Any, ...]]] = [
         {"jobUpdateQuery": aurora.JobUpdateQuery(user="bob")},
         ("read", views.update_summaries, UpdateQuery(user="bob")),
     ),
-    ("getJobUpdateDetails", {}, ("read", views.update_details, None, None)),
-    ("getJobUpdateDetails", {"key": UPDATE}, ("read", views.update_details, UKEY, None)),
+    ("getJobUpdateDetails", {}, ("read now", explain.details, None, None)),
+    ("getJobUpdateDetails", {"key": UPDATE}, ("read now", explain.details, UKEY, None)),
     (
         "getJobUpdateDetails",
         {"query": aurora.JobUpdateQuery()},
-        ("read", views.update_details, None, UpdateQuery()),
+        ("read now", explain.details, None, UpdateQuery()),
     ),
     ("getJobUpdateDiff", {"request": REQUEST}, ("read", views.update_diff, from_thrift.update_request(REQUEST))),
     ("getTierConfigs", {}, ("read", views.tier_configs)),
@@ -116,6 +122,31 @@ ASKED: list[tuple[str, dict[str, Any], tuple[Any, ...]]] = [
     ("abortJobUpdate", {"key": UPDATE}, ("write", requests.abort, UKEY, "me", None)),
     ("rollbackJobUpdate", {"key": UPDATE}, ("write", requests.rollback, UKEY, "me", None)),
     ("pulseJobUpdate", {"key": UPDATE}, ("pulse", UKEY)),
+    ("heartbeat", {"heartbeat": HEARTBEAT}, ("write", verdicts.heartbeat, TOLD, "me")),
+    ("explainUpdate", {"key": UPDATE}, ("read now", explain.explain, UKEY)),
+    (
+        "pauseJobUpdateFor",
+        {"key": UPDATE, "durationMs": 5000, "message": "m"},
+        ("write", expiring.pause_for, UKEY, 5000, "me", "m"),
+    ),
+    (
+        "overrideHeartbeat",
+        {"key": UPDATE, "durationMs": 5000, "reason": "r"},
+        ("write", expiring.override, UKEY, 5000, "me", "r"),
+    ),
+    (
+        "retryInstances",
+        {"key": UPDATE, "instances": {2, 1}, "reason": "r"},
+        ("write", set_aside.retry, UKEY, (1, 2), "me", "r"),
+    ),
+    (
+        "skipInstances",
+        {"key": UPDATE, "instances": {2, 1}, "reason": "r"},
+        ("write", set_aside.skip, UKEY, (1, 2), "me", "r"),
+    ),
+    ("simulateUpdate", {"request": REQUEST}, ("write", rehearsal.rehearse, from_thrift.update_request(REQUEST), "me")),
+    ("replayUpdate", {"key": UPDATE}, ("read", replay.replay, UKEY)),
+    ("heartbeatMany", {"heartbeats": [HEARTBEAT]}, ("write", verdicts.heartbeats, (TOLD,), "me")),
 ]
 
 

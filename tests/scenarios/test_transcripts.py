@@ -49,10 +49,11 @@ def tell(story: list[str], restart_after: set[int]) -> Script:
 
 
 def _restart(script: Script) -> None:
-    """The next leader has heard no heartbeat; monitors that were beating send theirs at once."""
+    """The next leader has heard no heartbeat; monitors that were beating, and did not say wait, send theirs at once."""
     stage = script.stage
     active = list(stage.state.updates.active.values())
-    beating = [u.key for u in active if u.is_coordinated and pulses.is_fresh(stage.state, u, stage.clock.mono_ms())]
+    gated = [u for u in active if u.is_coordinated and u.notes.hold is None]
+    beating = [u.key for u in gated if pulses.is_fresh(stage.state, u, stage.clock.mono_ms())]
     script.do("restart")
     for key in beating:
         stage.ask(requests.pulse, key)

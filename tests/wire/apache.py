@@ -81,8 +81,9 @@ def scheduler() -> ModuleType:
 
 
 def api(name: str, /, **fields: Any) -> Any:
-    """A struct of aurora.thrift."""
-    return getattr(ttypes(), name)(**fields)
+    """A struct of aurora.thrift, or else of thesan.thrift."""
+    found = getattr(ttypes(), name, None) or getattr(_module("gen.thesan.ttypes"), name)
+    return found(**fields)
 
 
 def make(name: str, fields: dict[str, Any]) -> Any:

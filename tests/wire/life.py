@@ -114,9 +114,33 @@ class Life:
         name: str = apache.ttypes().JobUpdateStatus._VALUES_TO_NAMES[summary.state.status]
         return name
 
+    def _is_watched(self, key: Any) -> None:
+        waits = self.heartbeat(api("Heartbeat", key=key, verdict=2, reason="errors", source="probe"))
+        assert (waits.responseCode, waits.outcome, waits.waitsFor) == (OK, 4, "the next PROCEED")
+        assert self._status() == "ROLL_FORWARD_AWAITING_PULSE"
+        explained = self.explainUpdate(key)
+        assert (explained.responseCode, explained.heldBy, explained.why) == (OK, 4, "errors")
+        assert explained.sentence.startswith("Probe has said wait for")
+        overridden = self.overrideHeartbeat(key, 60_000, "I look myself")
+        assert (overridden.responseCode, overridden.status) == (OK, 0)
+        assert self.overrideHeartbeat(key, 0, None).status == 9
+        paused = self.pauseJobUpdateFor(key, 60_000, "lunch")
+        assert (paused.responseCode, paused.status) == (OK, 2)
+        assert paused.untilTimestampMs >= 60_000
+        assert self.resumeJobUpdate(key, None).responseCode == OK
+        refused = self.retryInstances(key, {0}, "again")
+        assert (refused.responseCode, "only what failed" in refused.details[0]) == (INVALID_REQUEST, True)
+        assert self.skipInstances(key, {77}, "gone").responseCode == INVALID_REQUEST
+        replayed = self.replayUpdate(key)
+        assert (replayed.responseCode, replayed.matches, replayed.differences) == (OK, True, [])
+        (again,) = self.heartbeatMany([api("Heartbeat", key=key, verdict=1)]).answers
+        assert (again.responseCode, again.outcome) == (OK, 1)
+
     def _is_updated(self) -> None:
         diff = self.getJobUpdateDiff(self._update("v2")).result.getJobUpdateDiffResult
         assert [len(bucket) for bucket in (diff.add, diff.remove, diff.update, diff.unchanged)] == [0, 1, 1, 0]
+        rehearsed = self.simulateUpdate(self._update("v2"))
+        assert (rehearsed.responseCode, len(rehearsed.groups) > 0) == (OK, True)
         started = self.startJobUpdate(self._update("v2"), "go")
         key = started.result.startJobUpdateResult.key
         assert (started.responseCode, key.job) == (OK, self._key)
@@ -129,6 +153,7 @@ class Life:
         assert self._status() == "ROLL_FORWARD_AWAITING_PULSE"
         assert self.pulseJobUpdate(key).result.pulseJobUpdateResult.status == 1
         assert self._status() == "ROLLING_FORWARD"
+        self._is_watched(key)
         assert self.pauseJobUpdate(key, "lunch").responseCode == OK
         assert self._status() == "ROLL_FORWARD_PAUSED"
         assert self.resumeJobUpdate(key, None).responseCode == OK

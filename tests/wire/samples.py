@@ -92,6 +92,9 @@ QUERY = S(
     offset=0,
     limit=10,
 )
+HEARTBEAT = S(
+    "Heartbeat", key=UPDATE, verdict=2, reason="errors above 1 %", link="http://example.com/graph", source="probe"
+)
 UPDATE_QUERY = S("JobUpdateQuery", role="www", jobKey=JOB, user="bob", updateStatuses=[0, 9], limit=1, key=UPDATE)
 # As Go's library writes a query of which nothing was set.
 GO_QUERY = S("JobUpdateQuery", role="", jobKey=S("JobKey"), user="", updateStatuses=[], offset=0, limit=0)
@@ -160,6 +163,15 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "triggerImplicitTaskReconciliation": ("triggerImplicitTaskReconciliation", {}),
     "pruneTasks": ("pruneTasks", {"query": S("TaskQuery", statuses=[3])}),
     "getServerState": ("getServerState", {}),
+    "heartbeat": ("heartbeat", {"heartbeat": HEARTBEAT}),
+    "explainUpdate": ("explainUpdate", {"key": UPDATE}),
+    "pauseJobUpdateFor": ("pauseJobUpdateFor", {"key": UPDATE, "durationMs": 2**33, "message": "lunch"}),
+    "overrideHeartbeat": ("overrideHeartbeat", {"key": UPDATE, "durationMs": 60_000, "reason": "the monitor is down"}),
+    "retryInstances": ("retryInstances", {"key": UPDATE, "instances": [3], "reason": "again"}),
+    "skipInstances": ("skipInstances", {"key": UPDATE, "instances": [0, 2], "reason": "broken host"}),
+    "simulateUpdate": ("simulateUpdate", {"request": REQUEST}),
+    "replayUpdate": ("replayUpdate", {"key": UPDATE}),
+    "heartbeatMany": ("heartbeatMany", {"heartbeats": [HEARTBEAT, S("Heartbeat", key=UPDATE, verdict=1)]}),
 }
 """Each method of the interface at least once: name of the sample, method, arguments."""
 

@@ -21,7 +21,7 @@ CODECS: dict[str, Codec] = {"binary": STRICT, "json": JSON}
 
 
 def ours(name: str, fields: dict[str, Any]) -> Any:
-    return getattr(aurora, name)(**fields)
+    return getattr(aurora if hasattr(aurora, name) else thesan, name)(**fields)
 
 
 def args_of(method: str, fields: dict[str, Any]) -> Any:

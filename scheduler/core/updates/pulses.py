@@ -4,6 +4,8 @@ The gate is strict: from `now - last >= timeout` no instance action starts. The 
 changes at timeout + grace, or at once when an evaluation was refused, so that a monitor whose beat is as long as the
 timeout does not make the history flap. When a heartbeat was heard is never stored: a new leader has heard none.
 
+What a person or the monitor said goes before silence (`is_open`): an override opens the gate, a WAIT closes it.
+
 Source: the update-coordination design thread of Aurora's mailing list (2014); `docs/compatibility.md`, "Heartbeats".
 """
 
@@ -14,11 +16,12 @@ from typing import Final
 
 from scheduler.core.policy import HOUR_MS
 from scheduler.core.state import State
-from scheduler.core.transaction import DeadlineKind, Transaction
+from scheduler.core.transaction import Clocks, DeadlineKind, Transaction
 from scheduler.core.updates.records import JobUpdate
 from scheduler.core.updates.status import AWAITING_PULSE_STATES
 
 TIMED_OUT: Final = "Pulses from external service have timed out."
+FAILED_OVER: Final = "A new scheduler leads: waiting for a heartbeat."
 MANY_STOPS: Final = 5
 MOST_COUNTED: Final = 100
 
@@ -30,11 +33,46 @@ def age_ms(state: State, update: JobUpdate, mono_ms: int) -> int | None:
 
 
 def is_fresh(state: State, update: JobUpdate, mono_ms: int) -> bool:
-    """May this update act? Always, when no heartbeat gates it."""
+    """Is its heartbeat not overdue? Always so, when it has none."""
     if not update.is_coordinated:
         return True
     age = age_ms(state, update, mono_ms)
     return age is not None and age < update.settings.pulse_timeout_ms
+
+
+def is_overridden(update: JobUpdate, now_ms: int) -> bool:
+    """Does a person answer for it in the monitor's place?"""
+    override = update.notes.override
+    return override is not None and now_ms < override.until_ms
+
+
+def is_open(state: State, update: JobUpdate, clocks: Clocks) -> bool:
+    """May this update act? The gate: every instance action passes here."""
+    if is_overridden(update, clocks.now_ms):
+        return True
+    if update.notes.hold is not None:
+        return False
+    if update.is_rolling_back and update.wishes.rollback_gate_open:
+        return True
+    return is_fresh(state, update, clocks.mono_ms)
+
+
+def why_closed(update: JobUpdate) -> str:
+    """The sentence of the record, for a gate that has closed."""
+    override = update.notes.override
+    if override is not None:
+        return f"The override by {override.user} has ended: waiting for a heartbeat."
+    hold = update.notes.hold
+    if hold is not None:
+        return " ".join(filter(None, (f"The monitor said wait: {hold.reason}", hold.link)))
+    return TIMED_OUT
+
+
+def must_be_sure(update: JobUpdate) -> bool:
+    """Are several heartbeats in a row asked for? After a stop they are; not at the start, nor after a failover."""
+    if update.wishes.proceeds_to_resume == 1:
+        return False
+    return update.notes.hold is not None or (len(update.events) > 1 and update.events[-1].message != FAILED_OVER)
 
 
 def infer(tx: Transaction, update: JobUpdate) -> None:

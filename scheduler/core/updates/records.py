@@ -12,6 +12,8 @@ from attrs import field, frozen
 
 from scheduler.core.history import History
 from scheduler.core.records import JobKey, Metadata, TaskConfig, canonical
+from scheduler.core.updates.notes import NO_NOTES, Notes
+from scheduler.core.updates.wishes import Wishes, wishes
 
 
 class UpdateStatus(IntEnum):
@@ -48,6 +50,10 @@ class Phase(IntEnum):
     WORKING = 1
     SUCCEEDED = 2
     FAILED = 3
+    SKIPPED = 4
+    """Left out by a person: done, and not failed."""
+    AGAIN = 5
+    """Taken up again by a person: waits for its turn."""
 
 
 @frozen(cache_hash=True)
@@ -196,6 +202,7 @@ class JobUpdate:
     metadata: tuple[Metadata, ...] = ()
     events: History[UpdateEvent] = field(factory=History)
     instance_events: History[InstanceEvent] = field(factory=History)
+    notes: Notes = NO_NOTES
 
     @property
     def status(self) -> UpdateStatus:
@@ -212,6 +219,11 @@ class JobUpdate:
     @property
     def settings(self) -> UpdateSettings:
         return self.instructions.settings
+
+    @property
+    def wishes(self) -> Wishes:
+        """What it asks for beyond Aurora's settings."""
+        return wishes(self.metadata)
 
     @property
     def created_ms(self) -> int:

@@ -14,8 +14,11 @@ from scheduler.core.queries import PulseAnswer, StartedUpdate, UpdateRequest
 from scheduler.core.records import TaskConfig
 from scheduler.core.state import State
 from scheduler.core.transaction import Transaction
-from scheduler.core.updates import pulses, settings as checks, status as table
+from scheduler.core.updates import pulses, settings as checks, status as table, wishes
+from scheduler.core.updates.beating import proceed
 from scheduler.core.updates.diff import Diff, compare
+from scheduler.core.updates.notes import Pause
+from scheduler.core.updates.noting import annotate
 from scheduler.core.updates.records import Instructions, JobUpdate, UpdateEvent, UpdateKey, UpdateSettings, UpdateStatus
 from scheduler.core.updates.updater import enter_rolling, move
 from scheduler.core.validation import require_update_key, valid_config
@@ -41,6 +44,7 @@ def start(tx: Transaction, request: UpdateRequest, user: str, message: str | Non
         return Answer(Code.OK, (NOOP,))
     check_instance_count(tx, request.instance_count)
     _check_message(message)
+    wishes.check(request.metadata, settings.min_wait_in_instance_running_ms)
     running = tx.state.updates.active.get(config.job)
     if running is not None:
         active = ", ".join(sorted(status.name for status in table.ACTIVE_UPDATE_STATES))
@@ -99,42 +103,43 @@ def _save(
 
 def pause(tx: Transaction, key: UpdateKey, user: str, message: str | None) -> Answer:
     """A hard pause: only a person lifts it."""
-    update = _required(tx, key, message, "Update does not exist %s")
-    return _transition(tx, update, table.pause(update.status), user, message)
+    update = required(tx, key, message, "Update does not exist %s")
+    noted = update.notes.pause
+    if noted is not None and noted.until_ms:
+        annotate(tx, update, pause=Pause(0, user, message or "", tx.now_ms))  # it no longer ends by itself
+    return transition(tx, update, table.pause(update.status), user, message)
 
 
 def resume(tx: Transaction, key: UpdateKey, user: str, message: str | None) -> Answer:
     """Lift a hard pause. When the heartbeat is overdue the soft pause follows; a resume does not lift that."""
-    update = _required(tx, key, message, "Update does not exist: %s")
+    update = required(tx, key, message, "Update does not exist: %s")
     if update.status in table.AWAITING_PULSE_STATES:
         return Answer(Code.OK, ("The update waits for a heartbeat (pulseJobUpdate); a resume does not replace it.",))
-    fresh = pulses.is_fresh(tx.state, update, tx.mono_ms)
-    return _transition(tx, update, table.resume(update.status, fresh=fresh), user, message)
+    fresh = pulses.is_open(tx.state, update, tx.clocks)
+    return transition(tx, update, table.resume(update.status, fresh=fresh), user, message)
 
 
 def abort(tx: Transaction, key: UpdateKey, user: str, message: str | None) -> Answer:
     """End an update and leave the job as it is."""
-    update = _required(tx, key, message, "Update does not exist %s")
-    return _transition(tx, update, UpdateStatus.ABORTED, user, message)
+    update = required(tx, key, message, "Update does not exist %s")
+    return transition(tx, update, UpdateStatus.ABORTED, user, message)
 
 
 def rollback(tx: Transaction, key: UpdateKey, user: str, message: str | None) -> Answer:
     """Turn round, or, when already turned, go on."""
-    update = _required(tx, key, message, "Update does not exist %s")
-    return _transition(tx, update, UpdateStatus.ROLLING_BACK, user, message)
+    update = required(tx, key, message, "Update does not exist %s")
+    return transition(tx, update, UpdateStatus.ROLLING_BACK, user, message)
 
 
 def pulse(tx: Transaction, key: UpdateKey) -> Answer:
     """A heartbeat. It lifts a soft pause and nothing else; ended, unknown and ungated updates answer FINISHED."""
     require_update_key(key)
     update = tx.state.updates.get(key)
-    if update is None or update.status in table.TERMINAL_UPDATE_STATES or not update.is_coordinated:
+    if update is None or update.status in table.TERMINAL_UPDATE_STATES:
         return FINISHED
-    tx.state.replace(tx.state.pulses, key, tx.mono_ms)
-    if update.status in table.AWAITING_PULSE_STATES:
-        rolling = table.unblock(update.status)
-        assert rolling is not None
-        move(tx, update, rolling)
+    if not update.is_coordinated and update.notes.hold is None:
+        return FINISHED
+    proceed(tx, update)
     return BEATING
 
 
@@ -144,7 +149,7 @@ def beat(state: State, key: UpdateKey, mono_ms: int) -> Answer | None:
     if update is None or update is not state.updates.active.get(update.key.job) or not update.is_coordinated:
         return None
     status = update.status
-    if status is table.RF_AWAITING or status is table.RB_AWAITING:
+    if status is table.RF_AWAITING or status is table.RB_AWAITING or update.notes.hold is not None:
         return None
     state.replace(state.pulses, update.key, mono_ms)
     return BEATING
@@ -154,7 +159,7 @@ FINISHED: Final = Answer(result=PulseAnswer(finished=True))
 BEATING: Final = Answer(result=PulseAnswer(finished=False))
 
 
-def _required(tx: Transaction, key: UpdateKey, message: str | None, unknown: str) -> JobUpdate:
+def required(tx: Transaction, key: UpdateKey, message: str | None, unknown: str) -> JobUpdate:
     require_update_key(key)
     _check_message(message)
     update = tx.state.updates.get(key)
@@ -168,7 +173,7 @@ def _check_message(message: str | None) -> None:
         raise Refused(error(f"Message is {len(message)} characters long; at most {MAX_MESSAGE_LENGTH} are allowed"))
 
 
-def _transition(tx: Transaction, update: JobUpdate, to: UpdateStatus | None, user: str, message: str | None) -> Answer:
+def transition(tx: Transaction, update: JobUpdate, to: UpdateStatus | None, user: str, message: str | None) -> Answer:
     """Asking for what is already so is no error and leaves no trace."""
     if to is update.status:
         return OK

@@ -9,8 +9,9 @@ Progress of each instance is folded from internal records; a look needs only wha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
+from itertools import islice
 
 from attrs import define, field, frozen
 
@@ -19,8 +20,9 @@ from scheduler.core.answers import Refused, invalid
 from scheduler.core.records import TERMINAL_STATES, Task
 from scheduler.core.tasks import actions
 from scheduler.core.transaction import DeadlineKind, Transaction
-from scheduler.core.updates import pulses, status as table
+from scheduler.core.updates import progress, pulses, status as table
 from scheduler.core.updates.instances import Verdict, judge, was_killed
+from scheduler.core.updates.noting import note, notes_after
 from scheduler.core.updates.plan import Plan, make_plan
 from scheduler.core.updates.records import (
     InstanceEvent,
@@ -121,10 +123,19 @@ def guarded(tx: Transaction, key: UpdateKey, part: Callable[..., None], *args: o
         move(tx, tx.state.updates[key], UpdateStatus.ERROR, message=reason)
 
 
-def evaluate(tx: Transaction, update: JobUpdate, seen: Iterable[Seen]) -> None:
+def look_again(tx: Transaction, key: UpdateKey, *, had_work: bool) -> None:
+    """A person changed what is to be done. `had_work`: something was in progress before that."""
+
+    def part(tx: Transaction, key: UpdateKey) -> None:
+        evaluate(tx, tx.state.updates[key], (), had_work=had_work)
+
+    guarded(tx, key, part)
+
+
+def evaluate(tx: Transaction, update: JobUpdate, seen: Iterable[Seen], *, had_work: bool = False) -> None:
     """Look at a rolling update after `seen` changed, and carry on as far as its strategy and heartbeat allow."""
-    if not pulses.is_fresh(tx.state, update, tx.mono_ms):
-        block(tx, update, pulses.TIMED_OUT)
+    if not pulses.is_open(tx.state, update, tx.clocks):
+        block(tx, update, pulses.why_closed(update))
         note_exits(tx, update.key, seen)
         return
     tally = tx.state.progress.tally(update.key)
@@ -137,7 +148,7 @@ def evaluate(tx: Transaction, update: JobUpdate, seen: Iterable[Seen]) -> None:
         working=len(tally.working),
         failed=tally.failed,
     )
-    was_working = look.working > 0
+    was_working = had_work or look.working > 0
     for one in seen:
         progress = tally.rows.get(one.instance)
         if progress is not None and progress.phase is Phase.WORKING and not _ended_before(tx, update.key, one):
@@ -209,14 +220,14 @@ def _start_groups(look: Look) -> None:
     """Start groups until something is left to wait for. Groups whose members all were done already cost nothing."""
     active = look.tx.state.tasks.active.get(look.update.key.job, {})
     rows = look.tx.state.progress.tally(look.update.key).rows
-    order = look.plan.order(back=look.back)
+    turns = _whose_turn(look)
     waiting = False
     while look.overall is Overall.WORKING and not waiting:
         counts = Counts(look.total, look.started, look.working)
         size = next_group_size(look.update.settings.strategy, counts, back=look.back)
         if size == 0:
             return
-        for instance in order[look.started : look.started + size]:
+        for instance in islice(turns, size):
             look.started += 1
             look.working += 1
             look.tx.begun.add((look.update.key, instance))
@@ -224,6 +235,16 @@ def _start_groups(look: Look) -> None:
             _judge(look, Seen(instance, active.get(instance)), idle, phases=(Phase.WORKING,))
             waiting = waiting or look.steps[-1].progress.phase is Phase.WORKING
         _weigh(look)
+
+
+def _whose_turn(look: Look) -> Iterator[int]:
+    """The instances not started yet, in the plan's order."""
+    order = look.plan.order(back=look.back)
+    tally = look.tx.state.progress.tally(look.update.key)
+    if tally.in_order:
+        return islice(order, look.started, None)
+    phases = ((i, tally.rows[i].phase if i in tally.rows else Phase.IDLE) for i in order)
+    return (i for i, phase in phases if phase in (Phase.IDLE, Phase.AGAIN))
 
 
 # --- recording -------------------------------------------------------------------------------------------------------
@@ -236,6 +257,8 @@ def _record(look: Look) -> None:
     for step in look.steps:
         _record_step(look, step)
     update = tx.state.updates[key]
+    if update.wishes.progress_deadline_ms and any(step.phases for step in look.steps):
+        note(tx, key, progress.moved(update, tx.now_ms))
     if look.auto_pause:
         return
     if look.overall is Overall.SUCCEEDED:
@@ -258,7 +281,7 @@ def _record_step(look: Look, step: Step) -> None:
         action = table.RECORDED_ACTION[phase, look.back]
         if not recorded & 1 << action:
             recorded |= 1 << action
-            tx.apply(ops.RecordInstance(key, InstanceEvent(step.instance, _event_ms(tx, key), action)))
+            tx.apply(ops.RecordInstance(key, InstanceEvent(step.instance, event_ms(tx, key), action)))
     progress = InstanceProgress(step.progress.phase, step.progress.failures, 0, recorded)
     if tx.state.progress.get((key, step.instance)) != progress:
         tx.apply(ops.MoveInstance(key, step.instance, progress))
@@ -287,7 +310,7 @@ def _act(look: Look, step: Step) -> None:
         tx.arm(DeadlineKind.WATCH, (update.key, step.instance), until_ms)
 
 
-def _event_ms(tx: Transaction, key: UpdateKey) -> int:
+def event_ms(tx: Transaction, key: UpdateKey) -> int:
     """Recorded time never goes backwards within a history."""
     return max(tx.now_ms, tx.state.updates[key].last_modified_ms)
 
@@ -301,12 +324,14 @@ def move(
     """Bring an update to a new status and do what entering it asks for. Raises Refused when the table forbids it."""
     if to not in table.ALLOWED[update.status]:
         raise Refused(invalid(f"Cannot transition update from {update.status.name} to {to.name}"))
-    event = UpdateEvent(to, _event_ms(tx, update.key), user, message)
+    note(tx, update.key, notes_after(update, to, tx.now_ms))
+    event = UpdateEvent(to, event_ms(tx, update.key), user, message)
     tx.apply(ops.MoveUpdate(update.key, event))
     by = f" by {user}" if user else ""
     tx.say(update.key, f"{update.status.name} -> {to.name}{by}{f': {message}' if message else ''}")
     if to in table.TERMINAL_UPDATE_STATES:
         tx.state.replace(tx.state.pulses, update.key, None)
+        tx.state.replace(tx.state.beats, update.key, None)
         tx.state.plans.pop(update.key, None)
     elif to in table.ROLLING_STATES:
         enter_rolling(tx, tx.state.updates[update.key])
@@ -319,7 +344,8 @@ def block(tx: Transaction, update: JobUpdate, why: str) -> None:
     age_ms = pulses.age_ms(tx.state, update, tx.mono_ms)
     silence = "this scheduler has heard no heartbeat" if age_ms is None else f"no heartbeat for {age_ms / 1000:.0f} s"
     move(tx, update, awaiting, message=why)
-    tx.say(update.key, f"{silence}: nothing starts until the next one")
+    if update.notes.hold is None:
+        tx.say(update.key, f"{silence}: nothing starts until the next one")
     stops = pulses.stops_within_an_hour(tx.state.updates[update.key], tx.now_ms)
     if stops >= pulses.MANY_STOPS:
         timeout_s = update.settings.pulse_timeout_ms / 1000
@@ -332,6 +358,9 @@ def enter_rolling(tx: Transaction, update: JobUpdate) -> None:
     """An update began to roll, or rolls on under a new leader: look at everything in progress, then go on."""
     if table.PULSE_CLOCK_RUNS[update.status]:
         pulses.arm(tx, update)
+    if update.wishes.progress_deadline_ms:
+        note(tx, update.key, progress.started(update, tx.now_ms))
+        progress.arm(tx, tx.state.updates[update.key])
     guarded(tx, update.key, _look_at_all)
 
 
