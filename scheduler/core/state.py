@@ -12,8 +12,8 @@ from scheduler.core import ops
 from scheduler.core.history import History
 from scheduler.core.records import Host, Task, TaskConfig
 from scheduler.core.tables import ConfigTable, ProgressTable, Table, TaskTable, UpdateTable
-from scheduler.core.updates.notes import Beat
 from scheduler.core.updates.folding import with_event
+from scheduler.core.updates.notes import Beat
 from scheduler.core.updates.plan import Plan
 from scheduler.core.updates.records import InstanceProgress, Instructions, JobUpdate, UpdateKey, UpdateStatus
 from scheduler.core.updates.status import TERMINAL_UPDATE_STATES

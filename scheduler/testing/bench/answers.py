@@ -170,7 +170,7 @@ async def measure(report: Report, house: House, ports: Ports, count: int, rounds
         later = [await take(port, request) for _ in range(rounds)]
 
         def median(field: str, rows: list[Taken] = later) -> float:
-            return statistics.median(getattr(row, field) for row in rows)
+            return float(statistics.median(getattr(row, field) for row in rows))
 
         what = f"{count:,} tasks, {name}"
         report.figure(f"{what}: size of the answer", first.size / 1e6, "MB")
