@@ -185,7 +185,7 @@ async def measure(report: Report, house: House, ports: Ports, count: int, rounds
 
 def memory_mb() -> float:
     pages: int = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize() / 1e6
+    return float(pages * resource.getpagesize()) / 1e6
 
 
 async def run(counts: list[int], rounds: int) -> None:
