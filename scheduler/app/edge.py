@@ -21,6 +21,7 @@ from scheduler.settings import Settings
 from scheduler.stream.reader import Stream
 from scheduler.web import server as web
 from scheduler.web.app import application
+from scheduler.web.events import EventSource
 from scheduler.web.protocol import Limits
 
 RESERVED_DESCRIPTORS: Final = 256
@@ -46,10 +47,13 @@ class Edge:
             doors=self._doors,
         )
         status.add(lambda: {**_of_doors(self._doors), **_of_replies(processor), **_of_stream(stream)})
+        events = EventSource(stream)
+        status.add(lambda: {"events_listeners": events.listeners})
         cors = settings.enable_cors_for
         self._web_app = application(
             Api(processor, enable_cors_for=cors, max_message_bytes=settings.max_message_bytes),
             status.metrics,
+            events=events,
             hostnames=(settings.hostname,),
             enable_cors_for=cors,
         )
