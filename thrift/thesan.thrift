@@ -246,9 +246,9 @@ service Scheduler extends aurora.AuroraAdmin {
   Simulation simulateUpdate(1: aurora.JobUpdateRequest request)
   Replay replayUpdate(1: aurora.JobUpdateKey key)
   /**
-   * What happened after `cursor`, in order. Unset: begin now. `limit` is how many events are enough (500; at most 5000),
-   * but entries are never split. When there is nothing, the answer waits for up to `waitMs`, at most 30 seconds; what is
-   * asked on the same raw connection meanwhile is answered after it.
+   * What happened after `cursor`, in order. Unset: begin now. `limit` is how many events are enough (500; at most 2000),
+   * but entries are never split. When there is nothing, the answer waits for up to `waitMs`, at most 30 seconds; what
+   * is asked on the same raw connection meanwhile is answered after it.
    */
   EventBatch watchEvents(1: i64 cursor, 2: i32 limit, 3: i32 waitMs)
 }

@@ -8,7 +8,7 @@ from typing import Any, Final
 from scheduler.core.answers import Answer, Code, error
 from scheduler.interface import aurora, thesan
 from scheduler.rpc import thesan as own, to_thrift
-from scheduler.rpc.large import MAX_ANSWER_BYTES, Large, Outstanding, Parts
+from scheduler.rpc.large import MAX_ANSWER_BYTES, Large, NoRoom, Outstanding, Parts
 from scheduler.rpc.later import Later
 from scheduler.rpc.messages import REPLY, Call, Codec
 from scheduler.rpc.pieces import Batch, Pieces
@@ -44,7 +44,12 @@ class Replies:
         """A reply whose success is the struct that `make` comes back with."""
 
         async def payload() -> bytes:
-            return self.struct(call, writes, await make())
+            made = self.struct(call, writes, await make())
+            try:
+                self.outstanding.check_room_for(len(made))
+            except NoRoom as full:
+                return self.whole(call, writes, Answer(Code.ERROR_TRANSIENT, (str(full),)))
+            return made
 
         return Later(
             payload, self.turns, self.outstanding, mistake=mistake, too_long=lambda size: mistake(ValueError(size))

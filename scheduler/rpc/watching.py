@@ -9,7 +9,8 @@ from scheduler.core.answers import Answer, Code, invalid
 from scheduler.rpc.to_thrift.events import event_batch
 
 USUAL_LIMIT: Final = 500
-MAX_LIMIT: Final = 5_000
+MAX_LIMIT: Final = 2_000
+"""Some ten milliseconds of encoding."""
 
 
 async def watch(stream: EventStream, args: Any) -> Any:

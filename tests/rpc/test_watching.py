@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import socket
+import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -15,7 +17,7 @@ from scheduler.contracts import Entry
 from scheduler.core import ops
 from scheduler.interface import thesan
 from scheduler.testing.serving import InThread, serving
-from tests.rpc.calls import binary_call, job, read_reply
+from tests.rpc.calls import binary_call, framed, job, read_reply
 
 
 @pytest.fixture
@@ -31,12 +33,19 @@ def client(house: InThread) -> Iterator[Any]:
     made.close()
 
 
+def wait_until(holds: Callable[[], bool]) -> None:
+    until = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
 def over_http(house: InThread, *arguments: int | None) -> Any:
     fields = dict(zip(("cursor", "limit", "waitMs"), arguments, strict=True))
     answer = requests.post(
         f"http://127.0.0.1:{house.http_port}/api",
         data=binary_call("watchEvents", **fields),
-        headers={"Content-Type": "application/vnd.apache.thrift.binary"},
+        headers=dict.fromkeys(("Content-Type", "Accept"), "application/vnd.apache.thrift.binary"),
         timeout=20,
     )
     assert answer.status_code == 200, answer.text
@@ -79,10 +88,7 @@ def test_a_reply_that_waits_holds_up_its_own_connection_only(house: InThread, cl
 
     thread = threading.Thread(target=wait)
     thread.start()
-    until = time.monotonic() + 10
-    while not house.on_loop(lambda: house.inner.stream.waiting):
-        assert time.monotonic() < until
-        time.sleep(0.01)
+    wait_until(lambda: house.on_loop(lambda: house.inner.stream.waiting == 1))
     assert client.getServerState().version == "test"
     order.append("another was answered")
     stream = house.inner.stream
@@ -93,13 +99,25 @@ def test_a_reply_that_waits_holds_up_its_own_connection_only(house: InThread, cl
     assert order == ["another was answered", "told of 2"]
 
 
-def test_who_hangs_up_waits_no_longer(house: InThread) -> None:
-    gone = make_client(thesan.Scheduler, "127.0.0.1", house.thrift_port, timeout=300)
-    with pytest.raises(Exception, match="timed out"):
-        gone.watchEvents(None, 10, 30_000)
-    gone.close()
-    until = time.monotonic() + 5
-    while house.on_loop(lambda: house.inner.stream.waiting):
-        assert time.monotonic() < until
-        time.sleep(0.01)
+def test_who_breaks_off_waits_no_longer(house: InThread) -> None:
+    """A client that only closes its own side may still want its answer; one that resets does not."""
+    call = framed(binary_call("watchEvents", waitMs=30_000))
+    with socket.create_connection(("127.0.0.1", house.thrift_port), timeout=10) as raw:
+        raw.sendall(call)
+        wait_until(lambda: house.on_loop(lambda: house.inner.stream.waiting == 1))
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    wait_until(lambda: house.on_loop(lambda: house.inner.stream.waiting == 0))
     assert house.inner.processor.replies.outstanding.answers == 0
+
+
+def test_what_is_asked_behind_it_is_done_and_answered_in_its_turn(house: InThread) -> None:
+    with socket.create_connection(("127.0.0.1", house.thrift_port), timeout=10) as raw:
+        raw.sendall(framed(binary_call("watchEvents", seqid=1, waitMs=15_000)))
+        wait_until(lambda: house.on_loop(lambda: house.inner.stream.waiting == 1))
+        raw.sendall(framed(binary_call("createJob", seqid=2, description=job(1))))
+        file = raw.makefile("rb")
+        replies = [read_reply(file.read(int.from_bytes(file.read(4), "big"))) for _ in range(2)]
+        file.close()
+    assert [(name, seqid) for name, _, seqid, _ in replies] == [("watchEvents", 1), ("createJob", 2)]
+    assert replies[0][3].events[0].job.name == "hello"
+    assert replies[1][3].responseCode == 1
