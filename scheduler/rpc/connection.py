@@ -16,6 +16,7 @@ from scheduler.rpc.binary import STRICT
 from scheduler.rpc.doors import Doors
 from scheduler.rpc.framing import FRAMED, UNFRAMED, Incoming
 from scheduler.rpc.large import Large, TooSlow
+from scheduler.rpc.later import Later
 from scheduler.rpc.messages import BadMessage, Call
 from scheduler.rpc.processor import Caller, Pending, Processor
 from scheduler.rpc.replies import Payload
@@ -53,8 +54,7 @@ class _Slot:
         self.connection = connection
         self.pending = pending
         self.payload: Payload | None = None
-        # No request is looked at while a large answer is on its way.
-        self.waiting_bytes = MAX_WAITING_BYTES if isinstance(pending.payload, Large) else len(pending.payload)
+        self.waiting_bytes = _waiting_bytes(pending.payload)
 
     def settled(self, outcome: Outcome) -> None:
         if outcome is Outcome.UNKNOWN:
@@ -71,6 +71,15 @@ class _Slot:
         """It does not leave."""
         if isinstance(self.pending.payload, Large):
             self.pending.payload.drop()
+
+
+def _waiting_bytes(payload: Payload) -> int:
+    """No request is looked at while a large answer is on its way. Behind one that waits for something to happen there
+    may be requests, or a client could not even hang up; but not many more that wait.
+    """
+    if isinstance(payload, Later):
+        return MAX_WAITING_BYTES // 2
+    return MAX_WAITING_BYTES if isinstance(payload, Large) else len(payload)
 
 
 class Connection(asyncio.Protocol):

@@ -96,6 +96,10 @@ class Processor:
         return Pending(offset, payload, lambda: self.replies.whole(call, writes, NOTHING_HAPPENED))
 
     def _encode(self, call: Call, writes: Codec, caller: Caller, reply: Reply) -> Payload:
+        if reply.later is not None:
+            return self.replies.later(
+                call, writes, reply.later, lambda wrong: self._mistake(call, writes, caller, wrong)
+            )
         if reply.struct is not None:
             return self.replies.struct(call, writes, reply.struct)
         return self.replies.answer(call, writes, reply.answer, lambda wrong: self._mistake(call, writes, caller, wrong))

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from scheduler.contracts import Ticket
-from scheduler.core.answers import Answer
+from scheduler.core.answers import Answer, Code
 from scheduler.core.updates import expiring, explain, rehearsal, replay, set_aside, verdicts
 from scheduler.rpc.from_thrift.heartbeats import heartbeat
 from scheduler.rpc.from_thrift.keys import instance_ids, message, update_key
 from scheduler.rpc.from_thrift.updates import update_request
 from scheduler.rpc.from_thrift.values import each
 from scheduler.rpc.port import Core
-from scheduler.rpc.to_thrift import explained, heartbeats, rehearsals, update_answers
+from scheduler.rpc.to_thrift import events, explained, heartbeats, rehearsals, update_answers
 
 __all__ = ["METHODS", "as_struct", "is_own"]
 
@@ -57,6 +57,12 @@ def _replay(args: Any, core: Core, user: str) -> Ticket:
     return core.read(replay.replay, update_key(args.key))
 
 
+def _watch_events(args: Any, core: Core, user: str) -> Ticket:
+    """Only where nobody follows the log; otherwise `handler.py` answers, which can wait."""
+    why = "Events cannot be followed here."
+    return Ticket(core.durable_offset, Answer(Code.ERROR_TRANSIENT, (why,)))
+
+
 METHODS: Final[dict[str, Method]] = {
     "heartbeat": _heartbeat,
     "heartbeatMany": _heartbeat_many,
@@ -67,6 +73,7 @@ METHODS: Final[dict[str, Method]] = {
     "skipInstances": _set_aside(set_aside.skip),
     "simulateUpdate": _simulate,
     "replayUpdate": _replay,
+    "watchEvents": _watch_events,
 }
 
 _STRUCTS: Final[dict[str, Callable[[Answer], Any]]] = {
@@ -79,6 +86,7 @@ _STRUCTS: Final[dict[str, Callable[[Answer], Any]]] = {
     "skipInstances": update_answers.update_answer,
     "simulateUpdate": rehearsals.simulation,
     "replayUpdate": rehearsals.replay,
+    "watchEvents": events.event_batch,
 }
 """Method -> how its answer is written: every answer, a refusal too, which has no result."""
 

@@ -131,6 +131,10 @@ class Life:
         refused = self.retryInstances(key, {0}, "again")
         assert (refused.responseCode, "only what failed" in refused.details[0]) == (INVALID_REQUEST, True)
         assert self.skipInstances(key, {77}, "gone").responseCode == INVALID_REQUEST
+        watched = self.watchEvents(0, 10, 0)
+        assert watched.responseCode == OK, watched
+        assert watched.events[0].kind == 1
+        assert watched.nextCursor >= watched.events[-1].cursor
         replayed = self.replayUpdate(key)
         assert (replayed.responseCode, replayed.matches, replayed.differences) == (OK, True, [])
         (again,) = self.heartbeatMany([api("Heartbeat", key=key, verdict=1)]).answers

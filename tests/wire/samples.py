@@ -171,6 +171,7 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "skipInstances": ("skipInstances", {"key": UPDATE, "instances": [0, 2], "reason": "broken host"}),
     "simulateUpdate": ("simulateUpdate", {"request": REQUEST}),
     "replayUpdate": ("replayUpdate", {"key": UPDATE}),
+    "watchEvents": ("watchEvents", {"cursor": 2**40, "limit": 500, "waitMs": 30_000}),
     "heartbeatMany": ("heartbeatMany", {"heartbeats": [HEARTBEAT, S("Heartbeat", key=UPDATE, verdict=1)]}),
 }
 """Each method of the interface at least once: name of the sample, method, arguments."""
