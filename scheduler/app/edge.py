@@ -105,6 +105,7 @@ def _of_doors(doors: Doors) -> dict[str, int]:
 
 
 def _of_replies(processor: Processor) -> dict[str, int]:
+    processor.pulses.tell()
     outstanding = processor.replies.outstanding
     kept = {f"rpc_pieces_{name}": count for name, count in processor.replies.held().items()}
     return {

@@ -156,7 +156,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._ended:
             return
-        if not self._incoming:
+        if not self._incoming.buffer:
             self._since = self._loop.time()
             if not self._slots and self._answered_at_once(data):
                 return
@@ -258,9 +258,7 @@ class Connection(asyncio.Protocol):
             return False
         mode = self._incoming.mode
         if mode == FRAMED:
-            if int.from_bytes(data[:4], "big") != len(data) - 4:
-                return False
-            answer = self._pulses.answer(data[4:])
+            answer = self._pulses.answer_frame(data)
         elif mode == UNFRAMED:
             answer = self._pulses.answer(data)
         else:
@@ -269,9 +267,10 @@ class Connection(asyncio.Protocol):
             return False
         offset, reply = answer
         if offset <= self._core.durable_offset:
-            self._transport.write(len(reply).to_bytes(4, "big") + reply if mode == FRAMED else reply)
-        else:
-            self._enqueue(Pending(offset, reply, lambda: self._pulses.refusal(reply)))
+            self._transport.write(reply)
+            return True
+        message = reply[4:] if mode == FRAMED else reply
+        self._enqueue(Pending(offset, message, lambda: self._pulses.refusal(message)))
         return True
 
     def _go_on(self) -> None:

@@ -124,18 +124,19 @@ def test_bytes_that_are_no_message_raise(processor: Processor, codec: Codec) -> 
 
 
 def test_the_observer_is_told() -> None:
-    told: list[tuple[str, Code, int]] = []
+    told: list[tuple[str, Code, int, int]] = []
     serving = Serving()
     serving.core.held = True
     observed = Processor(serving.handler, lambda *call: told.append(call))
     for message in (binary_call("getJobs"), binary_call("getQuota"), binary_call("pulseJobUpdate", key=UPDATE)):
         observed.process(message, STRICT, STRICT, Caller())
-    assert [(method, code) for method, code, _ in told] == [
+    observed.pulses.tell()
+    assert [(method, code) for method, code, _, _ in told] == [
         ("getJobs", Code.OK),
         ("getQuota", Code.ERROR),
         ("pulseJobUpdate", Code.OK),
     ]
-    assert all(nanoseconds > 0 for _, _, nanoseconds in told)
+    assert all(nanoseconds > 0 and calls == 1 for _, _, nanoseconds, calls in told)
 
 
 def test_the_user_of_a_call_is_recorded(processor: Processor) -> None:
