@@ -49,6 +49,8 @@ IDEMPOTENT: Final = frozenset(
         "heartbeat",
         "overrideHeartbeat",
         "pauseJobUpdateFor",
+        "replayUpdate",
+        "simulateUpdate",
     }
 )
 """Calls that do the same whether they happen once or twice. A resume does not: it may lift a second pause."""

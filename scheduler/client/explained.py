@@ -7,7 +7,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from scheduler.client.connection import Connection
-from scheduler.client.errors import CommandError
+from scheduler.client.errors import CommandError, UnknownMethod
 from scheduler.interface import aurora, thesan
 
 _HELD: Final = thesan.HeldBy._VALUES_TO_NAMES
@@ -31,6 +31,8 @@ class Explained:
 
     sentence: str
     held_by: str
+    who: str
+    why: str
     since_ms: int
     until_ms: int
     heartbeat_age_ms: int
@@ -43,6 +45,8 @@ def explained_of(answer: Any) -> Explained:
     return Explained(
         sentence=answer.sentence or "",
         held_by=_HELD.get(answer.heldBy, str(answer.heldBy)),
+        who=answer.who or "",
+        why=answer.why or "",
         since_ms=answer.sinceTimestampMs or 0,
         until_ms=answer.untilTimestampMs or 0,
         heartbeat_age_ms=-1 if answer.heartbeatAgeMs is None else answer.heartbeatAgeMs,
@@ -56,9 +60,22 @@ def _waiting(one: Any) -> Waiting:
     return Waiting(one.instanceId, status, one.sinceTimestampMs or 0, one.reason or "")
 
 
-def ask_why(connection: Connection, key: Any) -> Explained | None:
-    """None: the server does not know the call, or has no answer now. Who only shows an update does without it."""
-    try:
-        return explained_of(connection.call("explainUpdate", key=key))
-    except CommandError:
+class Why:
+    """Asks why an update is not moving, as long as the server knows the call.
+
+    Who only shows an update does without: an older server, or one that has no answer now, is no error.
+    """
+
+    def __init__(self) -> None:
+        self._known = True
+
+    def ask(self, connection: Connection, key: Any) -> Explained | None:
+        if not self._known:
+            return None
+        try:
+            return explained_of(connection.call("explainUpdate", key=key))
+        except UnknownMethod:
+            self._known = False
+        except CommandError:
+            pass
         return None

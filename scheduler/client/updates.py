@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import click
+from attrs import asdict
 
 from scheduler.client.again import load_earlier
 from scheduler.client.cli import Commands
 from scheduler.client.connection import Connection, details_of
 from scheduler.client.errors import Usage
+from scheduler.client.explained import Why
 from scheduler.client.job_file import load_job_file
 from scheduler.client.keys import check_cluster, parse_scope, path_of
 from scheduler.client.live import view_for_stdout
@@ -46,6 +48,8 @@ update.add_lazy("retry", _STEERING, "retry", "Give instances that failed another
 update.add_lazy("skip", _STEERING, "skip", "Leave instances as they are.")
 update.add_lazy("explain", _LOOKING, "explain", "Say why an update is not moving.")
 update.add_lazy("history", _LOOKING, "history", "Show an update's events in order.")
+update.add_lazy("plan", _LOOKING, "plan", "Say what an update would do.")
+update.add_lazy("replay", _LOOKING, "replay", "Go through an update's history again.")
 
 
 @update.command()
@@ -106,8 +110,9 @@ def info(jobkey: str, update_id: str | None, as_json: bool, server: str) -> None
     """
     connection, key = connect_update(server, jobkey, update_id, active_only=False)
     details = get_details(connection, key)
+    why = Why().ask(connection, key)
     if as_json:
-        print_json(_info(details))
+        print_json(_info(details) | ({} if why is None else {"explanation": asdict(why)}))
         return
     progress = progress_of(details)
     click.echo(f"Job: {progress.job}, update ID: {progress.update_id}")
