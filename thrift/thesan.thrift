@@ -141,6 +141,41 @@ struct UpdateAnswer {
   4: i64 untilTimestampMs
 }
 
+struct PlannedGroup {
+  1: list<aurora.Range> instances
+  /** What becomes of which. */
+  2: string sentence
+}
+
+/** What an update would do. */
+struct Simulation {
+  1: aurora.ResponseCode responseCode
+  /** As startJobUpdate would answer. */
+  2: list<string> details
+  /** In their order. Of a queue: all that may be in progress at one time. */
+  3: list<PlannedGroup> groups
+  4: list<string> sentences
+  5: string ifPulsesStopped
+}
+
+struct ReplayStep {
+  1: i64 timestampMs
+  2: string sentence
+}
+
+/** A history, gone through once more by the tables. */
+struct Replay {
+  1: aurora.ResponseCode responseCode
+  2: list<string> details
+  /** The newest 2000. */
+  3: list<ReplayStep> steps
+  /** Where the history leads. */
+  4: aurora.JobUpdateStatus endsAs
+  /** Does it end where the record ends? If not, `differences` say why. */
+  5: bool matches
+  6: list<string> differences
+}
+
 /** All of Aurora's interface, and ours. */
 service Scheduler extends aurora.AuroraAdmin {
   ServerState getServerState()
@@ -158,4 +193,7 @@ service Scheduler extends aurora.AuroraAdmin {
   UpdateAnswer retryInstances(1: aurora.JobUpdateKey key, 2: set<i32> instances, 3: string reason)
   /** Instances are left as they are, and count as done and not as failed. All of them or none. */
   UpdateAnswer skipInstances(1: aurora.JobUpdateKey key, 2: set<i32> instances, 3: string reason)
+  /** What startJobUpdate would do now. Nothing happens. */
+  Simulation simulateUpdate(1: aurora.JobUpdateRequest request)
+  Replay replayUpdate(1: aurora.JobUpdateKey key)
 }

@@ -7,12 +7,13 @@ from typing import Any, Final
 
 from scheduler.contracts import Ticket
 from scheduler.core.answers import Answer
-from scheduler.core.updates import expiring, explain, set_aside, verdicts
+from scheduler.core.updates import expiring, explain, rehearsal, replay, set_aside, verdicts
 from scheduler.rpc.from_thrift.heartbeats import heartbeat
 from scheduler.rpc.from_thrift.keys import instance_ids, message, update_key
+from scheduler.rpc.from_thrift.updates import update_request
 from scheduler.rpc.from_thrift.values import each
 from scheduler.rpc.port import Core
-from scheduler.rpc.to_thrift import explained, heartbeats, update_answers
+from scheduler.rpc.to_thrift import explained, heartbeats, rehearsals, update_answers
 
 __all__ = ["METHODS", "as_struct", "is_own"]
 
@@ -48,6 +49,14 @@ def _set_aside(decide: Callable[..., Answer]) -> Method:
     return method
 
 
+def _simulate(args: Any, core: Core, user: str) -> Ticket:
+    return core.write(rehearsal.rehearse, update_request(args.request), user)
+
+
+def _replay(args: Any, core: Core, user: str) -> Ticket:
+    return core.read(replay.replay, update_key(args.key))
+
+
 METHODS: Final[dict[str, Method]] = {
     "heartbeat": _heartbeat,
     "heartbeatMany": _heartbeat_many,
@@ -56,6 +65,8 @@ METHODS: Final[dict[str, Method]] = {
     "overrideHeartbeat": _override,
     "retryInstances": _set_aside(set_aside.retry),
     "skipInstances": _set_aside(set_aside.skip),
+    "simulateUpdate": _simulate,
+    "replayUpdate": _replay,
 }
 
 _STRUCTS: Final[dict[str, Callable[[Answer], Any]]] = {
@@ -66,6 +77,8 @@ _STRUCTS: Final[dict[str, Callable[[Answer], Any]]] = {
     "overrideHeartbeat": update_answers.update_answer,
     "retryInstances": update_answers.update_answer,
     "skipInstances": update_answers.update_answer,
+    "simulateUpdate": rehearsals.simulation,
+    "replayUpdate": rehearsals.replay,
 }
 """Method -> how its answer is written: every answer, a refusal too, which has no result."""
 

@@ -15,9 +15,10 @@ from scheduler.core.records import TaskConfig
 from scheduler.core.state import State
 from scheduler.core.transaction import Transaction
 from scheduler.core.updates import pulses, settings as checks, status as table, wishes
-from scheduler.core.updates.beating import annotate, proceed
+from scheduler.core.updates.beating import proceed
 from scheduler.core.updates.diff import Diff, compare
 from scheduler.core.updates.notes import Pause
+from scheduler.core.updates.noting import annotate
 from scheduler.core.updates.records import Instructions, JobUpdate, UpdateEvent, UpdateKey, UpdateSettings, UpdateStatus
 from scheduler.core.updates.updater import enter_rolling, move
 from scheduler.core.validation import require_update_key, valid_config
