@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ from scheduler.client.again import load_earlier
 from scheduler.client.cli import Commands
 from scheduler.client.connection import Connection, details_of
 from scheduler.client.errors import Usage
-from scheduler.client.explained import Why
+from scheduler.client.explained import Explained, Why
 from scheduler.client.job_file import load_job_file
 from scheduler.client.keys import check_cluster, parse_scope, path_of
-from scheduler.client.live import view_for_stdout
+from scheduler.client.live import draw_for_terminal, view_for_stdout
+from scheduler.client.live_parts import countdown_text, timeline_text, waiting_lines
 from scheduler.client.options import (
     JOB_FILE,
     Duration,
@@ -122,6 +124,7 @@ def info(jobkey: str, update_id: str | None, as_json: bool, server: str) -> None
     for instance, phase in progress.phases.items():
         phases.setdefault(phase.value, []).append(instance)
     click.echo("Instances: " + "; ".join(f"{instances_text(ids)} {phase}" for phase, ids in phases.items()))
+    _show_why(progress, why)
     click.echo("History:")
     for event in progress.events:
         click.echo(f"  {time_text(event.timestamp_ms)} {event.text}")
@@ -265,6 +268,18 @@ def _change(method: str, jobkey: str, update_id: str | None, message: str | None
         click.echo(
             f"{progress.job}: update {progress.update_id} is {progress.status_name}; {said or progress.sentence}"
         )
+
+
+def _show_why(progress: Progress, why: Explained | None) -> None:
+    """What it did so far and what holds it; on a terminal, what it looks like too."""
+    now_ms = time.time() * 1000
+    click.echo(f"Timeline: {timeline_text(progress, now_ms=now_ms)}")
+    if why is not None:
+        for line in (f"Why: {why.sentence}", *waiting_lines(why.waiting, now_ms=now_ms)):
+            click.echo(line)
+        if not progress.is_over and (countdown := countdown_text(progress, why)):
+            click.echo(countdown[0].upper() + countdown[1:])
+    draw_for_terminal(progress, now_ms=now_ms)
 
 
 def _wait(ctx: click.Context, server: str, key: Any, timeout_ms: int | None, as_json: bool) -> None:

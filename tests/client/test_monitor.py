@@ -69,7 +69,6 @@ def explained(server: Served, key: Any) -> Any:
 
 
 def start(server: Served, folder: Path, name: str, watch: str) -> Any:
-    server.run("job", "create", job_file(folder, name), "--wait")
     path = job_file(folder, name, version="v2", watch=watch, more="pulse_timeout: 3s")
     return key_of(name, server.json("update", "start", path)["id"])
 
