@@ -32,6 +32,16 @@ class Terminal:
         except (pexpect.TIMEOUT, pexpect.EOF):
             return "\n".join(line.rstrip() for line in self._screen.display).rstrip()
 
-    def until(self, text: str) -> str:
-        until(lambda: text in self.text(), f"{text!r} never appeared on:\n{self.text()}")
-        return self.text()
+    def until(self, *texts: str) -> str:
+        """The first screen that has all of them: one that is read later may be half drawn."""
+        screens = [self.text()]
+
+        def has_all() -> bool:
+            screens.append(self.text())
+            return all(text in screens[-1] for text in texts)
+
+        try:
+            until(has_all, "")
+        except AssertionError:
+            raise AssertionError(f"{texts} never stood together on:\n{screens[-1]}") from None
+        return screens[-1]
