@@ -88,11 +88,13 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_address",
         "_again",
+        "_core",
         "_ended",
         "_incoming",
         "_loop",
         "_paused",
         "_preparing",
+        "_pulses",
         "_reading",
         "_sending",
         "_server",
@@ -107,6 +109,8 @@ class Connection(asyncio.Protocol):
     def __init__(self, server: Server) -> None:
         self.caller = Caller()
         self._server = server
+        self._core = server.processor.core
+        self._pulses = server.processor.pulses
         self._address: str | None = None
         self._loop = asyncio.get_running_loop()
         self._since = self._loop.time()
@@ -252,22 +256,22 @@ class Connection(asyncio.Protocol):
         """The hot path: one whole heartbeat came, nothing waits, and its answer may leave."""
         if self._paused or self._again:
             return False
-        processor = self._server.processor
-        if self._incoming.mode == FRAMED:
+        mode = self._incoming.mode
+        if mode == FRAMED:
             if int.from_bytes(data[:4], "big") != len(data) - 4:
                 return False
-            answer = processor.pulses.answer(data[4:])
-        elif self._incoming.mode == UNFRAMED:
-            answer = processor.pulses.answer(data)
+            answer = self._pulses.answer(data[4:])
+        elif mode == UNFRAMED:
+            answer = self._pulses.answer(data)
         else:
             return False
         if answer is None:
             return False
         offset, reply = answer
-        if offset <= processor.core.durable_offset:
-            self._write(reply)
+        if offset <= self._core.durable_offset:
+            self._transport.write(len(reply).to_bytes(4, "big") + reply if mode == FRAMED else reply)
         else:
-            self._enqueue(Pending(offset, reply, lambda: processor.pulses.refusal(reply)))
+            self._enqueue(Pending(offset, reply, lambda: self._pulses.refusal(reply)))
         return True
 
     def _go_on(self) -> None:

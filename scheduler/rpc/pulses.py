@@ -106,7 +106,7 @@ class Pulses:
         if ticket.answer is requests.FINISHED:
             self._keys.pop(args, None)
         elif is_new and len(args) <= MAX_CACHED_BYTES:
-            self._keep(args, key)
+            self._keep(args, self._core.canonical(key) or key)
         if self._observe is not None:
             self._observe(METHOD, Code.OK, perf_counter_ns() - begun)
         return ticket.offset, _REPLY_HEAD + message[_SEQID:_ARGS] + reply

@@ -59,6 +59,9 @@ class StageCore:
         self._settle_soon()
         return ticket
 
+    def canonical(self, key: UpdateKey) -> UpdateKey | None:
+        return self.stage.controller.canonical(key)
+
     @property
     def durable_offset(self) -> int:
         return self.stage.controller.durable_offset

@@ -144,15 +144,26 @@ def pulse(tx: Transaction, key: UpdateKey) -> Answer:
 
 
 def beat(state: State, key: UpdateKey, mono_ms: int) -> Answer | None:
-    """The same for a heartbeat that changes nothing but when it was heard, as nearly all do; None: it takes `pulse`."""
+    """The same for a heartbeat that changes nothing but when it was heard, as nearly all do; None: it takes `pulse`.
+
+    Not to be called within a decision: what it notes is not undone.
+    """
     update = state.updates.get(key)
-    if update is None or update is not state.updates.active.get(update.key.job) or not update.is_coordinated:
+    if update is None:
         return None
-    status = update.status
-    if status is table.RF_AWAITING or status is table.RB_AWAITING or update.notes.hold is not None:
+    status = update.events[-1].status
+    if not (status is _RF or status is _RB or status is _RF_PAUSED or status is _RB_PAUSED):
         return None
-    state.replace(state.pulses, update.key, mono_ms)
+    if not update.is_coordinated or update.notes.hold is not None:
+        return None
+    state.pulses.replace(update.key, mono_ms)
     return BEATING
+
+
+_RF: Final = table.RF
+_RB: Final = table.RB
+_RF_PAUSED: Final = table.RF_PAUSED
+_RB_PAUSED: Final = table.RB_PAUSED
 
 
 FINISHED: Final = Answer(result=PulseAnswer(finished=True))
