@@ -12,6 +12,7 @@ MAX_MESSAGE_BYTES = 0xFFFFFF
 """The longest frame whose length still begins with a zero byte, by which frames are known."""
 
 ENGINES = ("local", "simulated")
+PULSE_AFTER_FAILOVER = ("wait", "infer")
 
 
 class WrongSetting(ValueError):
@@ -41,6 +42,8 @@ class Settings:
     enable_cors_for: str | None = None
     """The one web origin whose pages may call /api."""
     pulse_record_grace_ms: int | None = None
+    pulse_after_failover: str = "wait"
+    """`wait`: coordinated updates wait for a heartbeat; `infer`: as in Aurora, the history tells of the last one."""
     kill_grace_ms: int = 15_000
     simulated_hosts: int = 100
     simulated_seed: int = 0
@@ -70,5 +73,8 @@ class Settings:
         if not 1024 <= self.max_message_bytes <= MAX_MESSAGE_BYTES:
             allowed = f"between 1024 and {MAX_MESSAGE_BYTES}"
             raise WrongSetting(f"--max-message-bytes is {self.max_message_bytes}; it must be {allowed}")
+        if self.pulse_after_failover not in PULSE_AFTER_FAILOVER:
+            allowed = ", ".join(PULSE_AFTER_FAILOVER)
+            raise WrongSetting(f"--pulse-after-failover is {self.pulse_after_failover!r}; it must be one of {allowed}")
         if not self.cluster_name:
             raise WrongSetting("--cluster-name must not be empty")

@@ -12,7 +12,14 @@ import click
 from scheduler.app.ports import CannotStart
 from scheduler.app.server import Server
 from scheduler.failpoints.from_env import arm_from_env
-from scheduler.settings import ENGINES, MAX_MESSAGE_BYTES, Settings, WrongSetting, default_data_dir
+from scheduler.settings import (
+    ENGINES,
+    MAX_MESSAGE_BYTES,
+    PULSE_AFTER_FAILOVER,
+    Settings,
+    WrongSetting,
+    default_data_dir,
+)
 
 
 class PortRange(click.ParamType[tuple[int, int]]):
@@ -53,6 +60,13 @@ class PortRange(click.ParamType[tuple[int, int]]):
     type=click.IntRange(0),
     default=None,
     help="How long after its timeout a missing heartbeat is recorded.  [default: 5 % of it, 1 to 5 s]",
+)
+@click.option(
+    "--pulse-after-failover",
+    type=click.Choice(PULSE_AFTER_FAILOVER),
+    default="wait",
+    show_default=True,
+    help="Wait for a heartbeat, or infer the last one from the history, for monitors that beat rarely.",
 )
 @click.option("--kill-grace-ms", type=click.IntRange(0), default=15_000, show_default=True, help="From TERM to KILL.")
 @click.option(

@@ -36,8 +36,8 @@ _BITS: Final = {shapes.I08: 8, shapes.I16: 16, shapes.I32: 32, shapes.I64: 64}
 _VERSION: Final = 1
 # Two JSON brackets (a field's object and its value's) stand for one level of Thrift.
 _MAX_BRACKETS: Final = 2 * MAX_NESTING
-_LIGHT_BYTES: Final = 64 * 1024
-"""A message of this size cannot hold much more than is allowed."""
+_LIGHT_BYTES: Final = 24 * 1024
+"""A message of this size cannot hold more than is allowed: the lightest struct takes three bytes."""
 _STRINGS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 

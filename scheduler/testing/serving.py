@@ -16,6 +16,7 @@ from scheduler.core.answers import Answer
 from scheduler.core.updates.records import UpdateKey
 from scheduler.rpc.handler import Handler
 from scheduler.rpc.http import Api
+from scheduler.rpc.messages import MAX_MESSAGE_BYTES
 from scheduler.rpc.processor import Processor
 from scheduler.rpc.socket import RawServer
 from scheduler.rpc.to_thrift import ServerInfo, ServerState
@@ -75,12 +76,19 @@ class StageCore:
 class Serving:
     """One stage, served on free ports of 127.0.0.1."""
 
-    def __init__(self, stage: Stage | None = None, *, enable_cors_for: str | None = None) -> None:
+    def __init__(
+        self,
+        stage: Stage | None = None,
+        *,
+        enable_cors_for: str | None = None,
+        max_message_bytes: int = MAX_MESSAGE_BYTES,
+    ) -> None:
         self.stage = stage or Stage()
         self.core = StageCore(self.stage)
         self.handler = Handler(self.core, ServerInfo("test"), self._state)
         self.processor = Processor(self.handler)
-        self.raw = RawServer(self.processor)
+        self.raw = RawServer(self.processor, max_message_bytes=max_message_bytes)
+        self._max_message_bytes = max_message_bytes
         self.web: web_server.WebServer | None = None
         self.thrift_port = 0
         self.http_port = 0
@@ -89,12 +97,12 @@ class Serving:
     async def start(self) -> None:
         self.thrift_port = await self.raw.start("127.0.0.1", 0)
         app = application(
-            Api(self.processor, enable_cors_for=self._enable_cors_for),
+            Api(self.processor, enable_cors_for=self._enable_cors_for, max_message_bytes=self._max_message_bytes),
             lambda: {"tasks": len(self.stage.state.tasks)},
             hostnames=("scheduler.test",),
             enable_cors_for=self._enable_cors_for,
         )
-        self.web = await web_server.start(app, "127.0.0.1", 0, grace_s=1)
+        self.web = await web_server.start(app, "127.0.0.1", 0, grace_s=1, doors=self.raw.doors)
         self.http_port = self.web.port
 
     async def stop(self) -> None:
