@@ -14,7 +14,7 @@ from attrs import evolve, frozen
 from scheduler.core.queries import PulseAnswer
 from scheduler.core.transaction import DeadlineKind
 from scheduler.core.updates.records import UpdateKey
-from scheduler.core.updates.standing import Outcome, Standing
+from scheduler.core.updates.standing import Standing
 from scheduler.core.updates.verdicts import Heartbeat, MonitorVerdict as V
 from scheduler.testing.simulation.ledger import PAUSED, UpdateRow, U
 from scheduler.testing.simulation.watched import Decision
@@ -37,7 +37,7 @@ NOTHING_SAID: Final = Said()
 
 
 def heartbeats(decision: Decision) -> Iterator[tuple[UpdateKey, V]]:
-    """The heartbeats in a decision that were taken: of an update that is known and has not ended."""
+    """The heartbeats in a decision that were not refused."""
     result = decision.answer.result
     if decision.name == "pulse":
         if isinstance(result, PulseAnswer) and not result.finished:
@@ -50,7 +50,7 @@ def heartbeats(decision: Decision) -> Iterator[tuple[UpdateKey, V]]:
 
 
 def _taken(told: Heartbeat, result: object) -> Iterator[tuple[UpdateKey, V]]:
-    if isinstance(result, Standing) and (result.outcome is not Outcome.FINISHED or told.verdict is V.ABORT):
+    if isinstance(result, Standing):
         yield told.key, told.verdict
 
 
@@ -58,13 +58,7 @@ def cause(decision: Decision, key: UpdateKey) -> str | None:
     """What in a decision may have moved this update; None: it is about another one."""
     name = decision.name
     if name in ("pulse", "heartbeat", "heartbeats"):
-        verdicts = {about: verdict for about, verdict in heartbeats(decision)}
-        if not verdicts and name != "pulse":  # taken, and the update ended by it
-            told = decision.args[0] if name == "heartbeats" else (decision.args[0],)
-            verdicts = {one.key: one.verdict for one in told}
-        elif not verdicts:
-            verdicts = {decision.args[0]: V.PROCEED}
-        found = verdicts.get(key)
+        found = dict(heartbeats(decision)).get(key)
         return None if found is None else "pulse" if found is V.PROCEED else f"monitor {found.name}"
     if name == "reached":
         kind, about = decision.args[0]

@@ -75,6 +75,7 @@ class Words(Check):
             update = witness.ledger.updates.get(decision.args[0])
             if update is not None and update.status not in ENDED:
                 self._say(witness, update, after_request(witness.said_of(update.key), decision))
+                self.world.coverage.note("said", _called(decision))
 
     def _take_over(self, witness: Witness, decision: Decision) -> None:
         for update in witness.ledger.active.values():
@@ -90,10 +91,10 @@ class Words(Check):
 
     def _heard(self, witness: Witness, decision: Decision, key: UpdateKey, verdict: V) -> None:
         update = witness.ledger.updates.get(key)
-        before_ms = witness.beats.get(key)
-        witness.beats[key] = decision.mono_ms
         if update is None or update.status in ENDED:
             return
+        before_ms = witness.beats.get(key)
+        witness.beats[key] = decision.mono_ms
         condition = "paused" if update.status in PAUSED else "rolling" if update.status in ROLLING else "awaiting"
         self.world.coverage.note("verdict", f"{verdict.name} while {condition}")
         streak = 0
@@ -104,6 +105,10 @@ class Words(Check):
         if streak >= update.proceeds_needed:
             self._lifted_by_enough.add(key)
         was_held = witness.said_of(key).held
+        if was_held and said.is_overridden(decision.now_ms):
+            self.world.coverage.note("said", "a WAIT under an override")
+        if was_held and not said.held and verdict is V.PROCEED and update.proceeds_needed > 1:
+            self.world.coverage.note("said", "several PROCEEDs in a row")
         self._streaks[key] = 0 if was_held and not said.held else streak
         self._say(witness, update, said)
 
@@ -138,6 +143,8 @@ class Words(Check):
             witness.said.pop(update.key, None)
             self._touched.pop(update.key, None)
             return
+        if update.goes_back_unwatched and update.status in ROLLING and not witness.is_fresh(update, decision.mono_ms):
+            self.world.coverage.note("said", "back without heartbeats")
         said = after_turn(said, update, was_back=change.old in BACK)
         if update.status in AWAITING:
             said = evolve(said, override_until_ms=None)
@@ -169,3 +176,9 @@ class Words(Check):
             said = witness.said_of(update.key)
             if update.status in ROLLING and said.held and said.override_until_ms is None:
                 raise Broken("a WAIT holds", f"{update.key} is {update.status.name}, and its monitor said WAIT")
+
+
+def _called(decision: Decision) -> str:
+    if decision.name == "override":
+        return "override until a time" if decision.args[1] else "override ended by a person"
+    return decision.name
