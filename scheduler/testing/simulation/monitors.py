@@ -68,7 +68,7 @@ class Monitors:
     def _beat(self, monitor: Monitor) -> bool:
         wait_ms = BEAT_MS
         if monitor.mood is Mood.LAGGING and monitor.key is not None:
-            wait_ms = monitor.timeout_ms + monitor.lag_ms
+            wait_ms = (monitor.timeout_ms or BEAT_MS) + monitor.lag_ms
         self._agenda.on_grid(wait_ms, self._beat, monitor)
         self._hear(monitor)
         ill = monitor.mood is Mood.HONEST and self._is_unwell(monitor)
