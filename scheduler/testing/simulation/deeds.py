@@ -89,6 +89,8 @@ def for_a_while(world: World, what: str, job: int, which: str, duration_ms: int)
 
 def set_aside(world: World, what: str, job: int, which: str, instances: list[int]) -> None:
     key = world.update_of(job, which)
+    if key in world.poisons:
+        return  # the call itself asks the plan, and would raise
     asked = tuple(instances), PERSON, world.clients.token()
     world.clients.write(world.node, what, SET_ASIDE[what], key, *asked)
 
@@ -113,7 +115,9 @@ def nonsense(world: World, what: int) -> None:
         world.clients.write(world.node, "add", jobs.add, JOBS[0], 0, 100, PERSON)
     elif what == 4:
         unknown = (Metadata("thesan.rollback_gates", "open"),)
-        asked = UpdateRequest(config(0, "v"), 3, settings({**bad, "sizes": [1], "timeout_ms": None, "autopause": False}), unknown)
+        asked = UpdateRequest(
+            config(0, "v"), 3, settings({**bad, "sizes": [1], "timeout_ms": None, "autopause": False}), unknown
+        )
         world.clients.write(world.node, "start", requests.start, asked, PERSON, world.clients.token())
     elif what == 2:
         world.clients.write(world.node, "pause", requests.pause, UpdateKey(JOBS[0], "x"), PERSON, "m" * 2_000)

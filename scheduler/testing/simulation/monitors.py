@@ -10,8 +10,8 @@ from attrs import define
 from scheduler.core.queries import PulseAnswer, UpdateQuery, UpdateSummaries
 from scheduler.core.records import JobKey, TaskStatus
 from scheduler.core.updates.records import UpdateKey
-from scheduler.core.updates.status import ACTIVE_UPDATE_STATES
 from scheduler.core.updates.standing import Outcome, Standing
+from scheduler.core.updates.status import ACTIVE_UPDATE_STATES
 from scheduler.core.updates.verdicts import Heartbeat, MonitorVerdict, Standings, heartbeat, heartbeats
 from scheduler.core.views import update_summaries
 from scheduler.testing.simulation.agenda import Agenda

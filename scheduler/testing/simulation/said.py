@@ -16,7 +16,7 @@ from scheduler.core.transaction import DeadlineKind
 from scheduler.core.updates.records import UpdateKey
 from scheduler.core.updates.standing import Standing
 from scheduler.core.updates.verdicts import Heartbeat, MonitorVerdict as V
-from scheduler.testing.simulation.ledger import PAUSED, UpdateRow, U
+from scheduler.testing.simulation.ledger import PAUSED, U, UpdateRow
 from scheduler.testing.simulation.watched import Decision
 
 

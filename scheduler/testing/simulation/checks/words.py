@@ -18,7 +18,6 @@ from scheduler.testing.simulation.checks.base import Check, Witness
 from scheduler.testing.simulation.ledger import AWAITING, BACK, ENDED, PAUSED, ROLLING, Change, Noted, Turned, UpdateRow
 from scheduler.testing.simulation.said import (
     ABOUT_ONE,
-    NOTHING_SAID,
     Said,
     after_request,
     after_turn,
@@ -129,12 +128,18 @@ class Words(Check):
         where = f"{update.key}: {change.old.name} -> {update.status.name}"
         if update.status in AWAITING and said.is_overridden(decision.now_ms):
             raise Broken("override holds", f"{where}, and its override ends at {said.override_until_ms}")
-        if why == "resume due" and (said.pause_until_ms is None or decision.now_ms < said.pause_until_ms):
+        if (
+            why == "resume due"
+            and change.old in PAUSED
+            and (said.pause_until_ms is None or decision.now_ms < said.pause_until_ms)
+        ):
             raise Broken("a pause holds", f"{where} by a timer, and its pause ends at {said.pause_until_ms}")
         if why == "pulse" and change.old in AWAITING and update.key not in self._lifted_by_enough:
             blocked = update.events[-2]
             if said.held or (len(update.events) > 2 and blocked.message != _FAILED_OVER):
-                raise Broken("several in a row", f"{where} by fewer PROCEEDs than the {update.proceeds_needed} it wants")
+                raise Broken(
+                    "several in a row", f"{where} by fewer PROCEEDs than the {update.proceeds_needed} it wants"
+                )
         if why is not None and why.endswith(" due"):
             self.world.coverage.note("said", f"{why}: {update.status.name}")
         elif why == "override":
