@@ -175,6 +175,10 @@ class Inventor:
         what = random.choice(("pause_for", "override", "override"))
         if what == "pause_for" and random.random() < 0.3:
             self._follow_ups.append(("say", {"job": job, "which": which, "verdict": "PAUSE"}))
+        if what == "override" and duration_ms and random.random() < 0.3:
+            ended = {"what": what, "job": job, "which": which, "duration_ms": 0}
+            self._follow_ups.append(("for_a_while", ended))
+            self._follow_ups.append(("say", {"job": job, "which": which, "verdict": "WAIT"}))
         return "for_a_while", {"what": what, "job": job, "which": which, "duration_ms": duration_ms}
 
     def _while(self, world: World, job: int) -> Told | None:

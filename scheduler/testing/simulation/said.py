@@ -13,10 +13,10 @@ from attrs import evolve, frozen
 
 from scheduler.core.queries import PulseAnswer
 from scheduler.core.transaction import DeadlineKind
-from scheduler.core.updates.records import UpdateKey
+from scheduler.core.updates.records import UpdateKey, UpdateStatus
 from scheduler.core.updates.standing import Standing
 from scheduler.core.updates.verdicts import Heartbeat, MonitorVerdict as V
-from scheduler.testing.simulation.ledger import PAUSED, U, UpdateRow
+from scheduler.testing.simulation.ledger import PAUSED, UpdateRow
 from scheduler.testing.simulation.watched import Decision
 
 
@@ -81,7 +81,7 @@ def after_verdict(said: Said, update: UpdateRow, verdict: V, streak: int) -> Sai
         return evolve(said, held=True)
     if verdict is V.PAUSE:
         return evolve(said, held=False, pause_until_ms=None)  # a pause no longer ends by itself
-    if verdict is V.ROLL_BACK and update.status is not U.ROLL_BACK_PAUSED:
+    if verdict is V.ROLL_BACK and update.status is not UpdateStatus.ROLL_BACK_PAUSED:
         return evolve(said, held=False)
     return said
 
@@ -93,7 +93,9 @@ def after_request(said: Said, decision: Decision) -> Said:
     if decision.name in ("pause_for", "override"):
         duration_ms = decision.args[1]
         until_ms = decision.now_ms + duration_ms if duration_ms else None
-        return evolve(said, **{f"{decision.name.removesuffix('_for')}_until_ms": until_ms})
+        if decision.name == "override":
+            return evolve(said, override_until_ms=until_ms)
+        return evolve(said, pause_until_ms=until_ms)
     return said
 
 
