@@ -13,7 +13,8 @@ from attrs import frozen
 
 from scheduler.core.answers import Answer
 from scheduler.core.ops import Op
-from scheduler.core.records import Host, TaskConfig, TaskStatus
+from scheduler.core.records import Host, JobKey, TaskConfig, TaskStatus
+from scheduler.core.updates.records import InstanceAction, UpdateStatus
 
 
 class Clock(Protocol):
@@ -169,3 +170,85 @@ class Outcome(Enum):
     """Surely nothing happened."""
     UNKNOWN = "unknown"
     """It may have happened: neither yes nor no may be said."""
+
+
+# --- following -------------------------------------------------------------------------------------------------------
+
+
+class EventKind(Enum):
+    """What a public event is about; numbers are those of `EventKind` in `thrift/thesan.thrift`."""
+
+    LEADER = 1
+    TASK = 2
+    TASK_REMOVED = 3
+    UPDATE = 4
+    INSTANCE = 5
+    UPDATE_REMOVED = 6
+
+
+@frozen(kw_only=True)
+class Event:
+    """One durable change, as a follower sees it: what one op says, and nothing that is not in the log.
+
+    `cursor` is the offset of its entry, `index` its place among the events of that entry, from 0. Which fields are
+    set: `docs/events.md`.
+    """
+
+    cursor: int
+    index: int
+    kind: EventKind
+    timestamp_ms: int
+    job: JobKey | None = None
+    instance_id: int | None = None
+    task_id: str | None = None
+    task_status: TaskStatus | None = None
+    host: str | None = None
+    update_id: str | None = None
+    update_status: UpdateStatus | None = None
+    action: InstanceAction | None = None
+    user: str | None = None
+    message: str | None = None
+    epoch: int | None = None
+
+
+@frozen
+class Events:
+    """All events of the entries after `after` up to `upto`, in order. Entries without events count as read."""
+
+    after: int
+    upto: int
+    events: tuple[Event, ...]
+
+
+class TooOld(Exception):
+    """The cursor is older than what is kept: read the state, then begin at `begin`."""
+
+    def __init__(self, cursor: int, begin: int) -> None:
+        super().__init__(f"cursor {cursor} is older than what is kept: read the state anew, then begin at {begin}")
+        self.begin = begin
+
+
+class AheadOfLog(Exception):
+    """The cursor was never given out by this history."""
+
+    def __init__(self, cursor: int, end: int) -> None:
+        super().__init__(f"cursor {cursor} is ahead of the log, which ends at {end}: it is of another history")
+        self.end = end
+
+
+class NotFollowing(Exception):
+    """Nobody knows the log's end here now; try again soon, here or elsewhere."""
+
+
+class EventStream(Protocol):
+    """The public events of the changelog, to be read by cursor. A cursor is the offset of the last entry seen."""
+
+    async def read(self, cursor: int | None, limit: int, wait_ms: int) -> Events:
+        """Whole entries after `cursor`, until there are `limit` events; None begins at the end.
+
+        Waits up to `wait_ms` when there are none. Raises TooOld, AheadOfLog, NotFollowing.
+        """
+
+    @property
+    def lineage(self) -> str:
+        """Names the history that cursors belong to."""

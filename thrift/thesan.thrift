@@ -141,6 +141,90 @@ struct UpdateAnswer {
   4: i64 untilTimestampMs
 }
 
+struct PlannedGroup {
+  1: list<aurora.Range> instances
+  /** What becomes of which. */
+  2: string sentence
+}
+
+/** What an update would do. */
+struct Simulation {
+  1: aurora.ResponseCode responseCode
+  /** As startJobUpdate would answer. */
+  2: list<string> details
+  /** In their order. Of a queue: all that may be in progress at one time. */
+  3: list<PlannedGroup> groups
+  4: list<string> sentences
+  5: string ifPulsesStopped
+}
+
+struct ReplayStep {
+  1: i64 timestampMs
+  2: string sentence
+}
+
+/** A history, gone through once more by the tables. */
+struct Replay {
+  1: aurora.ResponseCode responseCode
+  2: list<string> details
+  /** The newest 2000. */
+  3: list<ReplayStep> steps
+  /** Where the history leads. */
+  4: aurora.JobUpdateStatus endsAs
+  /** Does it end where the record ends? If not, `differences` say why. */
+  5: bool matches
+  6: list<string> differences
+}
+
+/** What an event is about, and which fields it has besides cursor, index, kind and timestampMs. */
+enum EventKind {
+  /** A scheduler took over: epoch; message is its name. */
+  LEADER = 1
+  /** A task came to taskStatus: taskId, message, host once it has one. A new task: job and instanceId too. */
+  TASK = 2
+  /** The record of an ended task was dropped: taskId. */
+  TASK_REMOVED = 3
+  /** An update came to updateStatus: job, updateId, user, message. */
+  UPDATE = 4
+  /** An update did something to one instance: job, updateId, instanceId, action, message. */
+  INSTANCE = 5
+  /** The record of an ended update was dropped: job, updateId. */
+  UPDATE_REMOVED = 6
+}
+
+/** One durable change. */
+struct Event {
+  /** Offset of its entry. All events of an entry have the same and are delivered together. */
+  1: i64 cursor
+  /** Its place among the events of that entry, from 0. */
+  2: i32 index
+  3: EventKind kind
+  4: i64 timestampMs
+  5: aurora.JobKey job
+  6: i32 instanceId
+  7: string taskId
+  8: aurora.ScheduleStatus taskStatus
+  9: string host
+  10: string updateId
+  11: aurora.JobUpdateStatus updateStatus
+  12: aurora.JobUpdateAction action
+  13: string user
+  14: string message
+  15: i64 epoch
+}
+
+struct EventBatch {
+  1: aurora.ResponseCode responseCode
+  2: list<string> details
+  3: list<Event> events
+  /** Ask with this next. Everything up to it was delivered, whether there were events in it or not. */
+  4: i64 nextCursor
+  /** Set when the cursor is older than what is kept: read the state anew, then ask with this. */
+  5: i64 beginCursor
+  /** Names the history that cursors belong to; a restore begins a new one. */
+  6: string lineage
+}
+
 /** All of Aurora's interface, and ours. */
 service Scheduler extends aurora.AuroraAdmin {
   ServerState getServerState()
@@ -158,4 +242,13 @@ service Scheduler extends aurora.AuroraAdmin {
   UpdateAnswer retryInstances(1: aurora.JobUpdateKey key, 2: set<i32> instances, 3: string reason)
   /** Instances are left as they are, and count as done and not as failed. All of them or none. */
   UpdateAnswer skipInstances(1: aurora.JobUpdateKey key, 2: set<i32> instances, 3: string reason)
+  /** What startJobUpdate would do now. Nothing happens. */
+  Simulation simulateUpdate(1: aurora.JobUpdateRequest request)
+  Replay replayUpdate(1: aurora.JobUpdateKey key)
+  /**
+   * What happened after `cursor`, in order. Unset: begin now. `limit` is how many events are enough (500; at most 2000),
+   * but entries are never split. When there is nothing, the answer waits for up to `waitMs`, at most 30 seconds; what
+   * is asked on the same raw connection meanwhile is answered after it.
+   */
+  EventBatch watchEvents(1: i64 cursor, 2: i32 limit, 3: i32 waitMs)
 }

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from uuid import uuid4
 
-from scheduler.contracts import Changelog, Engine, LaunchOrder, Signal, TaskReport
+from scheduler.contracts import Changelog, Engine, Entry, LaunchOrder, Signal, TaskReport
 from scheduler.controller.controller import Controller
 from scheduler.core import takeover
 from scheduler.core.effects import Effect, Forget, Launch, Say, Terminate
@@ -25,12 +25,18 @@ EFFECTS_PER_SLICE = 100
 
 
 class Driver:
-    """Drives one controller for as long as it leads. Also the listener of its engine."""
+    """Drives one controller for as long as it leads. Also the listener of its engine.
 
-    def __init__(self, controller: Controller, changelog: Changelog, engine: Engine) -> None:
+    `durable` is told each entry that was appended, in order.
+    """
+
+    def __init__(
+        self, controller: Controller, changelog: Changelog, engine: Engine, *, durable: Callable[[Entry], None]
+    ) -> None:
         self.controller = controller
         self._changelog = changelog
         self._engine = engine
+        self._durable = durable
         self._work = asyncio.Event()
         self._alarm: asyncio.TimerHandle | None = None
         self._stopping = False
@@ -70,6 +76,7 @@ class Driver:
             await self._changelog.append(entry)
             failpoint("after-commit")
             self.controller.committed(entry.offset)
+            self._durable(entry)
 
     async def flush(self) -> None:
         """Append what is decided and start nothing: the first entry of an epoch, before the engine is there."""

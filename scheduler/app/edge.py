@@ -18,8 +18,10 @@ from scheduler.rpc.http import Api
 from scheduler.rpc.processor import Processor
 from scheduler.rpc.socket import RawServer
 from scheduler.settings import Settings
+from scheduler.stream.reader import Stream
 from scheduler.web import server as web
 from scheduler.web.app import application
+from scheduler.web.events import EventSource
 from scheduler.web.protocol import Limits
 
 RESERVED_DESCRIPTORS: Final = 256
@@ -31,9 +33,9 @@ LOG = logging.getLogger("thesan")
 class Edge:
     """Use as an async context: inside, the ports answer."""
 
-    def __init__(self, settings: Settings, gateway: Gateway, status: Status) -> None:
+    def __init__(self, settings: Settings, gateway: Gateway, status: Status, stream: Stream) -> None:
         self._settings = settings
-        handler = Handler(gateway, to_thrift.ServerInfo(settings.cluster_name), status.server_state)
+        handler = Handler(gateway, to_thrift.ServerInfo(settings.cluster_name), status.server_state, stream)
         processor = Processor(
             handler, observe=status.observe, max_outstanding_bytes=settings.max_outstanding_answer_bytes
         )
@@ -44,11 +46,14 @@ class Edge:
             max_message_bytes=settings.max_message_bytes,
             doors=self._doors,
         )
-        status.add(lambda: {**_of_doors(self._doors), **_of_replies(processor)})
+        status.add(lambda: {**_of_doors(self._doors), **_of_replies(processor), **_of_stream(stream)})
+        events = EventSource(stream)
+        status.add(lambda: {"events_listeners": events.listeners})
         cors = settings.enable_cors_for
         self._web_app = application(
             Api(processor, enable_cors_for=cors, max_message_bytes=settings.max_message_bytes),
             status.metrics,
+            events=events,
             hostnames=(settings.hostname,),
             enable_cors_for=cors,
         )
@@ -100,6 +105,7 @@ def _of_doors(doors: Doors) -> dict[str, int]:
 
 
 def _of_replies(processor: Processor) -> dict[str, int]:
+    processor.pulses.tell()
     outstanding = processor.replies.outstanding
     kept = {f"rpc_pieces_{name}": count for name, count in processor.replies.held().items()}
     return {
@@ -107,6 +113,16 @@ def _of_replies(processor: Processor) -> dict[str, int]:
         "rpc_large_answer_bytes": outstanding.bytes,
         "rpc_pulses_recognised": len(processor.pulses),
         **kept,
+    }
+
+
+def _of_stream(stream: Stream) -> dict[str, int]:
+    events, size = stream.held
+    return {
+        "events_held": events,
+        "events_held_bytes": size,
+        "events_readers_waiting": stream.waiting,
+        "events_tail_reads": stream.tail_reads,
     }
 
 

@@ -19,6 +19,7 @@ from collections.abc import AsyncIterator
 from scheduler.app.driver import Driver
 from scheduler.app.edge import Edge
 from scheduler.app.engines import make_engine, make_policy
+from scheduler.app.following import Following
 from scheduler.app.ports import CannotStart
 from scheduler.app.status import Status
 from scheduler.changelog.errors import DataDirRefused, Unreadable
@@ -28,10 +29,12 @@ from scheduler.contracts import ChangelogError, EngineError, Outcome, OutcomeUnk
 from scheduler.controller.controller import Controller
 from scheduler.controller.gateway import Gateway
 from scheduler.core import pruning, takeover
+from scheduler.core.ops import Op
 from scheduler.core.state import State, apply
 from scheduler.core.transaction import World
 from scheduler.lifecycle import Input, Lifecycle
 from scheduler.settings import Settings
+from scheduler.stream.reader import Stream
 from scheduler.timers import Timers
 
 LOG = logging.getLogger("thesan")
@@ -62,7 +65,8 @@ class Server:
         self.gateway = Gateway()
         self.lifecycle = Lifecycle()
         self.status = Status(settings.cluster_name, self.clock.wall_ms(), self.gateway, self.lifecycle)
-        self.edge = Edge(settings, self.gateway, self.status)
+        self.stream = Stream()
+        self.edge = Edge(settings, self.gateway, self.status, self.stream)
         self._stop = asyncio.Event()
         self._has_led = False
 
@@ -117,13 +121,20 @@ class Server:
     async def _leading(self, changelog: SqliteChangelog) -> AsyncIterator[Driver]:
         """Everything of one epoch. Nothing made here outlives it."""
         state = State()
-        loaded = changelog.load(lambda op: apply(state, op))
+        following = Following(self.stream, changelog)
+
+        def take(op: Op) -> None:
+            apply(state, op)
+            following.applied(op)
+
+        loaded = changelog.load(take, following.passed)
         epoch = loaded.epoch + 1
         controller = Controller(state, self._world(), self.clock, epoch=epoch, offset=loaded.offset)
         engine = make_engine(self.settings, on_fenced=self._fenced)
-        driver = Driver(controller, changelog, engine)
+        driver = Driver(controller, changelog, engine, durable=following.committed)
         outcome = Outcome.REFUSED
         try:
+            following.loaded(loaded.offset)
             controller.write(takeover.begin_epoch, epoch)
             await driver.flush()
             self.status.lineage = changelog.lineage
@@ -138,6 +149,7 @@ class Server:
             raise
         finally:
             self.gateway.close("The scheduler does not lead.")
+            following.close("The scheduler does not lead.")
             controller.end(outcome)
             await engine.stop()
 
@@ -154,6 +166,7 @@ class Server:
         try:
             await asyncio.wait((driving, stopped), return_when=asyncio.FIRST_COMPLETED)
             self.gateway.close("The scheduler is stopping.")
+            self.stream.close("The scheduler is stopping.")
             driver.stop()
             await driving
         finally:

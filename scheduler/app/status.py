@@ -29,10 +29,10 @@ class Status:
         self._nanos: Counter[str] = Counter()
         self._more: list[Callable[[], Mapping[str, int]]] = []
 
-    def observe(self, method: str, code: Code, nanos: int) -> None:
-        """One call was answered."""
-        self._codes[code] += 1
-        self._calls[method] += 1
+    def observe(self, method: str, code: Code, nanos: int, calls: int) -> None:
+        """So many calls were answered, and took so long together."""
+        self._codes[code] += calls
+        self._calls[method] += calls
         self._nanos[method] += nanos
 
     def add(self, more: Callable[[], Mapping[str, int]]) -> None:
@@ -41,6 +41,9 @@ class Status:
 
     def metrics(self) -> dict[str, int | float | str]:
         """Name to value, for /vars."""
+        more: dict[str, int] = {}
+        for tell in self._more:
+            more |= tell()
         found: dict[str, int | float | str] = {
             "build_version": __version__,
             "process_uptime_secs": int(time.time() - self._started_ms / 1000),
@@ -55,9 +58,7 @@ class Status:
         for stage in Stage:
             name = stage.value.upper().replace(" ", "_")
             found[f"scheduler_lifecycle_{name}"] = int(self._lifecycle.stage is stage)
-        for more in self._more:
-            found |= more()
-        return found | self._of_state()
+        return found | more | self._of_state()
 
     def _of_state(self) -> dict[str, int | float | str]:
         controller = self._gateway.controller

@@ -14,6 +14,7 @@ from scheduler.changelog.codec import decode
 from scheduler.changelog.configs import Configs
 from scheduler.changelog.errors import Damaged
 from scheduler.changelog.store import Pointer, read_meta
+from scheduler.contracts import Entry
 from scheduler.core.ops import Op
 
 __all__ = ["LoadResult", "load"]
@@ -44,21 +45,34 @@ class LoadResult:
 
 
 def load(
-    db: sqlite3.Connection, data_dir: Path, apply: Callable[[Op], None], configs: Configs, *, upto: int | None = None
+    db: sqlite3.Connection,
+    data_dir: Path,
+    apply: Callable[[Op], None],
+    configs: Configs,
+    *,
+    upto: int | None = None,
+    passed: Callable[[Entry], None] | None = None,
 ) -> LoadResult:
     """Give every op, in order, to `apply`; `upto` is the last offset to read.
+
+    `passed` is told each entry of the tail, once it was applied.
 
     An exception of `apply` means that the op does not fit what came before it, which is damage too.
     Raises Damaged with the offset, ForeignLineage, FormatTooNew.
     """
     try:
-        return _load(db, data_dir, apply, configs, upto)
+        return _load(db, data_dir, apply, configs, upto, passed)
     except sqlite3.Error as error:
         raise Damaged(None, f"SQLite cannot read it ({error})") from error
 
 
 def _load(
-    db: sqlite3.Connection, data_dir: Path, apply: Callable[[Op], None], configs: Configs, upto: int | None
+    db: sqlite3.Connection,
+    data_dir: Path,
+    apply: Callable[[Op], None],
+    configs: Configs,
+    upto: int | None,
+    passed: Callable[[Entry], None] | None,
 ) -> LoadResult:
     meta = read_meta(db)
     pointer = meta.pointer
@@ -78,6 +92,8 @@ def _load(
             if entry.epoch < epoch:
                 raise Damaged(offset, f"its epoch {entry.epoch} is lower than the epoch {epoch} before it")
             _apply_all(entry.ops, apply, offset)
+            if passed is not None:
+                passed(entry)
             last, epoch, timestamp_ms = offset, entry.epoch, entry.timestamp_ms
             entries, tail_ops, tail_bytes = entries + 1, tail_ops + len(entry.ops), tail_bytes + len(frame)
     lineage = meta.lineage.hex()

@@ -75,15 +75,16 @@ class SqliteChangelog:
         """Of the last durable entry."""
         return self._offset
 
-    def load(self, apply: Callable[[Op], None]) -> LoadResult:
+    def load(self, apply: Callable[[Op], None], passed: Callable[[Entry], None] | None = None) -> LoadResult:
         """Give everything that is recorded to `apply`, in order; then entries can be appended. Once, and blocking.
 
+        `passed` is told each entry behind the base, once it was applied.
         Raises Unreadable, and leaves the files as they are: Damaged names the offset.
         """
         if self._last is not None:
             raise RuntimeError("the changelog was loaded already")
         with rehydrating():
-            loaded = load(self._db, self.data_dir, apply, self._configs)
+            loaded = load(self._db, self.data_dir, apply, self._configs, passed=passed)
         self._last = loaded
         self._offset, self._epoch, self._checksum = loaded.offset, loaded.epoch, loaded.checksum
         self._writer.start()

@@ -51,3 +51,4 @@ def cli() -> None:
 cli.add_lazy("job", "scheduler.client.jobs", "job", "Create, end and look at jobs.")
 cli.add_lazy("update", "scheduler.client.updates", "update", "Bring jobs from one configuration to the next.")
 cli.add_lazy("doctor", "scheduler.client.doctor", "doctor", "Check this machine, and the server if there is one.")
+cli.add_lazy("monitor", "scheduler.client.monitor", "monitor", "Watch over an update: heartbeats with a verdict.")

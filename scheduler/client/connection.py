@@ -20,7 +20,7 @@ import requests
 from thriftpy2.thrift import TApplicationException
 from urllib3.exceptions import NewConnectionError
 
-from scheduler.client.errors import CommandError, NotAllowed, Refused, Transient, Unreachable, Usage
+from scheduler.client.errors import CommandError, NotAllowed, Refused, Transient, UnknownMethod, Unreachable, Usage
 from scheduler.client.wire import CONTENT_TYPE, NotAnAnswer, decode_answer, encode_call
 from scheduler.interface import aurora
 
@@ -45,6 +45,12 @@ IDEMPOTENT: Final = frozenset(
         "pulseJobUpdate",
         "pauseJobUpdate",
         "abortJobUpdate",
+        "explainUpdate",
+        "heartbeat",
+        "overrideHeartbeat",
+        "pauseJobUpdateFor",
+        "replayUpdate",
+        "simulateUpdate",
     }
 )
 """Calls that do the same whether they happen once or twice. A resume does not: it may lift a second pause."""
@@ -66,14 +72,14 @@ class Connection:
         self._timeout = (connect_timeout_s, timeout_s)
         self._session = requests.Session()
         self._session.headers.update({"Content-Type": CONTENT_TYPE, "Accept": CONTENT_TYPE, "User-Agent": "thesan"})
-        self._no_proxy = {"no_proxy": host} if _is_loopback(host := urlsplit(self.server).hostname or "") else {}
+        self._no_proxy = no_proxy(self.server)
         self._seqid = count(1)
 
     def close(self) -> None:
         self._session.close()
 
     def call(self, method: str, **arguments: Any) -> Any:
-        """Call a method and return the Response of an OK.
+        """Call a method and return the answer of an OK: a Response, or a struct of Thesan's own.
 
         Raises Refused (with the server's sentences), NotAllowed, Unreachable.
         """
@@ -85,7 +91,7 @@ class Connection:
         message = details_of(response) or f"{method} was answered with {name} and no explanation"
         if response.responseCode == codes.AUTH_FAILED:
             raise NotAllowed(message)
-        raise Refused(name, message, response.result)
+        raise Refused(name, message, getattr(response, "result", None))
 
     def call_raw(self, method: str, **arguments: Any) -> Any:
         """As `call`, but also for answers without a response code: returns whatever the method returns."""
@@ -122,7 +128,9 @@ class Connection:
         try:
             response = decode_answer(method, answer.content)
         except TApplicationException as failure:
-            raise CommandError(f"{self.server} cannot serve {method}: {failure.message}") from None
+            unknown = failure.type == TApplicationException.UNKNOWN_METHOD
+            kind = UnknownMethod if unknown else CommandError
+            raise kind(f"{self.server} cannot serve {method}: {failure.message}") from None
         except NotAnAnswer as failure:
             raise Unreachable(f"{self.server} does not answer as a scheduler: {failure}", sent=True) from None
         if getattr(response, "responseCode", None) == aurora.ResponseCode.ERROR_TRANSIENT:
@@ -158,8 +166,9 @@ def _with_doubt(failure: CommandError, method: str) -> Unreachable:
 
 
 def details_of(response: Any) -> str:
-    """The sentences of a Response, joined."""
-    return ", ".join(detail.message for detail in response.details or () if detail.message)
+    """The sentences of an answer, joined: Aurora's are structs, Thesan's own are texts."""
+    texts = (one if isinstance(one, str) else one.message for one in response.details or ())
+    return ", ".join(text for text in texts if text)
 
 
 def _base_url(server: str) -> str:
@@ -174,6 +183,12 @@ def _base_url(server: str) -> str:
     if parts.path.rstrip("/") not in ("", "/api"):
         raise Usage(f"--server {server!r}: the path must be empty, calls go to /api")
     return f"{parts.scheme}://{parts.netloc}{'' if has_port or parts.scheme == 'https' else ':8081'}"
+
+
+def no_proxy(url: str) -> dict[str, str]:
+    """What requests wants as `proxies`: none for what listens on this machine."""
+    host = urlsplit(url).hostname or ""
+    return {"no_proxy": host} if _is_loopback(host) else {}
 
 
 def _is_loopback(host: str) -> bool:

@@ -40,6 +40,10 @@ class Refused(CommandError):
         self.result = result
 
 
+class UnknownMethod(CommandError):
+    """The server does not have the call: an older one, or an Aurora."""
+
+
 class Transient(Refused):
     """The server is not ready and promises that nothing happened (ERROR_TRANSIENT)."""
 

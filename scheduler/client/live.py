@@ -14,13 +14,13 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from scheduler.client.progress import AWAITING_PULSE, PAUSED, TERMINAL, Event, Phase, Progress
+from scheduler.client.explained import ITS_OWN_COURSE, Explained
+from scheduler.client.live_parts import BAR_WIDTH, reasons, status_style, timeline
+from scheduler.client.progress import Event, Phase, Progress
 from scheduler.client.quantities import clock_text, duration_text
 from scheduler.client.watch import View
-from scheduler.interface import aurora
 
 LAST_EVENTS: Final = 8
-BAR_WIDTH: Final = 40
 
 _MARKS: Final = {
     Phase.WAITING: ("·", ".", "dim"),
@@ -37,12 +37,24 @@ class PlainView:
         self._seen: set[Event] = set()
         self._note = ""
         self._err = err
+        self._held: tuple[str, ...] | None = None
 
-    def show(self, progress: Progress) -> None:
+    def show(self, progress: Progress, explained: Explained | None = None) -> None:
         for event in progress.events:
             if event not in self._seen:
                 self._seen.add(event)
                 click.echo(f"{clock_text(event.timestamp_ms)} {event.text}", err=self._err)
+        self._say_why(explained)
+
+    def _say_why(self, explained: Explained | None) -> None:
+        """Once for each stop; what takes its own course is in the events."""
+        if explained is None or explained.held_by in ITS_OWN_COURSE:
+            self._held = None
+            return
+        held = (explained.held_by, explained.who, explained.why)
+        if held != self._held:
+            self._held = held
+            click.echo(f"{clock_text(int(time.time() * 1000))} {explained.sentence}", err=self._err)
 
     def note(self, sentence: str) -> None:
         if sentence and sentence != self._note:
@@ -57,10 +69,11 @@ class LiveView:
         self._live = live
         self._unicode = unicode
         self._progress: Progress | None = None
+        self._explained: Explained | None = None
         self._note = ""
 
-    def show(self, progress: Progress) -> None:
-        self._progress = progress
+    def show(self, progress: Progress, explained: Explained | None = None) -> None:
+        self._progress, self._explained = progress, explained
         self._draw()
 
     def note(self, sentence: str) -> None:
@@ -71,7 +84,8 @@ class LiveView:
     def _draw(self) -> None:
         parts: list[RenderableType] = []
         if self._progress is not None:
-            parts.append(picture(self._progress, now_ms=time.time() * 1000, unicode=self._unicode))
+            now_ms = time.time() * 1000
+            parts.append(picture(self._progress, self._explained, now_ms=now_ms, unicode=self._unicode))
         if self._note:
             parts.append(Text(self._note, style="yellow"))
         self._live.update(Group(*parts), refresh=True)
@@ -91,6 +105,15 @@ def view_for_stdout(*, json: bool = False) -> Iterator[View]:
         yield LiveView(live, unicode=_can_show(console.encoding))
 
 
+def draw_for_terminal(progress: Progress, *, now_ms: float) -> None:
+    """One mark per instance and the timeline, once; nothing where nobody looks."""
+    console = Console(highlight=False)
+    if console.is_terminal and not console.is_dumb_terminal:
+        unicode = _can_show(console.encoding)
+        console.print(grid(progress, unicode=unicode))
+        console.print(timeline(progress, now_ms=now_ms, unicode=unicode))
+
+
 def _can_show(encoding: str) -> bool:
     try:
         "".join(mark for mark, _, _ in _MARKS.values()).encode(encoding)
@@ -99,13 +122,15 @@ def _can_show(encoding: str) -> bool:
     return True
 
 
-def picture(progress: Progress, *, now_ms: float, unicode: bool) -> RenderableType:
-    """Status, bar, one mark per instance, the last events."""
+def picture(progress: Progress, explained: Explained | None = None, *, now_ms: float, unicode: bool) -> RenderableType:
+    """Status, bar, one mark per instance, what it did so far, why it stands, the next heartbeat, the last events."""
     return Group(
         Text.assemble(("update of ", "dim"), (progress.job, "bold"), (f"  {progress.update_id}", "dim")),
         Text.assemble((progress.status_name, status_style(progress)), f"  {progress.sentence}"),
         bar(progress, now_ms=now_ms),
         grid(progress, unicode=unicode),
+        timeline(progress, now_ms=now_ms, unicode=unicode),
+        *reasons(progress, explained, now_ms=now_ms),
         *(
             Text.assemble(
                 (f"  {clock_text(event.timestamp_ms)} ", "dim"), event.text, overflow="ellipsis", no_wrap=True
@@ -135,13 +160,3 @@ def grid(progress: Progress, *, unicode: bool) -> Text:
         mark, plain, style = _MARKS[phase]
         cells.append(f"{instance} ", "dim").append(mark if unicode else plain, style).append("  ")
     return cells
-
-
-def status_style(progress: Progress) -> str:
-    if progress.status in AWAITING_PULSE:
-        return "bold yellow"
-    if progress.status in PAUSED:
-        return "bold magenta"
-    if progress.status == aurora.JobUpdateStatus.ROLLED_FORWARD:
-        return "bold green"
-    return "bold red" if progress.status in TERMINAL or progress.going_back else "bold cyan"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any, Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from scheduler.client.keys import path_of
 from scheduler.interface import aurora
@@ -75,6 +75,15 @@ class Event:
 
 
 @frozen
+class Span:
+    """How long an update was in one status. `end_ms` 0: it still is."""
+
+    status: int
+    start_ms: int
+    end_ms: int
+
+
+@frozen
 class Progress:
     """Where an update stands. `phases`: instance id to phase, ascending."""
 
@@ -87,6 +96,7 @@ class Progress:
     phases: dict[int, Phase]
     events: tuple[Event, ...]
     pulse_timeout_ms: int
+    spans: tuple[Span, ...] = ()
 
     @property
     def status_name(self) -> str:
@@ -142,7 +152,20 @@ def progress_of(details: Any) -> Progress:
         phases=phases,
         events=events_of(details),
         pulse_timeout_ms=instructions.settings.blockIfNoPulsesAfterMs or 0,
+        spans=spans_of(details),
     )
+
+
+def spans_of(details: Any) -> tuple[Span, ...]:
+    """The statuses one after the other, each once in a row; the last has no end."""
+    found: list[Span] = []
+    for event in details.updateEvents or ():
+        if found and found[-1].status == event.status:
+            continue
+        if found:
+            found[-1] = evolve(found[-1], end_ms=event.timestampMs)
+        found.append(Span(event.status, event.timestampMs, 0))
+    return tuple(found)
 
 
 def _instances(instructions: Any) -> set[int]:

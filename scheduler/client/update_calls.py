@@ -9,7 +9,7 @@ from scheduler.client.again import EarlierUpdate
 from scheduler.client.connection import Connection, details_of
 from scheduler.client.errors import CommandError, Refused, Unreachable, Usage
 from scheduler.client.job_file import UPDATE_ID_METADATA, JobFile
-from scheduler.client.keys import Job
+from scheduler.client.keys import Job, check_cluster, parse_job_argument
 from scheduler.client.progress import ACTIVE, STATUS_GROUPS, status_name
 from scheduler.interface import aurora
 
@@ -82,6 +82,14 @@ def find_update(connection: Connection, job: Job, update_id: str | None, *, acti
         return found[0].key
     last = f"; its last, {found[0].key.id}, is {status_name(found[0].state.status)}" if found else ""
     raise CommandError(f"{job.path} has no active update{last}")
+
+
+def connect_update(server: str, jobkey: str, update_id: str | None, *, active_only: bool) -> tuple[Connection, Any]:
+    """A connection, and the JobUpdateKey that the arguments of a command mean. Raises CommandError."""
+    job = parse_job_argument(jobkey)
+    connection = Connection(server)
+    check_cluster(connection, job.cluster)
+    return connection, find_update(connection, job, update_id, active_only=active_only)
 
 
 def parse_statuses(words: tuple[str, ...]) -> frozenset[int]:

@@ -1,20 +1,27 @@
-"""`thesan update`: start, info, list, pause, resume, abort, rollback, pulse, wait."""
+"""`thesan update`: start, info, list, pause, resume, abort, rollback, pulse, wait; the rest is in `steering` and
+`looking`."""
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
 import click
+from attrs import asdict
 
 from scheduler.client.again import load_earlier
+from scheduler.client.cli import Commands
 from scheduler.client.connection import Connection, details_of
 from scheduler.client.errors import Usage
+from scheduler.client.explained import Explained, Why
 from scheduler.client.job_file import load_job_file
-from scheduler.client.keys import check_cluster, parse_job_argument, parse_scope, path_of
-from scheduler.client.live import view_for_stdout
+from scheduler.client.keys import check_cluster, parse_scope, path_of
+from scheduler.client.live import draw_for_terminal, view_for_stdout
+from scheduler.client.live_parts import countdown_text, timeline_text, waiting_lines
 from scheduler.client.options import (
     JOB_FILE,
+    Duration,
     instances_option,
     json_option,
     message_option,
@@ -25,14 +32,26 @@ from scheduler.client.output import count_of, print_json, write_table
 from scheduler.client.plain import plain
 from scheduler.client.progress import STATUS_GROUPS, Progress, progress_of, status_name
 from scheduler.client.quantities import duration_text, instances_text, time_text
-from scheduler.client.update_calls import find_update, parse_statuses, start_update, summaries
+from scheduler.client.steering import tell_answer
+from scheduler.client.update_calls import connect_update, parse_statuses, start_update, summaries
 from scheduler.client.watch import exit_code, follow, get_details, last_sentence
 from scheduler.interface import aurora
 
 
-@click.group()
+@click.group(cls=Commands)
 def update() -> None:
     """Bring jobs from one configuration to the next."""
+
+
+_STEERING, _LOOKING = "scheduler.client.steering", "scheduler.client.looking"
+update.add_lazy("heartbeat", _STEERING, "heartbeat", "Say what a monitor says, once.")
+update.add_lazy("override", _STEERING, "override", "Answer for an update in its monitor's place, for a time.")
+update.add_lazy("retry", _STEERING, "retry", "Give instances that failed another turn.")
+update.add_lazy("skip", _STEERING, "skip", "Leave instances as they are.")
+update.add_lazy("explain", _LOOKING, "explain", "Say why an update is not moving.")
+update.add_lazy("history", _LOOKING, "history", "Show an update's events in order.")
+update.add_lazy("plan", _LOOKING, "plan", "Say what an update would do.")
+update.add_lazy("replay", _LOOKING, "replay", "Go through an update's history again.")
 
 
 @update.command()
@@ -91,10 +110,11 @@ def info(jobkey: str, update_id: str | None, as_json: bool, server: str) -> None
 
     By ID, or the job's active one, or else its last.
     """
-    connection, key = _connect(server, jobkey, update_id, active_only=False)
+    connection, key = connect_update(server, jobkey, update_id, active_only=False)
     details = get_details(connection, key)
+    why = Why().ask(connection, key)
     if as_json:
-        print_json(_info(details))
+        print_json(_info(details) | ({} if why is None else {"explanation": asdict(why)}))
         return
     progress = progress_of(details)
     click.echo(f"Job: {progress.job}, update ID: {progress.update_id}")
@@ -104,6 +124,7 @@ def info(jobkey: str, update_id: str | None, as_json: bool, server: str) -> None
     for instance, phase in progress.phases.items():
         phases.setdefault(phase.value, []).append(instance)
     click.echo("Instances: " + "; ".join(f"{instances_text(ids)} {phase}" for phase, ids in phases.items()))
+    _show_why(progress, why)
     click.echo("History:")
     for event in progress.events:
         click.echo(f"  {time_text(event.timestamp_ms)} {event.text}")
@@ -138,14 +159,22 @@ def list_updates(
 @update.command()
 @click.argument("jobkey")
 @click.argument("update_id", metavar="[ID]", required=False)
+@click.option("--for", "duration_ms", type=Duration(), default=None, metavar="TIME", help="It goes on by itself then.")
 @message_option
 @json_option
 @server_option
-def pause(jobkey: str, update_id: str | None, message: str | None, as_json: bool, server: str) -> None:
+def pause(
+    jobkey: str, update_id: str | None, duration_ms: int | None, message: str | None, as_json: bool, server: str
+) -> None:
     """Let an update start nothing more.
 
-    What is under way is finished. Only a resume lifts it; heartbeats do not.
+    What is under way is finished. Only a resume lifts it, or the end of --for; heartbeats do not.
     """
+    if duration_ms is not None:
+        connection, key = connect_update(server, jobkey, update_id, active_only=True)
+        answer = connection.call("pauseJobUpdateFor", key=key, durationMs=duration_ms, message=message)
+        tell_answer(key, answer, as_json)
+        return
     _change("pauseJobUpdate", jobkey, update_id, message, as_json, server)
 
 
@@ -195,7 +224,7 @@ def pulse(jobkey: str, update_id: str | None, as_json: bool, server: str) -> Non
 
     An update that waits for a heartbeat goes on.
     """
-    connection, key = _connect(server, jobkey, update_id, active_only=True)
+    connection, key = connect_update(server, jobkey, update_id, active_only=True)
     response = connection.call("pulseJobUpdate", key=key)
     name = aurora.JobUpdatePulseStatus._VALUES_TO_NAMES[response.result.pulseJobUpdateResult.status]
     if as_json:
@@ -221,23 +250,16 @@ def wait(
     By ID, or the job's active one, or else its last. Exit code 0: it ROLLED_FORWARD; 1: it ended otherwise;
     4: --timeout came first.
     """
-    _, key = _connect(server, jobkey, update_id, active_only=False)
+    _, key = connect_update(server, jobkey, update_id, active_only=False)
     _wait(ctx, server, key, timeout_ms, as_json)
 
 
 # --- what the commands are made of -----------------------------------------------------------------------------------
 
 
-def _connect(server: str, jobkey: str, update_id: str | None, *, active_only: bool) -> tuple[Connection, Any]:
-    job = parse_job_argument(jobkey)
-    connection = Connection(server)
-    check_cluster(connection, job.cluster)
-    return connection, find_update(connection, job, update_id, active_only=active_only)
-
-
 def _change(method: str, jobkey: str, update_id: str | None, message: str | None, as_json: bool, server: str) -> None:
     """Pause, resume, abort or roll back, and tell what became of it."""
-    connection, key = _connect(server, jobkey, update_id, active_only=True)
+    connection, key = connect_update(server, jobkey, update_id, active_only=True)
     said = details_of(connection.call(method, key=key, message=message))
     progress = progress_of(get_details(connection, key))
     if as_json:
@@ -246,6 +268,18 @@ def _change(method: str, jobkey: str, update_id: str | None, message: str | None
         click.echo(
             f"{progress.job}: update {progress.update_id} is {progress.status_name}; {said or progress.sentence}"
         )
+
+
+def _show_why(progress: Progress, why: Explained | None) -> None:
+    """What it did so far and what holds it; on a terminal, what it looks like too."""
+    now_ms = time.time() * 1000
+    click.echo(f"Timeline: {timeline_text(progress, now_ms=now_ms)}")
+    if why is not None:
+        for line in (f"Why: {why.sentence}", *waiting_lines(why.waiting, now_ms=now_ms)):
+            click.echo(line)
+        if not progress.is_over and (countdown := countdown_text(progress, why)):
+            click.echo(countdown[0].upper() + countdown[1:])
+    draw_for_terminal(progress, now_ms=now_ms)
 
 
 def _wait(ctx: click.Context, server: str, key: Any, timeout_ms: int | None, as_json: bool) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol
 
 from scheduler.client.connection import Connection
 from scheduler.client.errors import CommandError, Exit, Refused, TimedOut, Unreachable
+from scheduler.client.explained import Explained, Why
 from scheduler.client.progress import Progress, progress_of
 from scheduler.client.quantities import duration_text
 from scheduler.interface import aurora
@@ -20,7 +21,8 @@ PATIENCE_S: Final = 60.0
 class View(Protocol):
     """Shows an update to whoever waits for it."""
 
-    def show(self, progress: Progress) -> None: ...
+    def show(self, progress: Progress, explained: Explained | None = None) -> None:
+        """`explained` None: the server does not say why."""
 
     def note(self, sentence: str) -> None:
         """Something other than the update itself; empty: no longer so."""
@@ -54,6 +56,7 @@ def follow(
     """
     began = last_answer = time.monotonic()
     progress = None
+    why = Why()
     try:
         while True:
             try:
@@ -66,7 +69,7 @@ def follow(
                 last_answer = time.monotonic()
                 progress = progress_of(details)
                 view.note("")
-                view.show(progress)
+                view.show(progress, None if progress.is_over else why.ask(connection, key))
                 if until(progress):
                     return details
             if timeout_ms is not None and (time.monotonic() - began) * 1000 >= timeout_ms:

@@ -59,6 +59,7 @@ class Controller:
         self._waiters: dict[int, list[Callable[[Outcome], None]]] = {}
         self._placement_wanted = False
         self._ended: Outcome | None = None
+        self._beating = Ticket(-1, requests.BEATING)
 
     # --- deciding ---
 
@@ -92,7 +93,17 @@ class Controller:
     def pulse(self, key: UpdateKey) -> Ticket:
         """A heartbeat. Nearly all change nothing but when it was heard: they need no transaction."""
         answer = requests.beat(self.state, key, self.clock.mono_ms())
-        return self.write(requests.pulse, key) if answer is None else Ticket(self.decided_offset, answer)
+        if answer is None:
+            return self.write(requests.pulse, key)
+        offset = self.decided_offset
+        if offset != self._beating.offset:
+            self._beating = Ticket(offset, answer)
+        return self._beating
+
+    def canonical(self, key: UpdateKey) -> UpdateKey | None:
+        """The object the state has for this key: looking that one up needs no comparison."""
+        update = self.state.updates.get(key)
+        return None if update is None else update.key
 
     def tick(self) -> bool:
         """Act on deadlines that are reached and on tasks that wait for a host. Returns whether more is due now."""

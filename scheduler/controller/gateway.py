@@ -51,6 +51,9 @@ class Gateway:
     def pulse(self, key: UpdateKey) -> Ticket:
         return self._refusal() if self._controller is None else self._controller.pulse(key)
 
+    def canonical(self, key: UpdateKey) -> UpdateKey | None:
+        return None if self._controller is None else self._controller.canonical(key)
+
     def _refusal(self) -> Ticket:
         return Ticket(NOWHERE, Answer(Code.ERROR_TRANSIENT, (self._why_not,)))
 

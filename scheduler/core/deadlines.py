@@ -15,8 +15,9 @@ from scheduler.core.tasks import lifecycle, rescheduling
 from scheduler.core.tasks.table import END_ASKED_STATES, TRANSIENT_STATES
 from scheduler.core.transaction import Deadline, DeadlineKind, Transaction
 from scheduler.core.updates import expiring, progress, pulses, status as table
+from scheduler.core.updates.noting import note
 from scheduler.core.updates.records import UpdateKey
-from scheduler.core.updates.updater import Seen, block, look_at, move, note
+from scheduler.core.updates.updater import Seen, block, look_at, move
 
 
 def reached(tx: Transaction, deadline: Deadline) -> None:

@@ -12,6 +12,7 @@ from scheduler.core import ops
 from scheduler.core.history import History
 from scheduler.core.records import Host, Task, TaskConfig
 from scheduler.core.tables import ConfigTable, ProgressTable, Table, TaskTable, UpdateTable
+from scheduler.core.updates.folding import with_event
 from scheduler.core.updates.notes import Beat
 from scheduler.core.updates.plan import Plan
 from scheduler.core.updates.records import InstanceProgress, Instructions, JobUpdate, UpdateKey, UpdateStatus
@@ -165,7 +166,7 @@ def _move_update(state: State, op: ops.MoveUpdate) -> None:
         old.user,
         old.instructions,
         old.metadata,
-        old.events.appended(op.event),
+        with_event(old, op.event),
         old.instance_events,
         old.notes,
     )

@@ -14,6 +14,7 @@ from scheduler.core.tasks import lifecycle
 from scheduler.core.tasks.table import END_ASKED_STATES
 from scheduler.core.transaction import Transaction
 from scheduler.core.updates import expiring, progress, pulses, status as table, updater
+from scheduler.core.updates.noting import note
 
 
 def begin_epoch(tx: Transaction, epoch: int) -> None:
@@ -25,7 +26,7 @@ def begin_epoch(tx: Transaction, epoch: int) -> None:
         if tx.policy.infer_heartbeats:
             pulses.infer(tx, update)
         expiring.arm(tx, update)
-        updater.note(tx, update.key, progress.taken_over(update, tx.now_ms))
+        note(tx, update.key, progress.taken_over(update, tx.now_ms))
         update = tx.state.updates[update.key]
         if update.status not in table.ROLLING_STATES:
             continue

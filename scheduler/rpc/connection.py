@@ -16,6 +16,7 @@ from scheduler.rpc.binary import STRICT
 from scheduler.rpc.doors import Doors
 from scheduler.rpc.framing import FRAMED, UNFRAMED, Incoming
 from scheduler.rpc.large import Large, TooSlow
+from scheduler.rpc.later import Later
 from scheduler.rpc.messages import BadMessage, Call
 from scheduler.rpc.processor import Caller, Pending, Processor
 from scheduler.rpc.replies import Payload
@@ -53,8 +54,7 @@ class _Slot:
         self.connection = connection
         self.pending = pending
         self.payload: Payload | None = None
-        # No request is looked at while a large answer is on its way.
-        self.waiting_bytes = MAX_WAITING_BYTES if isinstance(pending.payload, Large) else len(pending.payload)
+        self.waiting_bytes = _waiting_bytes(pending.payload)
 
     def settled(self, outcome: Outcome) -> None:
         if outcome is Outcome.UNKNOWN:
@@ -73,17 +73,28 @@ class _Slot:
             self.pending.payload.drop()
 
 
+def _waiting_bytes(payload: Payload) -> int:
+    """No request is looked at while a large answer is on its way. Behind one that waits for something to happen there
+    may be requests, or a client could not even hang up; but not many more that wait.
+    """
+    if isinstance(payload, Later):
+        return MAX_WAITING_BYTES // 2
+    return MAX_WAITING_BYTES if isinstance(payload, Large) else len(payload)
+
+
 class Connection(asyncio.Protocol):
     """One client. Bytes come in, are cut into messages, and answered in order."""
 
     __slots__ = (
         "_address",
         "_again",
+        "_core",
         "_ended",
         "_incoming",
         "_loop",
         "_paused",
         "_preparing",
+        "_pulses",
         "_reading",
         "_sending",
         "_server",
@@ -98,6 +109,8 @@ class Connection(asyncio.Protocol):
     def __init__(self, server: Server) -> None:
         self.caller = Caller()
         self._server = server
+        self._core = server.processor.core
+        self._pulses = server.processor.pulses
         self._address: str | None = None
         self._loop = asyncio.get_running_loop()
         self._since = self._loop.time()
@@ -143,7 +156,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._ended:
             return
-        if not self._incoming:
+        if not self._incoming.buffer:
             self._since = self._loop.time()
             if not self._slots and self._answered_at_once(data):
                 return
@@ -243,22 +256,21 @@ class Connection(asyncio.Protocol):
         """The hot path: one whole heartbeat came, nothing waits, and its answer may leave."""
         if self._paused or self._again:
             return False
-        processor = self._server.processor
-        if self._incoming.mode == FRAMED:
-            if int.from_bytes(data[:4], "big") != len(data) - 4:
-                return False
-            answer = processor.pulses.answer(data[4:])
-        elif self._incoming.mode == UNFRAMED:
-            answer = processor.pulses.answer(data)
+        mode = self._incoming.mode
+        if mode == FRAMED:
+            answer = self._pulses.answer_frame(data)
+        elif mode == UNFRAMED:
+            answer = self._pulses.answer(data)
         else:
             return False
         if answer is None:
             return False
         offset, reply = answer
-        if offset <= processor.core.durable_offset:
-            self._write(reply)
-        else:
-            self._enqueue(Pending(offset, reply, lambda: processor.pulses.refusal(reply)))
+        if offset <= self._core.durable_offset:
+            self._transport.write(reply)
+            return True
+        message = reply[4:] if mode == FRAMED else reply
+        self._enqueue(Pending(offset, message, lambda: self._pulses.refusal(message)))
         return True
 
     def _go_on(self) -> None:

@@ -18,36 +18,36 @@ UNFRAMED: Final = 0x80
 class Incoming:
     """What has come and was not answered yet."""
 
-    __slots__ = ("_buffer", "_max_message_bytes", "_walk", "mode")
+    __slots__ = ("_max_message_bytes", "_walk", "buffer", "mode")
 
     def __init__(self, max_message_bytes: int) -> None:
         self.mode: int | None = None
         self._max_message_bytes = max_message_bytes
-        self._buffer = bytearray()
+        self.buffer = bytearray()
         self._walk: Walk | None = None
 
     def __len__(self) -> int:
-        return len(self._buffer)
+        return len(self.buffer)
 
     def add(self, data: bytes) -> None:
-        self._buffer += data
+        self.buffer += data
 
     def clear(self) -> None:
-        self._buffer.clear()
+        self.buffer.clear()
 
     def next_call(self) -> Call | None:
         """The next message, decoded; None when it is not complete. Raises BadMessage."""
-        if not self._buffer:
+        if not self.buffer:
             return None
         if self.mode is None:
-            self.mode = self._buffer[0]
+            self.mode = self.buffer[0]
             if self.mode not in (FRAMED, UNFRAMED):
                 what = "this is no HTTP port" if 0x41 <= self.mode <= 0x5A else "this is no Thrift"
                 raise BadMessage(f"its first byte is {self.mode:#04x}: {what}")
         return self._next_framed() if self.mode == FRAMED else self._next_unframed()
 
     def _next_framed(self) -> Call | None:
-        buffer = self._buffer
+        buffer = self.buffer
         if len(buffer) < 4:
             return None
         length = int.from_bytes(buffer[:4], "big")
@@ -63,16 +63,16 @@ class Incoming:
         if self._walk is None:
             self._walk = Walk(self._max_message_bytes)
         walk = self._walk
-        if not walk.feed(self._buffer):
+        if not walk.feed(self.buffer):
             return None
-        message = bytes(self._buffer[: walk.end])
+        message = bytes(self.buffer[: walk.end])
         self._walk = None
         self._drop(walk.end)
         return STRICT.read_checked(message, walk)
 
     def _drop(self, count: int) -> None:
         """Forget the first bytes. An emptied buffer is replaced, or a large message would keep its memory for ever."""
-        if count == len(self._buffer):
-            self._buffer = bytearray()
+        if count == len(self.buffer):
+            self.buffer = bytearray()
         else:
-            del self._buffer[:count]
+            del self.buffer[:count]

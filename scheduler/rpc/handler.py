@@ -5,16 +5,17 @@ A row of `METHODS` gets the arguments struct, the core's port and the caller's n
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Final
 
 from attrs import frozen
 
-from scheduler.contracts import Ticket
+from scheduler.contracts import EventStream, Ticket
 from scheduler.core import jobs, views
 from scheduler.core.answers import OK, Answer, Refused, error
 from scheduler.core.updates import explain, requests
-from scheduler.rpc import from_thrift, thesan, to_thrift
+from scheduler.rpc import from_thrift, thesan, to_thrift, watching
 from scheduler.rpc.port import Core
 from scheduler.rpc.unserved import UNSERVED
 
@@ -25,26 +26,36 @@ Method = Callable[[Any, Core, str], Ticket]
 class Reply:
     """What a method answers, and the offset that must be durable before anybody sees it.
 
-    `struct` is what a method returns that does not answer with a Response.
+    `struct` is what a method returns that does not answer with a Response; `later` comes back with such a struct.
     """
 
     offset: int
     answer: Answer
     struct: Any = None
+    later: Callable[[], Awaitable[Any]] | None = None
 
 
 class Handler:
-    """Answers calls. `state` tells how this server is, for getServerState."""
+    """Answers calls. `state` tells how this server is, for getServerState; `events` is what watchEvents reads."""
 
-    def __init__(self, core: Core, server: to_thrift.ServerInfo, state: Callable[[], to_thrift.ServerState]) -> None:
+    def __init__(
+        self,
+        core: Core,
+        server: to_thrift.ServerInfo,
+        state: Callable[[], to_thrift.ServerState],
+        events: EventStream | None = None,
+    ) -> None:
         self.core = core
         self.server = server
         self._state = state
+        self._events = events
 
     def call(self, method: str, args: Any, user: str) -> Reply:
         """Answer one call of a known method. Refusals are answers; any other exception is a mistake of ours."""
         if method == "getServerState":
             return Reply(self.core.durable_offset, OK, to_thrift.server_state(self._state()))
+        if method == "watchEvents" and self._events is not None:
+            return Reply(self.core.durable_offset, OK, later=partial(watching.watch, self._events, args))
         try:
             ticket = METHODS[method](args, self.core, user)
         except Refused as refused:

@@ -125,6 +125,8 @@ class Api:
     async def _when_durable(self, pending: Pending) -> Payload | None:
         """The reply, once it may leave; None when neither yes nor no may be said."""
         large = pending.payload if isinstance(pending.payload, Large) else None
+        if large is None and pending.offset <= self._processor.core.durable_offset:
+            return pending.payload
         try:
             return await self._settle(pending, large)
         except BaseException:

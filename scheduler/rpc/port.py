@@ -28,6 +28,9 @@ class Core(Protocol):
     def pulse(self, key: UpdateKey) -> Ticket:
         """The same as `write(requests.pulse, key)`, in the shortest way."""
 
+    def canonical(self, key: UpdateKey) -> UpdateKey | None:
+        """The object the state has for this key, which is the quickest to look up; None: there is no such update."""
+
     @property
     def durable_offset(self) -> int:
         """Answers made from the state up to here may leave."""

@@ -19,7 +19,7 @@ from scheduler.rpc.binary import LENIENT
 from scheduler.rpc.handler import Handler, Reply
 from scheduler.rpc.large import NoRoom
 from scheduler.rpc.messages import CALL, EXCEPTION, NOTHING_HAPPENED, Call, Codec
-from scheduler.rpc.pulses import MAX_CACHED, Pulses
+from scheduler.rpc.pulses import MAX_CACHED, Observer, Pulses
 from scheduler.rpc.replies import MAX_OUTSTANDING_BYTES, Payload, Replies
 
 log = logging.getLogger(__name__)
@@ -43,10 +43,6 @@ class Pending:
     offset: int
     payload: Payload
     refusal: Callable[[], bytes] = field(repr=False)
-
-
-Observer = Callable[[str, Code, int], None]
-"""Told of each call: method, response code, nanoseconds it took."""
 
 
 class Processor:
@@ -92,10 +88,14 @@ class Processor:
             offset, code = self.core.durable_offset, Code.ERROR
             payload = self._mistake(call, writes, caller, mistake)
         if self._observe is not None:
-            self._observe(call.method, code, perf_counter_ns() - started)
+            self._observe(call.method, code, perf_counter_ns() - started, 1)
         return Pending(offset, payload, lambda: self.replies.whole(call, writes, NOTHING_HAPPENED))
 
     def _encode(self, call: Call, writes: Codec, caller: Caller, reply: Reply) -> Payload:
+        if reply.later is not None:
+            return self.replies.later(
+                call, writes, reply.later, lambda wrong: self._mistake(call, writes, caller, wrong)
+            )
         if reply.struct is not None:
             return self.replies.struct(call, writes, reply.struct)
         return self.replies.answer(call, writes, reply.answer, lambda wrong: self._mistake(call, writes, caller, wrong))

@@ -25,21 +25,22 @@ from scheduler.rpc.replies import Replies
 
 METHOD: Final = "pulseJobUpdate"
 MAX_CACHED: Final = 100_000
-"""Arguments that are recognised; the oldest go first. Each is about half a kilobyte."""
+"""Arguments that are recognised; the oldest go first. Each is about half a kilobyte, two at most."""
 
-MAX_CACHED_BYTES: Final = 512
-"""Longer arguments are read every time."""
 
 _CALL_HEAD: Final = STRICT.message(METHOD, CALL, 0)[0][:-4]
 _REPLY_HEAD: Final = STRICT.message(METHOD, REPLY, 0)[0][:-4]
 _SEQID: Final = len(_CALL_HEAD)
 _ARGS: Final = _SEQID + 4
+_MAX_BYTES: Final = 1024
+"""Longer messages are not everyday ones. `--max-message-bytes` cannot be less."""
 
 # key {1: job {1: role
 _OPENING: Final = b"\x0c\x00\x01\x0c\x00\x01\x0b\x00\x01"
 _SIZE: Final = struct.Struct(">i").unpack_from
 
-Observer = Callable[[str, Code, int], None]
+Observer = Callable[[str, Code, int, int], None]
+"""Told of calls: method, response code, nanoseconds they took together, and how many there were."""
 
 
 def read_key(args: bytes) -> UpdateKey | None:
@@ -71,58 +72,89 @@ def _call(seqid: int) -> Call:
 
 
 class Pulses:
-    """Answers heartbeats of one server."""
+    """Answers heartbeats of one server.
+
+    What was observed is told in lots: see `tell`.
+    """
 
     def __init__(self, core: Core, replies: Replies, observe: Observer | None, *, max_cached: int = MAX_CACHED) -> None:
         self._core = core
         self._observe = observe
         self._max_cached = max_cached
-        self._keys: dict[bytes, UpdateKey] = {}
-        self._encode = replies
-        everyday = (requests.BEATING, requests.FINISHED)
-        self._replies = {id(answer): replies.whole(_call(0), STRICT, answer)[_ARGS:] for answer in everyday}
+        self._known: dict[bytes, tuple[UpdateKey, bytes]] = {}
+        """By its arguments: the key, and how a frame with them begins."""
+        self._replies = replies
+        self._beating = replies.whole(_call(0), STRICT, requests.BEATING)[_ARGS:]
+        self._finished = replies.whole(_call(0), STRICT, requests.FINISHED)[_ARGS:]
+        self._frame_head = (_ARGS + len(self._beating)).to_bytes(4, "big") + _REPLY_HEAD
+        self._calls = 0
+        self._nanos = 0
+
+    def answer_frame(self, frame: bytes) -> tuple[int, bytes] | None:
+        """The same as `answer` for a whole frame, answered with a whole frame. Known arguments are quickest."""
+        known = self._known.get(frame[4 + _ARGS :])
+        if known is not None and frame.startswith(known[1]):
+            begun = perf_counter_ns()
+            try:
+                ticket = self._core.pulse(known[0])
+            except Exception:
+                return None  # the general way meets it again, and reports it
+            if ticket.answer is requests.BEATING:
+                self._calls += 1
+                self._nanos += perf_counter_ns() - begun
+                return ticket.offset, self._frame_head + frame[4 + _SEQID : 4 + _ARGS] + self._beating
+        elif int.from_bytes(frame[:4], "big") != len(frame) - 4:
+            return None
+        answer = self.answer(frame[4:])
+        return None if answer is None else (answer[0], len(answer[1]).to_bytes(4, "big") + answer[1])
 
     def answer(self, message: bytes) -> tuple[int, bytes] | None:
         """Offset and reply; None: the message is to take the general way, nothing has happened yet."""
-        if not message.startswith(_CALL_HEAD):
+        if len(message) > _MAX_BYTES or not message.startswith(_CALL_HEAD):
             return None
         args = message[_ARGS:]
-        key = self._keys.get(args)
-        is_new = key is None
+        known = self._known.get(args)
+        key = read_key(args) if known is None else known[0]
         if key is None:
-            key = read_key(args)
-            if key is None:
-                return None
+            return None
         begun = perf_counter_ns()
         try:
             ticket = self._core.pulse(key)
         except Exception:
-            self._keys.pop(args, None)
+            self._known.pop(args, None)
             return None  # the general way meets it again, and reports it
-        reply = self._replies.get(id(ticket.answer))
-        if reply is None:
-            self._keys.pop(args, None)
+        if ticket.answer is requests.BEATING:
+            reply = self._beating
+            if known is None:
+                self._keep(args, self._core.canonical(key) or key)
+        elif ticket.answer is requests.FINISHED:
+            reply = self._finished
+            self._known.pop(args, None)
+        else:
+            self._known.pop(args, None)
             return None  # it was refused, so asking again changes nothing
-        if ticket.answer is requests.FINISHED:
-            self._keys.pop(args, None)
-        elif is_new and len(args) <= MAX_CACHED_BYTES:
-            self._keep(args, key)
-        if self._observe is not None:
-            self._observe(METHOD, Code.OK, perf_counter_ns() - begun)
+        self._calls += 1
+        self._nanos += perf_counter_ns() - begun
         return ticket.offset, _REPLY_HEAD + message[_SEQID:_ARGS] + reply
 
     def refusal(self, reply: bytes) -> bytes:
-        """What is said instead of `reply` when it turned out that nothing happened."""
+        """What is said instead of `reply`, a message, when it turned out that nothing happened."""
         (seqid,) = _SIZE(reply, _SEQID)
-        return self._encode.whole(_call(seqid), STRICT, NOTHING_HAPPENED)
+        return self._replies.whole(_call(seqid), STRICT, NOTHING_HAPPENED)
+
+    def tell(self) -> None:
+        """Tell the observer of the calls since it was told last."""
+        if self._observe is not None and self._calls:
+            self._observe(METHOD, Code.OK, self._nanos, self._calls)
+        self._calls = self._nanos = 0
 
     def _keep(self, args: bytes, key: UpdateKey) -> None:
-        if len(self._keys) >= self._max_cached:
-            if not self._keys:
+        if len(self._known) >= self._max_cached:
+            if not self._known:
                 return
-            del self._keys[next(iter(self._keys))]
-        self._keys[args] = key
+            del self._known[next(iter(self._known))]
+        self._known[args] = key, (_ARGS + len(args)).to_bytes(4, "big") + _CALL_HEAD
 
     def __len__(self) -> int:
         """How many arguments are recognised."""
-        return len(self._keys)
+        return len(self._known)

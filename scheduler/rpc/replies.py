@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Final
 
 from scheduler.core.answers import Answer, Code, error
 from scheduler.interface import aurora, thesan
 from scheduler.rpc import thesan as own, to_thrift
-from scheduler.rpc.large import MAX_ANSWER_BYTES, Large, Outstanding, Parts
+from scheduler.rpc.large import MAX_ANSWER_BYTES, Large, NoRoom, Outstanding, Parts
+from scheduler.rpc.later import Later
 from scheduler.rpc.messages import REPLY, Call, Codec
 from scheduler.rpc.pieces import Batch, Pieces
 from scheduler.rpc.turns import Turns
@@ -36,6 +37,23 @@ class Replies:
     def struct(self, call: Call, writes: Codec, success: Any) -> bytes:
         """A reply whose success is this struct."""
         return writes.write(call.method, REPLY, call.seqid, _RESULTS[call.method](success=success))
+
+    def later(
+        self, call: Call, writes: Codec, make: Callable[[], Awaitable[Any]], mistake: Callable[[Exception], bytes]
+    ) -> Later:
+        """A reply whose success is the struct that `make` comes back with."""
+
+        async def payload() -> bytes:
+            made = self.struct(call, writes, await make())
+            try:
+                self.outstanding.check_room_for(len(made))
+            except NoRoom as full:
+                return self.whole(call, writes, Answer(Code.ERROR_TRANSIENT, (str(full),)))
+            return made
+
+        return Later(
+            payload, self.turns, self.outstanding, mistake=mistake, too_long=lambda size: mistake(ValueError(size))
+        )
 
     def answer(self, call: Call, writes: Codec, answer: Answer, mistake: Callable[[Exception], bytes]) -> Payload:
         """A reply with an answer in its envelope. One that would take long comes as a `Large`.

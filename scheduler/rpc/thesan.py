@@ -6,13 +6,14 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from scheduler.contracts import Ticket
-from scheduler.core.answers import Answer
-from scheduler.core.updates import expiring, explain, set_aside, verdicts
+from scheduler.core.answers import Answer, Code
+from scheduler.core.updates import expiring, explain, rehearsal, replay, set_aside, verdicts
 from scheduler.rpc.from_thrift.heartbeats import heartbeat
 from scheduler.rpc.from_thrift.keys import instance_ids, message, update_key
+from scheduler.rpc.from_thrift.updates import update_request
 from scheduler.rpc.from_thrift.values import each
 from scheduler.rpc.port import Core
-from scheduler.rpc.to_thrift import explained, heartbeats, update_answers
+from scheduler.rpc.to_thrift import events, explained, heartbeats, rehearsals, update_answers
 
 __all__ = ["METHODS", "as_struct", "is_own"]
 
@@ -48,6 +49,20 @@ def _set_aside(decide: Callable[..., Answer]) -> Method:
     return method
 
 
+def _simulate(args: Any, core: Core, user: str) -> Ticket:
+    return core.write(rehearsal.rehearse, update_request(args.request), user)
+
+
+def _replay(args: Any, core: Core, user: str) -> Ticket:
+    return core.read(replay.replay, update_key(args.key))
+
+
+def _watch_events(args: Any, core: Core, user: str) -> Ticket:
+    """Only where nobody follows the log; otherwise `handler.py` answers, which can wait."""
+    why = "Events cannot be followed here."
+    return Ticket(core.durable_offset, Answer(Code.ERROR_TRANSIENT, (why,)))
+
+
 METHODS: Final[dict[str, Method]] = {
     "heartbeat": _heartbeat,
     "heartbeatMany": _heartbeat_many,
@@ -56,6 +71,9 @@ METHODS: Final[dict[str, Method]] = {
     "overrideHeartbeat": _override,
     "retryInstances": _set_aside(set_aside.retry),
     "skipInstances": _set_aside(set_aside.skip),
+    "simulateUpdate": _simulate,
+    "replayUpdate": _replay,
+    "watchEvents": _watch_events,
 }
 
 _STRUCTS: Final[dict[str, Callable[[Answer], Any]]] = {
@@ -66,6 +84,9 @@ _STRUCTS: Final[dict[str, Callable[[Answer], Any]]] = {
     "overrideHeartbeat": update_answers.update_answer,
     "retryInstances": update_answers.update_answer,
     "skipInstances": update_answers.update_answer,
+    "simulateUpdate": rehearsals.simulation,
+    "replayUpdate": rehearsals.replay,
+    "watchEvents": events.event_batch,
 }
 """Method -> how its answer is written: every answer, a refusal too, which has no result."""
 

@@ -78,11 +78,10 @@ from scheduler.core.tasks import actions
 from scheduler.core.tasks.lifecycle import transition
 from scheduler.core.tasks.table import END_ASKED_STATES
 from scheduler.core.transaction import Transaction
-from scheduler.core.updates import expiring, requests, set_aside, status as table
-from scheduler.core.updates.explain import explain
+from scheduler.core.updates import requests, status as table
 from scheduler.core.updates.records import JobUpdate, UpdateKey
-from scheduler.core.updates.verdicts import Heartbeat, MonitorVerdict, heartbeat
 from scheduler.core.validation import valid_config
+from scheduler.testing.monitoring import Monitoring
 from scheduler.testing.narration import NOBODY, Line, Narrator, version
 from scheduler.testing.stage import ROOMY_HOST, Stage, service
 from scheduler.testing.words import Options, ScriptError, ids, milliseconds, settings_from, split
@@ -90,7 +89,7 @@ from scheduler.testing.words import Options, ScriptError, ids, milliseconds, set
 MOST_STEPS = 500
 
 
-class Script:
+class Script(Monitoring):
     """Carries out commands on a stage of its own and writes down what comes of them."""
 
     def __init__(self, *, through_codec: bool = False) -> None:
@@ -223,11 +222,6 @@ class Script:
         options.done()
         return self.stage.ask(decision, key, user, options.message)
 
-    def _named(self, words: tuple[str, ...]) -> tuple[UpdateKey, Options]:
-        """The update that is meant, and the other words."""
-        named = [word for word in words if word[:1] == "u" and word[1:].isdigit()]
-        return self.key(*named), Options([word for word in words if word not in named])
-
     def do_pause(self, *words: str) -> Answer:
         return self._about_update(requests.pause, words)
 
@@ -242,40 +236,6 @@ class Script:
 
     def do_pulse(self, *words: str) -> Answer:
         return self.stage.ask(requests.pulse, self.key(*words))
-
-    def do_heartbeat(self, verdict: str, *words: str) -> Answer:
-        key, options = self._named(words)
-        source, link, user = options.take("source"), options.take("link"), options.take("user", NOBODY)
-        options.done()
-        told = Heartbeat(key, MonitorVerdict[verdict], options.message or "", link, source)
-        return self.stage.ask(heartbeat, told, user)
-
-    def do_override(self, how_long: str, *words: str) -> Answer:
-        return self._for_a_while(expiring.override, how_long, words)
-
-    def do_pause_for(self, how_long: str, *words: str) -> Answer:
-        return self._for_a_while(expiring.pause_for, how_long, words)
-
-    def _for_a_while(self, decision: Callable[..., Answer], how_long: str, words: tuple[str, ...]) -> Answer:
-        key, options = self._named(words)
-        user = options.take("user", NOBODY)
-        options.done()
-        return self.stage.ask(decision, key, milliseconds(how_long), user, options.message)
-
-    def do_retry(self, instances: str, *words: str) -> Answer:
-        return self._set_aside(set_aside.retry, instances, words)
-
-    def do_skip(self, instances: str, *words: str) -> Answer:
-        return self._set_aside(set_aside.skip, instances, words)
-
-    def _set_aside(self, decision: Callable[..., Answer], instances: str, words: tuple[str, ...]) -> Answer:
-        key, options = self._named(words)
-        user = options.take("user", NOBODY)
-        options.done()
-        return self.stage.ask(decision, key, ids(instances), user, options.message)
-
-    def do_explain(self, *words: str) -> Answer:
-        return self.stage.controller.read_now(explain, self.key(*words)).answer
 
     def do_create(self, count: str, config: str) -> Answer:
         description = JobConfiguration(self.job, service(self.job, config), int(count))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from scheduler.contracts import Outcome, Ticket
+from scheduler.contracts import Entry, Outcome, Ticket
 from scheduler.core.answers import Answer
 from scheduler.core.updates.records import UpdateKey
 from scheduler.rpc.handler import Handler
@@ -20,9 +20,12 @@ from scheduler.rpc.messages import MAX_MESSAGE_BYTES
 from scheduler.rpc.processor import Processor
 from scheduler.rpc.socket import RawServer
 from scheduler.rpc.to_thrift import ServerInfo, ServerState
+from scheduler.stream.reader import Stream
+from scheduler.stream.ring import MAX_EVENTS
 from scheduler.testing.stage import Stage
 from scheduler.web import server as web_server
 from scheduler.web.app import application
+from scheduler.web.events import EventSource
 
 T = TypeVar("T")
 
@@ -56,6 +59,9 @@ class StageCore:
         self._settle_soon()
         return ticket
 
+    def canonical(self, key: UpdateKey) -> UpdateKey | None:
+        return self.stage.controller.canonical(key)
+
     @property
     def durable_offset(self) -> int:
         return self.stage.controller.durable_offset
@@ -73,6 +79,27 @@ class StageCore:
             asyncio.get_running_loop().call_soon(self.stage.settle)
 
 
+def followed(stage: Stage, *, max_events: int = MAX_EVENTS) -> Stream:
+    """The event stream of a stage, from its first entry on; what memory no longer has is read from its log."""
+
+    async def tail(after: int, upto: int, events: int) -> list[Entry] | None:
+        return list(stage.log)[after:upto][:events]
+
+    stream = Stream(max_events=max_events)
+    stream.begin_epoch("test", 0, tail)
+    for entry in list(stage.log):
+        stream.committed(entry)
+    before = stage.on_entry
+
+    def on_entry(entry: Entry) -> None:
+        before(entry)
+        stream.committed(entry)
+
+    stage.on_entry = on_entry
+    stream.open()
+    return stream
+
+
 class Serving:
     """One stage, served on free ports of 127.0.0.1."""
 
@@ -85,7 +112,9 @@ class Serving:
     ) -> None:
         self.stage = stage or Stage()
         self.core = StageCore(self.stage)
-        self.handler = Handler(self.core, ServerInfo("test"), self._state)
+        self.stream = followed(self.stage)
+        self.event_source = EventSource(self.stream)
+        self.handler = Handler(self.core, ServerInfo("test"), self._state, self.stream)
         self.processor = Processor(self.handler)
         self.raw = RawServer(self.processor, max_message_bytes=max_message_bytes)
         self._max_message_bytes = max_message_bytes
@@ -99,6 +128,7 @@ class Serving:
         app = application(
             Api(self.processor, enable_cors_for=self._enable_cors_for, max_message_bytes=self._max_message_bytes),
             lambda: {"tasks": len(self.stage.state.tasks)},
+            events=self.event_source,
             hostnames=("scheduler.test",),
             enable_cors_for=self._enable_cors_for,
         )

@@ -14,12 +14,17 @@ from scheduler.web.metrics import Metrics, vars_json, vars_text
 
 
 def application(
-    api: App, metrics: Metrics, *, hostnames: Iterable[str] = (), enable_cors_for: str | None = None
+    api: App,
+    metrics: Metrics,
+    *,
+    events: App | None = None,
+    hostnames: Iterable[str] = (),
+    enable_cors_for: str | None = None,
 ) -> Guard:
     """Everything this server answers over HTTP.
 
-    `api` is the ASGI application for exactly /api. `hostnames` are names of this server besides its addresses and
-    localhost. `enable_cors_for` is the one origin whose pages may call.
+    `api` is the ASGI application for exactly /api, `events` that for /events. `hostnames` are names of this server
+    besides its addresses and localhost. `enable_cors_for` is the one origin whose pages may call.
     """
 
     async def health(request: Request) -> Response:
@@ -37,6 +42,8 @@ def application(
     async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] == "/api":
             await api(scope, receive, send)
+        elif scope["path"] == "/events" and events is not None:
+            await events(scope, receive, send)
         else:
             await pages(scope, receive, send)
 

@@ -104,6 +104,22 @@ def test_an_entry_that_does_not_continue_the_one_before_is_named() -> None:
     on_stage(play)
 
 
+def test_an_epoch_that_goes_back_is_named() -> None:
+    async def play(stage: Stage) -> None:
+        leader = await told(stage, 5)
+        await leader.lead()
+        await leader.tell(6)
+        head = Head.from_bytes((await leader.client.get(f"{ROOT}/head"))[0])
+        late, checksum = encode(
+            evolve(story(7), ops=()), lineage=head.lineage, previous=head.checksum, configs=Configs()
+        )
+        await leader.client.create(f"{ROOT}/log/0/7", late)
+        await leader.client.set(f"{ROOT}/head", Head(8, checksum, head.lineage).to_bytes(), -1)
+        await refused(stage, "offset 7: its epoch 1 is lower than the epoch 2 before it")
+
+    on_stage(play)
+
+
 def test_a_last_entry_that_is_not_the_heads_is_named() -> None:
     async def play(stage: Stage) -> None:
         leader = await told(stage, 10)
@@ -239,12 +255,16 @@ def test_parts_of_a_dead_leader_are_swept_and_those_of_the_log_stay(monkeypatch:
         with pytest.raises(Fenced):
             await old.tell(7)  # its parts are written, its commit is refused
         (left,) = set(await old.client.children(f"{ROOT}/parts")) - kept
-        await old.client.create(f"{ROOT}/parts/1-{'0' * 32}", b"what is this")
+        odd = f"1-{'0' * 32}"
+        await old.client.create(f"{ROOT}/parts/{odd}", b"what is this")
+        await old.client.create(f"{ROOT}/parts/{odd}/0")
         await old.client.delete(f"{ROOT}/log/0/2")  # as if cut off
 
         assert left.startswith("1-")
         with pytest.raises(Fenced):
             await _sweep_as_if_newest(old)
+        for folder in (left, odd):
+            assert await old.client.children(f"{ROOT}/parts/{folder}") != []
         gone = await new.changelog.sweep_parts()
 
         there = set(await new.client.children(f"{ROOT}/parts"))

@@ -13,6 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from scheduler.client.connection import Connection
+from scheduler.client.errors import CommandError
+from scheduler.client.progress import ACTIVE
+from scheduler.client.update_calls import summaries
+from scheduler.interface import aurora
 from tests.packaging.tree import ROOT
 
 _LISTENS = re.compile(r"HTTP on (http://\S+:\d+)")
@@ -53,14 +58,16 @@ class Served:
         assert self.process is not None
         if self.process.poll() is not None:
             self.start()
-        with contextlib.suppress(AssertionError):
-            for update in self.json("update", "list", "--status", "active"):
-                self.run("update", "abort", update["job"], update["id"])
-            for job in self.json("job", "list"):
-                self.run("job", "kill", job["job"])
+        with contextlib.suppress(AssertionError, CommandError):
+            calls = Connection(self.url)
+            for update in summaries(calls, aurora.JobUpdateQuery(updateStatuses=ACTIVE)):
+                calls.call("abortJobUpdate", key=update.key)
             give_up_at = time.monotonic() + 20
-            while self.json("job", "list"):
+            while jobs := calls.call("getJobs").result.getJobsResult.configs:
+                for job in jobs:
+                    calls.call("killTasks", job=job.key)
                 assert time.monotonic() < give_up_at
+                time.sleep(0.2)
         self.process.terminate()
         self.process.wait(20)
 

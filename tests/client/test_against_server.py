@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import signal
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-import pexpect
-import pyte
 import pytest
 
 from tests.client.served import Served, job_file, served, thesan
-from tests.packaging.tree import ROOT
+from tests.client.terminal import Terminal
+from tests.client.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(150)]  # each runs the command several times
 
@@ -23,13 +21,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(150)]  # each runs the comma
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with served(tmp_path_factory.mktemp("server"), "--cluster-name", "testing") as one:
         yield one
-
-
-def until(true: Callable[[], bool], what: str, wait_s: float = 15) -> None:
-    give_up_at = time.monotonic() + wait_s
-    while not true():
-        assert time.monotonic() < give_up_at, what
-        time.sleep(0.1)
 
 
 def status_of(server: Served, name: str) -> str:
@@ -254,31 +245,6 @@ def test_who_waits_sees_the_server_die_and_come_back(tmp_path: Path) -> None:
 
 
 # --- a terminal ------------------------------------------------------------------------------------------------------
-
-
-class Terminal:
-    """The command on a terminal of 100 columns and 30 lines, and what stands on its screen."""
-
-    def __init__(self, server: Served, *arguments: str) -> None:
-        self._screen = pyte.Screen(100, 30)
-        self._stream = pyte.Stream(self._screen)
-        environment = {**server.environment(), "TERM": "xterm-256color", "PYTHONUTF8": "1"}
-        environment.pop("NO_COLOR", None)
-        self.child = pexpect.spawn(
-            sys.executable, ["-m", "scheduler", *arguments], cwd=str(ROOT), env=environment, dimensions=(30, 100),
-            encoding="utf-8", timeout=10)  # fmt: skip
-
-    def text(self) -> str:
-        """The screen now."""
-        try:
-            while True:
-                self._stream.feed(self.child.read_nonblocking(65_536, timeout=0.05))
-        except (pexpect.TIMEOUT, pexpect.EOF):
-            return "\n".join(line.rstrip() for line in self._screen.display).rstrip()
-
-    def until(self, text: str) -> str:
-        until(lambda: text in self.text(), f"{text!r} never appeared on:\n{self.text()}")
-        return self.text()
 
 
 def test_the_live_view_on_a_terminal(server: Served, tmp_path: Path) -> None:

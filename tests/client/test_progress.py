@@ -116,7 +116,7 @@ def test_the_picture_has_status_bar_marks_and_the_last_events() -> None:
     assert "ROLLING_FORWARD  1 of 3 instances updated" in shown
     assert "1/3 12 s" in shown
     assert "0 ✓  1 ◐  2 ·" in shown
-    assert shown.count("\n") == 12  # four lines and the last eight events
+    assert shown.count("\n") == 13  # five lines and the last eight events
     assert "0 +  1 o  2 ." in drawn(update(S.ROLLING_FORWARD, FORWARD), unicode=False)
 
 

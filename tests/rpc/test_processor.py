@@ -102,7 +102,7 @@ def test_an_answer_that_cannot_be_written_is_an_error_too(
     processor: Processor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Wrong:
-        offset, answer, struct = 0, OK, aurora.Response(responseCode="one")
+        offset, answer, struct, later = 0, OK, aurora.Response(responseCode="one"), None
 
     monkeypatch.setattr(processor._handler, "call", lambda *args: Wrong)
     _, _, _, response = answer(processor, binary_call("getJobs"))
@@ -124,18 +124,19 @@ def test_bytes_that_are_no_message_raise(processor: Processor, codec: Codec) -> 
 
 
 def test_the_observer_is_told() -> None:
-    told: list[tuple[str, Code, int]] = []
+    told: list[tuple[str, Code, int, int]] = []
     serving = Serving()
     serving.core.held = True
     observed = Processor(serving.handler, lambda *call: told.append(call))
     for message in (binary_call("getJobs"), binary_call("getQuota"), binary_call("pulseJobUpdate", key=UPDATE)):
         observed.process(message, STRICT, STRICT, Caller())
-    assert [(method, code) for method, code, _ in told] == [
+    observed.pulses.tell()
+    assert [(method, code) for method, code, _, _ in told] == [
         ("getJobs", Code.OK),
         ("getQuota", Code.ERROR),
         ("pulseJobUpdate", Code.OK),
     ]
-    assert all(nanoseconds > 0 for _, _, nanoseconds in told)
+    assert all(nanoseconds > 0 and calls == 1 for _, _, nanoseconds, calls in told)
 
 
 def test_the_user_of_a_call_is_recorded(processor: Processor) -> None:

@@ -15,9 +15,9 @@ from scheduler.rpc import from_thrift
 from scheduler.rpc.binary import LENIENT, STRICT
 from scheduler.rpc.messages import BadMessage
 from scheduler.rpc.processor import Caller, Pending, Processor
-from scheduler.rpc.pulses import MAX_CACHED_BYTES, read_key
+from scheduler.rpc.pulses import read_key
 from scheduler.testing.serving import Serving
-from tests.rpc.calls import JOB, binary_call, job, raw_call, read_reply, update_request
+from tests.rpc.calls import JOB, binary_call, framed, job, raw_call, read_reply, update_request
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 
@@ -32,7 +32,7 @@ class House:
     def __init__(self, **how: Any) -> None:
         self.serving = Serving()
         self.serving.core.held = True
-        self.told: list[tuple[str, Code, int]] = []
+        self.told: list[tuple[str, Code, int, int]] = []
         self.processor = Processor(self.serving.handler, lambda *call: self.told.append(call), **how)
         self.ask(binary_call("createJob", description=job(2)))
         self.settle()
@@ -53,6 +53,11 @@ class House:
         fields = {"job": self.key.job, "id": self.key.id, **key}
         return binary_call("pulseJobUpdate", seqid, key=aurora.JobUpdateKey(**fields))
 
+    def whole(self, message: bytes) -> bytes:
+        payload = self.general(message).payload
+        assert isinstance(payload, bytes)
+        return payload
+
     def general(self, message: bytes) -> Pending:
         return self.processor.answer(STRICT.read(message), STRICT, Caller())
 
@@ -65,7 +70,14 @@ def test_both_ways_answer_alike() -> None:
         assert house.processor.pulses.answer(message) == (pending.offset, pending.payload)
         house.settle()
     assert len(house.processor.pulses) == 1
+    for seqid in (5, 6):
+        frame = house.processor.pulses.answer_frame(framed(house.pulse(seqid)))
+        assert frame == (house.processor.core.durable_offset, framed(house.whole(house.pulse(seqid))))
     gone = house.pulse(id="no such update")
+    assert house.processor.pulses.answer_frame(framed(gone)) == (
+        house.processor.core.durable_offset,
+        framed(house.whole(gone)),
+    )
     assert house.processor.pulses.answer(gone) == (house.processor.core.durable_offset, house.general(gone).payload)
     assert house.ask(gone).result.pulseJobUpdateResult.status == aurora.JobUpdatePulseStatus.FINISHED
     assert len(house.processor.pulses) == 1  # only what beats is remembered
@@ -98,8 +110,8 @@ def test_the_cache_is_bounded_and_the_oldest_goes(most: int, monkeypatch: pytest
     messages = [house.pulse(id=f"u-{i}") for i in range(5)]
     for message in messages:
         house.processor.pulses.answer(message)
-    assert list(house.processor.pulses._keys) == [args_of(message) for message in messages[5 - most :]]
-    house.processor.pulses.answer(house.pulse(id="u" * MAX_CACHED_BYTES))
+    assert list(house.processor.pulses._known) == [args_of(message) for message in messages[5 - most :]]
+    assert house.processor.pulses.answer(house.pulse(id="u" * 1024)) is None
     assert len(house.processor.pulses) == most
 
 
@@ -107,10 +119,14 @@ def test_calls_are_observed_once() -> None:
     house = House()
     house.processor.process(house.pulse(), LENIENT, LENIENT, Caller())
     house.processor.process(house.pulse(id=""), LENIENT, LENIENT, Caller())
-    assert [(method, code) for method, code, _ in house.told] == [
-        ("pulseJobUpdate", Code.OK),
-        ("pulseJobUpdate", Code.ERROR),
-    ]
+    house.processor.pulses.answer_frame(framed(house.pulse()))
+    assert [(method, code, calls) for method, code, _, calls in house.told] == [("pulseJobUpdate", Code.ERROR, 1)]
+    house.processor.pulses.tell()
+    house.processor.pulses.tell()
+    method, code, nanos, calls = house.told[1]
+    assert (method, code, calls) == ("pulseJobUpdate", Code.OK, 2)
+    assert nanos > 0
+    assert len(house.told) == 2
 
 
 def test_what_is_refused_is_refused_by_the_general_way() -> None:
@@ -184,6 +200,17 @@ def test_broken_bytes_are_never_read_otherwise_than_by_the_general_way() -> None
 )
 def test_other_messages_are_left_alone(message: bytes) -> None:
     assert House().processor.pulses.answer(message) is None
+    assert House().processor.pulses.answer_frame(framed(message)) is None
+
+
+def test_frames_that_are_not_one_message_are_left_alone() -> None:
+    house = House()
+    frame = framed(house.pulse())
+    for known in (False, True):
+        assert len(house.processor.pulses) == known
+        for data in (frame * 2, frame[:-1], frame + b"\0", b"\0" + frame[1:3] + b"\x01" + frame[4:], frame[:30], b""):
+            assert house.processor.pulses.answer_frame(data) is None
+        assert house.processor.pulses.answer_frame(frame) is not None
 
 
 def test_text_that_is_not_utf_8_is_told_so() -> None:

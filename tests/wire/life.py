@@ -131,12 +131,20 @@ class Life:
         refused = self.retryInstances(key, {0}, "again")
         assert (refused.responseCode, "only what failed" in refused.details[0]) == (INVALID_REQUEST, True)
         assert self.skipInstances(key, {77}, "gone").responseCode == INVALID_REQUEST
+        watched = self.watchEvents(0, 10, 0)
+        assert watched.responseCode == OK, watched
+        assert watched.events[0].kind == 1
+        assert watched.nextCursor >= watched.events[-1].cursor
+        replayed = self.replayUpdate(key)
+        assert (replayed.responseCode, replayed.matches, replayed.differences) == (OK, True, [])
         (again,) = self.heartbeatMany([api("Heartbeat", key=key, verdict=1)]).answers
         assert (again.responseCode, again.outcome) == (OK, 1)
 
     def _is_updated(self) -> None:
         diff = self.getJobUpdateDiff(self._update("v2")).result.getJobUpdateDiffResult
         assert [len(bucket) for bucket in (diff.add, diff.remove, diff.update, diff.unchanged)] == [0, 1, 1, 0]
+        rehearsed = self.simulateUpdate(self._update("v2"))
+        assert (rehearsed.responseCode, len(rehearsed.groups) > 0) == (OK, True)
         started = self.startJobUpdate(self._update("v2"), "go")
         key = started.result.startJobUpdateResult.key
         assert (started.responseCode, key.job) == (OK, self._key)

@@ -169,6 +169,9 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "overrideHeartbeat": ("overrideHeartbeat", {"key": UPDATE, "durationMs": 60_000, "reason": "the monitor is down"}),
     "retryInstances": ("retryInstances", {"key": UPDATE, "instances": [3], "reason": "again"}),
     "skipInstances": ("skipInstances", {"key": UPDATE, "instances": [0, 2], "reason": "broken host"}),
+    "simulateUpdate": ("simulateUpdate", {"request": REQUEST}),
+    "replayUpdate": ("replayUpdate", {"key": UPDATE}),
+    "watchEvents": ("watchEvents", {"cursor": 2**40, "limit": 500, "waitMs": 30_000}),
     "heartbeatMany": ("heartbeatMany", {"heartbeats": [HEARTBEAT, S("Heartbeat", key=UPDATE, verdict=1)]}),
 }
 """Each method of the interface at least once: name of the sample, method, arguments."""

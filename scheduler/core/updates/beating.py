@@ -5,21 +5,14 @@ Source of the rules: `docs/monitors.md`, "What each verdict does" and "Several i
 
 from __future__ import annotations
 
-from typing import Any
-
 import attrs
 
 from scheduler.core.transaction import Transaction
 from scheduler.core.updates import pulses, status as table
 from scheduler.core.updates.notes import NO_BEAT
+from scheduler.core.updates.noting import annotate
 from scheduler.core.updates.records import JobUpdate
-from scheduler.core.updates.updater import move, note
-
-
-def annotate(tx: Transaction, update: JobUpdate, **changes: Any) -> JobUpdate:
-    """Change some of an update's notes; recorded if that changes anything. Returns the update as it is then."""
-    note(tx, update.key, attrs.evolve(update.notes, **changes))
-    return tx.state.updates[update.key]
+from scheduler.core.updates.updater import move
 
 
 def proceed(tx: Transaction, update: JobUpdate) -> None:

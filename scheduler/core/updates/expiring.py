@@ -14,8 +14,8 @@ from scheduler.core.answers import Answer, Code, Refused, invalid
 from scheduler.core.policy import DAY_MS, SECOND_MS
 from scheduler.core.transaction import DeadlineKind, Transaction
 from scheduler.core.updates import pulses, requests, status as table
-from scheduler.core.updates.beating import annotate
 from scheduler.core.updates.notes import Override, Pause
+from scheduler.core.updates.noting import annotate
 from scheduler.core.updates.records import JobUpdate, UpdateKey, UpdateStatus
 from scheduler.core.updates.updater import block, move
 

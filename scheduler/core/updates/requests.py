@@ -15,9 +15,10 @@ from scheduler.core.records import TaskConfig
 from scheduler.core.state import State
 from scheduler.core.transaction import Transaction
 from scheduler.core.updates import pulses, settings as checks, status as table, wishes
-from scheduler.core.updates.beating import annotate, proceed
+from scheduler.core.updates.beating import proceed
 from scheduler.core.updates.diff import Diff, compare
 from scheduler.core.updates.notes import Pause
+from scheduler.core.updates.noting import annotate
 from scheduler.core.updates.records import Instructions, JobUpdate, UpdateEvent, UpdateKey, UpdateSettings, UpdateStatus
 from scheduler.core.updates.updater import enter_rolling, move
 from scheduler.core.validation import require_update_key, valid_config
@@ -143,15 +144,26 @@ def pulse(tx: Transaction, key: UpdateKey) -> Answer:
 
 
 def beat(state: State, key: UpdateKey, mono_ms: int) -> Answer | None:
-    """The same for a heartbeat that changes nothing but when it was heard, as nearly all do; None: it takes `pulse`."""
+    """The same for a heartbeat that changes nothing but when it was heard, as nearly all do; None: it takes `pulse`.
+
+    Not to be called within a decision: what it notes is not undone.
+    """
     update = state.updates.get(key)
-    if update is None or update is not state.updates.active.get(update.key.job) or not update.is_coordinated:
+    if update is None:
         return None
-    status = update.status
-    if status is table.RF_AWAITING or status is table.RB_AWAITING or update.notes.hold is not None:
+    status = update.events[-1].status
+    if not (status is _RF or status is _RB or status is _RF_PAUSED or status is _RB_PAUSED):
         return None
-    state.replace(state.pulses, update.key, mono_ms)
+    if not update.is_coordinated or update.notes.hold is not None:
+        return None
+    state.pulses.replace(update.key, mono_ms)
     return BEATING
+
+
+_RF: Final = table.RF
+_RB: Final = table.RB
+_RF_PAUSED: Final = table.RF_PAUSED
+_RB_PAUSED: Final = table.RB_PAUSED
 
 
 FINISHED: Final = Answer(result=PulseAnswer(finished=True))

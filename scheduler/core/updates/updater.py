@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from itertools import islice
 
-import attrs
 from attrs import define, field, frozen
 
 from scheduler.core import ops
@@ -23,7 +22,7 @@ from scheduler.core.tasks import actions
 from scheduler.core.transaction import DeadlineKind, Transaction
 from scheduler.core.updates import progress, pulses, status as table
 from scheduler.core.updates.instances import Verdict, judge, was_killed
-from scheduler.core.updates.notes import NO_NOTES, Notes
+from scheduler.core.updates.noting import note, notes_after
 from scheduler.core.updates.plan import Plan, make_plan
 from scheduler.core.updates.records import (
     InstanceEvent,
@@ -336,27 +335,6 @@ def move(
         tx.state.plans.pop(update.key, None)
     elif to in table.ROLLING_STATES:
         enter_rolling(tx, tx.state.updates[update.key])
-
-
-def note(tx: Transaction, key: UpdateKey, notes: Notes) -> None:
-    """Put these in the place of an update's notes; recorded if that changes anything."""
-    if tx.state.updates[key].notes != notes:
-        tx.apply(ops.AnnotateUpdate(key, notes))
-
-
-def notes_after(update: JobUpdate, to: UpdateStatus, now_ms: int) -> Notes:
-    """What is left of the notes when it comes to another status: none outlives what it was said about."""
-    notes = update.notes
-    if notes == NO_NOTES or to in table.TERMINAL_UPDATE_STATES:
-        return NO_NOTES
-    turns = to is UpdateStatus.ROLLING_BACK and not update.is_rolling_back
-    return attrs.evolve(
-        notes,
-        hold=None if turns and update.wishes.rollback_gate_open else notes.hold,
-        override=None if to in table.AWAITING_PULSE_STATES else notes.override,
-        pause=None if to not in table.PAUSED_STATES else notes.pause,
-        **progress.stopped(update, to, now_ms),
-    )
 
 
 def block(tx: Transaction, update: JobUpdate, why: str) -> None:

@@ -20,8 +20,9 @@ from scheduler.core.answers import Answer, Code, Refused, invalid
 from scheduler.core.policy import MINUTE_MS
 from scheduler.core.transaction import Transaction
 from scheduler.core.updates import pulses, requests, status as table
-from scheduler.core.updates.beating import annotate, forget_streak, proceed
+from scheduler.core.updates.beating import forget_streak, proceed
 from scheduler.core.updates.notes import NO_BEAT, Hold, Pause
+from scheduler.core.updates.noting import annotate
 from scheduler.core.updates.records import JobUpdate, UpdateKey, UpdateStatus
 from scheduler.core.updates.standing import Outcome, Standing, standing
 from scheduler.core.updates.updater import block, move

@@ -170,7 +170,7 @@ async def measure(report: Report, house: House, ports: Ports, count: int, rounds
         later = [await take(port, request) for _ in range(rounds)]
 
         def median(field: str, rows: list[Taken] = later) -> float:
-            return statistics.median(getattr(row, field) for row in rows)
+            return float(statistics.median(getattr(row, field) for row in rows))
 
         what = f"{count:,} tasks, {name}"
         report.figure(f"{what}: size of the answer", first.size / 1e6, "MB")
@@ -185,7 +185,7 @@ async def measure(report: Report, house: House, ports: Ports, count: int, rounds
 
 def memory_mb() -> float:
     pages: int = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize() / 1e6
+    return float(pages * resource.getpagesize()) / 1e6
 
 
 async def run(counts: list[int], rounds: int) -> None:

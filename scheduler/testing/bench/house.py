@@ -1,7 +1,7 @@
-"""One scheduler without ports, for benchmarks: the production controller and changelog, on the simulated engine's model.
+"""One scheduler without ports, for benchmarks: the production controller and changelog on the simulated engine's model.
 
-It drives the controller as `app/driver.py` does; the engine's socket and process are left out, because they are not what
-is measured.
+It drives the controller as `app/driver.py` does. The engine's socket and process are left out, because they are not
+what is measured.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     python -m scheduler.testing.bench.load PORT SECONDS < REQUESTS
 
 Standard input is JSON: a list of requests in hexadecimal, one for each connection. Every connection sends its request,
-waits for the whole reply, and sends it again. The length of a reply is that of the connection's first one. Prints JSON:
+waits for the whole reply, and sends it again. All replies must be as long as the first one. Prints JSON:
 calls, seconds, and latencies in milliseconds. Not a benchmark of its own.
 """
 
@@ -22,27 +22,29 @@ _CHUNK = 1 << 16
 _SETTLE_S = 0.02
 
 
-def connect(port: int, request: bytes) -> tuple[socket.socket, int]:
-    """A connection that has made its first call, and the length of the reply."""
+def connect(port: int, request: bytes, size: int) -> tuple[socket.socket, int]:
+    """A connection that has made its first call, and the length of the reply; `size` 0: it is to be found out."""
     connection = socket.create_connection(("127.0.0.1", port), timeout=10)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     connection.sendall(request)
-    size = len(connection.recv(_CHUNK))
-    connection.settimeout(_SETTLE_S)  # HTTP may send head and body apart
-    with contextlib.suppress(TimeoutError):
-        size += len(connection.recv(_CHUNK))
+    come = len(connection.recv(_CHUNK))
+    if not size:
+        connection.settimeout(_SETTLE_S)  # HTTP may send head and body apart
+        with contextlib.suppress(TimeoutError):
+            come += len(connection.recv(_CHUNK))
+    while come < size:
+        come += len(connection.recv(_CHUNK))
     connection.setblocking(False)
-    return connection, size
+    return connection, come
 
 
 def run(port: int, seconds: float, requests: list[bytes]) -> dict[str, Any]:
     """Call round and round. The latencies of all calls are kept."""
-    pairs = [connect(port, request) for request in requests]
-    by_fd = {connection.fileno(): i for i, (connection, _) in enumerate(pairs)}
-    sockets = [connection for connection, _ in pairs]
-    sizes = [size for _, size in pairs]
-    missing = sizes.copy()
-    sent_at = [0.0] * len(pairs)
+    first, size = connect(port, requests[0], 0)
+    sockets = [first, *(connect(port, request, size)[0] for request in requests[1:])]
+    by_fd = {connection.fileno(): i for i, connection in enumerate(sockets)}
+    missing = [size] * len(sockets)
+    sent_at = [0.0] * len(sockets)
     latencies: list[float] = []
     poll = select.epoll()
     for connection in sockets:
@@ -54,7 +56,7 @@ def run(port: int, seconds: float, requests: list[bytes]) -> dict[str, Any]:
     for i, request in enumerate(requests):
         sent_at[i] = clock()
         sockets[i].send(request)
-    waiting = len(pairs)
+    waiting = len(sockets)
     while waiting:
         for fd, _ in poll.poll(5):
             i = by_fd[fd]
@@ -63,7 +65,7 @@ def run(port: int, seconds: float, requests: list[bytes]) -> dict[str, Any]:
                 continue
             now = clock()
             latencies.append(now - sent_at[i])
-            missing[i] = sizes[i]
+            missing[i] = size
             if now >= end:
                 waiting -= 1
                 continue

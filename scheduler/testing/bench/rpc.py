@@ -190,8 +190,8 @@ def measure_idle(report: Report, served: Served, count: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/bench rpc", description=__doc__)
     parser.add_argument("--connections", type=int, nargs="+", default=CONNECTIONS)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=0.7, help="of each server in each round (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=0.4, help="of each server in each round (%(default)s)")
     parser.add_argument("--idle", type=int, default=IDLE, help="idle connections (%(default)s)")
     told = parser.parse_args()
     report = Report("rpc")

@@ -19,7 +19,8 @@ def main() -> None:
     with socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=120) as connection:
         begun = time.perf_counter()
         connection.sendall(request)
-        connection.shutdown(socket.SHUT_WR)
+        if request[0] == 0:  # a frame; over HTTP it is the request's own words that end the connection
+            connection.shutdown(socket.SHUT_WR)
         taken = 0
         buffer = bytearray(_CHUNK)
         while count := connection.recv_into(buffer):

@@ -1,0 +1,122 @@
+"""From a committed entry to the events that followers see: a pure function of the entry, nothing else.
+
+So every scheduler that has the entry makes the same events of it, whether it wrote the entry, read it back, or took
+over from the one that did. The price: an event says what its op says. A move of a task names the task, and the job and
+the instance stand in the event that began it (`docs/events.md`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from scheduler.contracts import Entry, Event, EventKind
+from scheduler.core import ops
+from scheduler.core.records import TaskEvent
+from scheduler.core.updates.records import UpdateEvent, UpdateKey
+
+__all__ = ["events_of"]
+
+Fields = dict[str, Any]
+
+
+def events_of(entry: Entry) -> tuple[Event, ...]:
+    """All of an entry, in the order of its ops."""
+    found: list[Event] = []
+    for op in entry.ops:
+        for fields in _FIELDS.get(type(op), _none)(op):
+            fields.setdefault("timestamp_ms", entry.timestamp_ms)
+            found.append(Event(cursor=entry.offset, index=len(found), **fields))
+    return tuple(found)
+
+
+def _none(op: Any) -> Iterator[Fields]:
+    """Ops that are nobody's business: configurations, progress, notes."""
+    return iter(())
+
+
+def _leader(op: ops.EpochBegun) -> Iterator[Fields]:
+    yield {"kind": EventKind.LEADER, "epoch": op.epoch, "message": op.scheduler or None}
+
+
+def _task(task_id: str, event: TaskEvent, **more: Any) -> Fields:
+    return {
+        "kind": EventKind.TASK,
+        "timestamp_ms": event.timestamp_ms,
+        "task_id": task_id,
+        "task_status": event.status,
+        "message": event.message,
+        **more,
+    }
+
+
+def _new_task(op: ops.SaveTask) -> Iterator[Fields]:
+    task = op.task
+    fields = {"job": task.job, "instance_id": task.instance_id, "host": task.host}
+    if task.events:
+        yield _task(task.task_id, task.events[-1], **fields)
+    else:
+        yield {"kind": EventKind.TASK, "task_id": task.task_id, "task_status": task.status, **fields}
+
+
+def _moved_task(op: ops.MoveTask) -> Iterator[Fields]:
+    yield _task(op.task_id, op.event)
+
+
+def _assigned_task(op: ops.AssignTask) -> Iterator[Fields]:
+    yield _task(op.task_id, op.event, host=op.host)
+
+
+def _removed_tasks(op: ops.RemoveTasks) -> Iterator[Fields]:
+    for task_id in op.task_ids:
+        yield {"kind": EventKind.TASK_REMOVED, "task_id": task_id}
+
+
+def _update(key: UpdateKey, event: UpdateEvent) -> Fields:
+    return {
+        "kind": EventKind.UPDATE,
+        "timestamp_ms": event.timestamp_ms,
+        "job": key.job,
+        "update_id": key.id,
+        "update_status": event.status,
+        "user": event.user,
+        "message": event.message,
+    }
+
+
+def _started_update(op: ops.StartUpdate) -> Iterator[Fields]:
+    yield _update(op.key, op.event)
+
+
+def _moved_update(op: ops.MoveUpdate) -> Iterator[Fields]:
+    yield _update(op.key, op.event)
+
+
+def _instance(op: ops.RecordInstance) -> Iterator[Fields]:
+    yield {
+        "kind": EventKind.INSTANCE,
+        "timestamp_ms": op.event.timestamp_ms,
+        "job": op.key.job,
+        "update_id": op.key.id,
+        "instance_id": op.event.instance_id,
+        "action": op.event.action,
+        "message": op.event.message,
+    }
+
+
+def _removed_updates(op: ops.RemoveUpdates) -> Iterator[Fields]:
+    for key in op.keys:
+        yield {"kind": EventKind.UPDATE_REMOVED, "job": key.job, "update_id": key.id}
+
+
+_FIELDS: Final[dict[type, Callable[[Any], Iterator[Fields]]]] = {
+    ops.EpochBegun: _leader,
+    ops.SaveTask: _new_task,
+    ops.MoveTask: _moved_task,
+    ops.AssignTask: _assigned_task,
+    ops.RemoveTasks: _removed_tasks,
+    ops.StartUpdate: _started_update,
+    ops.MoveUpdate: _moved_update,
+    ops.RecordInstance: _instance,
+    ops.RemoveUpdates: _removed_updates,
+}
