@@ -83,7 +83,23 @@ def random_settings(random: Random) -> dict[str, Any]:
     if random.random() < 0.15:
         first = random.randint(0, 5)
         told["scope"] = [first, first + random.randint(0, 4)]
+    wishes = random_wishes(random, told["timeout_ms"])
+    if wishes:
+        told["wishes"] = wishes
     return told
+
+
+def random_wishes(random: Random, timeout_ms: int | None) -> dict[str, str]:
+    """Metadata without its prefix. Several PROCEEDs in a row need a timeout longer than a monitor's interval."""
+    wishes = {}
+    if timeout_ms != 1_000 and random.random() < 0.3:
+        wishes["proceeds_to_resume"] = random.choice(("2", "3"))
+    if random.random() < 0.3:
+        wishes["rollback_gate"] = "open"
+    if random.random() < 0.25:
+        wishes["progress_deadline"] = random.choice(("5s", "8s", "15s"))
+        wishes["progress_action"] = random.choice(("pause", "fail", "roll_back"))
+    return wishes
 
 
 def settings(told: dict[str, Any]) -> SettingsRequest:

@@ -10,6 +10,7 @@ from scheduler.core.records import TaskStatus as T
 from scheduler.core.tasks.table import TRANSITIONS
 from scheduler.core.updates.records import UpdateStatus as U
 from scheduler.core.updates.status import ALLOWED, TERMINAL_UPDATE_STATES
+from scheduler.core.updates.verdicts import MonitorVerdict
 from scheduler.testing.simulation.clients import Fate
 from scheduler.testing.simulation.monitors import Mood
 from scheduler.testing.simulation.node import IN_FLIGHT, PLACES
@@ -32,6 +33,17 @@ FAULTS: Final = (
     *(f"died {place}" for place in PLACES if place != IN_FLIGHT),
     *("died in-flight, kept", "died in-flight, lost"),
 )
+
+SAID: Final = (
+    *(f"{what}, then a restart" for what in ("a WAIT", "an override", "a timed pause")),
+    *("override until a time", "override ended by a person", "pause_for", "retry", "skip"),
+    *("override: ROLLING_FORWARD", "override: ROLLING_BACK", "override: ROLL_FORWARD_AWAITING_PULSE"),
+    *("override due: ROLL_FORWARD_AWAITING_PULSE", "resume due: ROLLING_FORWARD", "resume due: ROLLING_BACK"),
+    "resume due: ROLL_FORWARD_AWAITING_PULSE",
+    *("progress due: ROLL_FORWARD_PAUSED", "progress due: FAILED", "progress due: ROLLING_BACK"),
+    *("a WAIT under an override", "several PROCEEDs in a row", "back without heartbeats"),
+)
+"""What came of words that hold for a while, and of instances set aside."""
 
 _NOT_ASKED: Final = "maintenance and preemption do not exist yet, so nothing brings a task there"
 _UNREACHABLE_TASK_STATES: Final = {
@@ -88,6 +100,11 @@ class Coverage:
         for fate in Fate:
             if fate is not Fate.WAITING:
                 yield "call", fate.value
+        for verdict in MonitorVerdict:
+            for condition in ("rolling", "awaiting", "paused"):
+                yield "verdict", f"{verdict.name} while {condition}"
+        for name in SAID:
+            yield "said", name
         yield "restart", "inside a commit"
         yield "restart", "between commits"
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 from scheduler.core import jobs
 from scheduler.core.queries import UpdateQuery, UpdateRequest
 from scheduler.core.records import JobConfiguration, Metadata, TaskStatus
-from scheduler.core.updates import requests
+from scheduler.core.updates import expiring, requests, set_aside as set_aside_core
 from scheduler.core.updates.plan import make_plan
 from scheduler.core.updates.records import UpdateKey
+from scheduler.core.updates.verdicts import Heartbeat, MonitorVerdict, heartbeat
 from scheduler.core.views import update_details
 from scheduler.testing.simulation import healing
 from scheduler.testing.simulation.catalog import JOBS, config, settings
@@ -36,6 +37,8 @@ CHANGES: Final = {
     "abort": requests.abort,
     "rollback": requests.rollback,
 }
+FOR_A_WHILE: Final = {"pause_for": expiring.pause_for, "override": expiring.override}
+SET_ASIDE: Final = {"retry": set_aside_core.retry, "skip": set_aside_core.skip}
 
 
 # --- people and tools ------------------------------------------------------------------------------------------------
@@ -60,7 +63,8 @@ def add(world: World, job: int, instance: int, count: int) -> None:
 
 
 def start(world: World, job: int, data: str, count: int, told: dict[str, Any]) -> None:
-    mark = (Metadata("org.apache.aurora.client.update_id", data),)
+    wishes = [Metadata(f"thesan.{name}", value) for name, value in told.get("wishes", {}).items()]
+    mark = (Metadata("org.apache.aurora.client.update_id", data), *wishes)
     asked = UpdateRequest(config(job, data), count, settings(told), mark)
     world.clients.write(world.node, "start", requests.start, asked, PERSON, world.clients.token())
 
@@ -69,6 +73,26 @@ def change(world: World, what: str, job: int, which: str) -> None:
     """`which`: "active" (else the newest ended one), "ended", or "none": a key nobody knows."""
     key = world.update_of(job, which)
     world.clients.write(world.node, what, CHANGES[what], key, PERSON, world.clients.token())
+
+
+def say(world: World, job: int, which: str, verdict: str) -> None:
+    """A heartbeat with a verdict, from somebody who is no monitor of ours."""
+    told = Heartbeat(world.update_of(job, which), MonitorVerdict[verdict], world.clients.token(), "", "a probe")
+    world.clients.write(world.node, "heartbeat", heartbeat, told, PERSON)
+
+
+def for_a_while(world: World, what: str, job: int, which: str, duration_ms: int) -> None:
+    """A pause that ends by itself, or an override of the heartbeat (0: it ends now)."""
+    key = world.update_of(job, which)
+    world.clients.write(world.node, what, FOR_A_WHILE[what], key, duration_ms, PERSON, world.clients.token())
+
+
+def set_aside(world: World, what: str, job: int, which: str, instances: list[int]) -> None:
+    key = world.update_of(job, which)
+    if key in world.poisons:
+        return  # the call itself asks the plan, and would raise
+    asked = tuple(instances), PERSON, world.clients.token()
+    world.clients.write(world.node, what, SET_ASIDE[what], key, *asked)
 
 
 def pulse(world: World, job: int, which: str) -> None:
@@ -89,6 +113,12 @@ def nonsense(world: World, what: int) -> None:
         world.clients.write(world.node, "start", requests.start, asked, PERSON, world.clients.token())
     elif what == 1:
         world.clients.write(world.node, "add", jobs.add, JOBS[0], 0, 100, PERSON)
+    elif what == 4:
+        unknown = (Metadata("thesan.rollback_gates", "open"),)
+        asked = UpdateRequest(
+            config(0, "v"), 3, settings({**bad, "sizes": [1], "timeout_ms": None, "autopause": False}), unknown
+        )
+        world.clients.write(world.node, "start", requests.start, asked, PERSON, world.clients.token())
     elif what == 2:
         world.clients.write(world.node, "pause", requests.pause, UpdateKey(JOBS[0], "x"), PERSON, "m" * 2_000)
     else:
@@ -99,8 +129,10 @@ def nonsense(world: World, what: int) -> None:
 # --- monitors --------------------------------------------------------------------------------------------------------
 
 
-def mood(world: World, job: int, mood: str, lag_ms: int) -> None:
+def mood(world: World, job: int, mood: str, lag_ms: int, objection: str = "") -> None:
+    """`objection`: what it says when most is ill; "": it is a monitor that only pulses."""
     monitor = world.monitors.each[job]
+    monitor.objection = MonitorVerdict[objection] if objection else None
     monitor.mood, monitor.lag_ms = Mood(mood), lag_ms
     world.coverage.note("fault", f"monitor {mood}")
 
@@ -205,6 +237,9 @@ DEEDS: Final[dict[str, Callable[..., None]]] = {
         add,
         start,
         change,
+        say,
+        for_a_while,
+        set_aside,
         pulse,
         read,
         nonsense,

@@ -42,10 +42,10 @@ def _until(world: World, reached: Callable[[], bool], within_ms: int, rule: str)
 
 
 def _some_go_on(world: World) -> bool:
-    """Is there an update that has not ended? A dutiful person resumes those that are paused."""
+    """Is there an update that has not ended? A dutiful person resumes those that are paused until somebody does."""
     assert world.witness is not None
     for update in list(world.witness.ledger.active.values()):
-        if update.status in PAUSED:
+        if update.status in PAUSED and world.witness.said_of(update.key).pause_until_ms is None:
             token = world.clients.token()
             world.clients.write(world.node, "resume", requests.resume, update.key, PERSON, token)
     return bool(world.witness.ledger.active)

@@ -10,6 +10,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
 from scheduler.core.records import TaskStatus
+from scheduler.core.updates.records import Phase
 from scheduler.testing.simulation.agenda import GRID_MS
 from scheduler.testing.simulation.catalog import INSTANCES, JOBS, random_settings
 from scheduler.testing.simulation.engine import HOSTS
@@ -139,7 +140,7 @@ class Inventor:
         return "read", {"job": job}
 
     def _nonsense(self, world: World, job: int) -> Told:
-        return "nonsense", {"what": job % 4}
+        return "nonsense", {"what": job % 5}
 
     def _pulse(self, world: World, job: int) -> Told:
         return "pulse", {"job": job, "which": self._random.choice(("active", "active", "ended", "none"))}
@@ -147,7 +148,55 @@ class Inventor:
     def _mood(self, world: World, job: int) -> Told:
         moods = (*Mood, Mood.LAGGING, Mood.LAGGING, Mood.LYING)
         lag_ms = self._random.choice((0, GRID_MS, 2 * GRID_MS, 6 * GRID_MS))
-        return "mood", {"job": job, "mood": self._random.choice(moods).value, "lag_ms": lag_ms}
+        mood = self._random.choice(moods)
+        told: dict[str, Any] = {"job": job, "mood": mood.value, "lag_ms": lag_ms}
+        if mood is Mood.TOGGLING or self._random.random() < 0.5:
+            told["objection"] = self._random.choice(_OBJECTIONS)
+        return "mood", told
+
+    def _say(self, world: World, job: int) -> Told | None:
+        update = _active(world, job)
+        which = self._random.choice(("active",) * 12 + ("ended", "none"))
+        if update is None and which == "active":
+            return None
+        verdict = self._random.choices(("PROCEED", "WAIT", "PAUSE", "ROLL_BACK", "ABORT"), (6, 8, 4, 2, 1))[0]
+        told: Told = ("say", {"job": job, "which": which, "verdict": verdict})
+        if verdict == "WAIT" and self._random.random() < 0.3:
+            what = self._random.choice(("pause", "pause", "resume", "pause_for"))
+            self._follow_ups.append(self._for_a_while(world, job) if what == "pause_for" else _ask(what, job))
+        elif verdict in ("PAUSE", "ROLL_BACK") and self._random.random() < 0.5:
+            self._follow_ups.append(("say", {**told[1], "verdict": "PROCEED"}))
+        return told
+
+    def _for_a_while(self, world: World, job: int) -> Told:
+        random = self._random
+        which = "active" if random.random() < 0.95 else "ended"
+        duration_ms = random.choice((0, 1_000, 2_000, 3_000, 6_000, 12_000, 20_000))
+        what = random.choice(("pause_for", "override", "override"))
+        if what == "pause_for" and random.random() < 0.3:
+            self._follow_ups.append(("say", {"job": job, "which": which, "verdict": "PAUSE"}))
+        if what == "override" and duration_ms and random.random() < 0.3:
+            ended = {"what": what, "job": job, "which": which, "duration_ms": 0}
+            self._follow_ups.append(("for_a_while", ended))
+            self._follow_ups.append(("say", {"job": job, "which": which, "verdict": "WAIT"}))
+        return "for_a_while", {"what": what, "job": job, "which": which, "duration_ms": duration_ms}
+
+    def _while(self, world: World, job: int) -> Told | None:
+        return None if _active(world, job) is None else self._for_a_while(world, job)
+
+    def _set_aside(self, world: World, job: int) -> Told | None:
+        update = _active(world, job)
+        if update is None:
+            return None
+        random = self._random
+        out = [i for i, row in update.rows.items() if row.phase in (Phase.FAILED, Phase.SKIPPED)]
+        if out and random.random() < 0.6:
+            chosen = random.sample(out, random.randint(1, len(out)))
+            return "set_aside", {"what": "retry", "job": job, "which": "active", "instances": sorted(chosen)}
+        ids = sorted({*update.initial, *update.desired})
+        chosen = random.sample(ids, min(len(ids), random.choice((1, 1, 2))))
+        what = random.choice(("skip", "skip", "skip", "skip", "retry"))
+        return "set_aside", {"what": what, "job": job, "which": "active", "instances": sorted(chosen)}
 
     # --- faults ---
 
@@ -213,6 +262,7 @@ _INSTANCE_FAULTS: Final = (
     *("partition, back", "partition, lost", "partition, failed", "partition, finished"),
 )
 _INSTANCE_WEIGHTS: Final = (6, 3, 2, 2, 1, 1, 1, 1, 2, 1, 3, 1, 1, 3)
+_OBJECTIONS: Final = ("WAIT", "WAIT", "WAIT", "PAUSE", "ROLL_BACK", "ABORT")
 _WEIGHTS: Final = (
     (Inventor._create, 12),
     (Inventor._start, 14),
@@ -222,9 +272,16 @@ _WEIGHTS: Final = (
     (Inventor._nonsense, 1),
     (Inventor._pulse, 3),
     (Inventor._mood, 7),
+    (Inventor._say, 4),
+    (Inventor._while, 3),
+    (Inventor._set_aside, 4),
     (Inventor._instance, 22),
     (Inventor._surroundings, 6),
 )
+
+
+def _ask(what: str, job: int) -> Told:
+    return "change", {"what": what, "job": job, "which": "active"}
 
 
 def _is_poisonable(world: World, job: int) -> bool:

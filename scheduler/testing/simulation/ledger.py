@@ -14,6 +14,7 @@ from attrs import define, field, frozen
 
 from scheduler.core import ops
 from scheduler.core.records import TERMINAL_STATES, JobKey, TaskConfig, TaskStatus
+from scheduler.core.updates.notes import NO_NOTES, Notes
 from scheduler.core.updates.records import (
     InstanceEvent,
     InstanceProgress,
@@ -59,6 +60,9 @@ class UpdateRow:
     exited: list[int] = field(factory=list)
     """Instances in the order of these exits."""
     last_ms: int = 0
+    wishes: dict[str, str] = field(factory=dict)
+    """Its metadata."""
+    notes: Notes = NO_NOTES
 
     @property
     def status(self) -> U:
@@ -71,6 +75,16 @@ class UpdateRow:
     @property
     def timeout_ms(self) -> int:
         return self.settings.block_if_no_pulses_after_ms or 0
+
+    @property
+    def proceeds_needed(self) -> int:
+        """PROCEEDs in a row that lift a soft pause."""
+        return int(self.wishes.get("thesan.proceeds_to_resume", "1"))
+
+    @property
+    def goes_back_unwatched(self) -> bool:
+        """Is it on its way back, and asked not to wait for heartbeats there?"""
+        return self.back and self.wishes.get("thesan.rollback_gate") == "open"
 
     def target(self, instance: int) -> TaskConfig | None:
         return (self.initial if self.back else self.desired).get(instance)
@@ -126,11 +140,18 @@ class Progressed:
 
 
 @frozen
+class Noted:
+    """What is said beside its history is not what it was."""
+
+    update: UpdateRow
+
+
+@frozen
 class Begun:
     epoch: int
 
 
-Change = Created | Moved | Removed | Started | Turned | Acted | Progressed | Begun | None
+Change = Created | Moved | Removed | Started | Turned | Acted | Progressed | Noted | Begun | None
 
 
 class Ledger:
@@ -223,6 +244,7 @@ def _start_update(ledger: Ledger, op: ops.StartUpdate) -> Change:
     if told.desired is not None:
         desired = {i: told.desired.config for r in told.desired.instances for i in range(r.first, r.last + 1)}
     row = UpdateRow(op.key, told.settings, initial, desired, [op.event], last_ms=op.event.timestamp_ms)
+    row.wishes = {item.key: item.value for item in op.metadata}
     ledger.updates[op.key] = row
     ledger.active[op.key.job] = row
     return Started(row)
@@ -251,7 +273,16 @@ def _record_instance(ledger: Ledger, op: ops.RecordInstance) -> Change:
 def _move_instance(ledger: Ledger, op: ops.MoveInstance) -> Change:
     row = ledger.updates[op.key]
     row.rows[op.instance_id] = op.progress
+    if op.progress.phase in (Phase.AGAIN, Phase.SKIPPED) and row.exits.pop(op.instance_id, 0):
+        # A person set it aside: what it did before counts no longer.
+        row.exited = [instance for instance in row.exited if instance != op.instance_id]
     return Progressed(row, op.instance_id)
+
+
+def _annotate_update(ledger: Ledger, op: ops.AnnotateUpdate) -> Change:
+    row = ledger.updates[op.key]
+    row.notes = op.notes
+    return Noted(row)
 
 
 def _remove_updates(ledger: Ledger, op: ops.RemoveUpdates) -> Change:
@@ -271,5 +302,6 @@ _FOLD: Final[dict[type, Callable[[Ledger, Any], Change]]] = {
     ops.MoveUpdate: _move_update,
     ops.RecordInstance: _record_instance,
     ops.MoveInstance: _move_instance,
+    ops.AnnotateUpdate: _annotate_update,
     ops.RemoveUpdates: _remove_updates,
 }

@@ -10,7 +10,9 @@ from attrs import define
 from scheduler.core.queries import PulseAnswer, UpdateQuery, UpdateSummaries
 from scheduler.core.records import JobKey, TaskStatus
 from scheduler.core.updates.records import UpdateKey
+from scheduler.core.updates.standing import Outcome, Standing
 from scheduler.core.updates.status import ACTIVE_UPDATE_STATES
+from scheduler.core.updates.verdicts import Heartbeat, MonitorVerdict, Standings, heartbeat, heartbeats
 from scheduler.core.views import update_summaries
 from scheduler.testing.simulation.agenda import Agenda
 from scheduler.testing.simulation.clients import Clients, Fate, Request
@@ -27,6 +29,7 @@ class Mood(Enum):
     LAGGING = "lagging"  # each heartbeat comes just when it is overdue, or a little later
     SILENT = "silent"
     LYING = "lying"  # beats whatever it sees
+    TOGGLING = "toggling"  # says WAIT and PROCEED in turn
 
 
 @define(eq=False)
@@ -40,6 +43,9 @@ class Monitor:
     lag_ms: int = 0
     """By how much its heartbeats come too late, when it lags."""
     asked: Request | None = None
+    objection: MonitorVerdict | None = None
+    """What it says when it is honest and most of what it watches is ill; None: it only pulses, and falls silent."""
+    said: MonitorVerdict = MonitorVerdict.PROCEED
     finished: UpdateKey | None = None
     """What it was told is over; it never beats for that again."""
 
@@ -62,17 +68,32 @@ class Monitors:
     def _beat(self, monitor: Monitor) -> bool:
         wait_ms = BEAT_MS
         if monitor.mood is Mood.LAGGING and monitor.key is not None:
-            wait_ms = monitor.timeout_ms + monitor.lag_ms
+            wait_ms = (monitor.timeout_ms or BEAT_MS) + monitor.lag_ms
         self._agenda.on_grid(wait_ms, self._beat, monitor)
         self._hear(monitor)
-        if monitor.mood is Mood.SILENT or (monitor.mood is Mood.HONEST and self._is_unwell(monitor)):
+        ill = monitor.mood is Mood.HONEST and self._is_unwell(monitor)
+        if monitor.mood is Mood.SILENT or (ill and monitor.objection is None):
             return False
         if monitor.key is None:
             query = UpdateQuery(job=monitor.job, statuses=ACTIVE_UPDATE_STATES)
             monitor.asked = self._clients.read(self._node, "find", update_summaries, query)
-        else:
+        elif monitor.objection is None:
             monitor.asked = self._clients.pulse(self._node, monitor.key)
+        else:
+            self._say(monitor, monitor.key, monitor.objection if ill else None)
         return True
+
+    def _say(self, monitor: Monitor, key: UpdateKey, objection: MonitorVerdict | None) -> None:
+        """Every other monitor takes the call that is made for many updates."""
+        verdict = objection or MonitorVerdict.PROCEED
+        if monitor.mood is Mood.TOGGLING and monitor.said is not MonitorVerdict.WAIT:
+            verdict = MonitorVerdict.WAIT
+        monitor.said = verdict
+        told = Heartbeat(key, verdict, f"as seen by {monitor.number}", "", f"monitor-{monitor.number}")
+        if monitor.number % 2:
+            monitor.asked = self._clients.write(self._node, "heartbeats", heartbeats, (told,), "monitor")
+        else:
+            monitor.asked = self._clients.write(self._node, "heartbeat", heartbeat, told, "monitor")
 
     def _hear(self, monitor: Monitor) -> None:
         """What came of the last call."""
@@ -80,11 +101,17 @@ class Monitors:
         if asked is None or asked.fate is not Fate.ACKNOWLEDGED or asked.answer is None:
             return
         result = asked.answer.result
-        if isinstance(result, PulseAnswer) and result.finished:
+        if isinstance(result, Standings):
+            result = result.answers[0].result
+        if isinstance(result, PulseAnswer):
+            over = result.finished
+        else:
+            over = isinstance(result, Standing) and result.outcome is Outcome.FINISHED
+        if over:
             monitor.finished, monitor.key = monitor.key, None
         elif isinstance(result, UpdateSummaries):
             for update in result.updates:
-                if update.is_coordinated and update.key != monitor.finished:
+                if (update.is_coordinated or monitor.objection) and update.key != monitor.finished:
                     monitor.key, monitor.timeout_ms = update.key, update.settings.pulse_timeout_ms
 
     def _is_unwell(self, monitor: Monitor) -> bool:
@@ -94,4 +121,4 @@ class Monitors:
 
     def heal(self) -> None:
         for monitor in self.each:
-            monitor.mood = Mood.LYING
+            monitor.mood, monitor.objection, monitor.finished = Mood.LYING, MonitorVerdict.WAIT, None

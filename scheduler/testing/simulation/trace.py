@@ -30,6 +30,8 @@ def line(op: ops.Op) -> str:
         case ops.MoveInstance():
             told = op.progress
             return f"{op.key} [{op.instance_id}] {told.phase.name} {told.failures} {told.exit_seq} {told.recorded}"
+        case ops.AnnotateUpdate():
+            return f"{op.key} noted: {op.notes}"
         case ops.EpochBegun():
             return f"epoch {op.epoch}"
         case ops.RemoveUpdates():

@@ -29,6 +29,7 @@ from scheduler.testing.simulation.checks.poison import Poison
 from scheduler.testing.simulation.checks.replay import Replay
 from scheduler.testing.simulation.checks.takeover import TakeOver
 from scheduler.testing.simulation.checks.waits import Waits
+from scheduler.testing.simulation.checks.words import Words
 from scheduler.testing.simulation.clients import Clients, Request
 from scheduler.testing.simulation.coverage import Coverage, row_name
 from scheduler.testing.simulation.deeds import DEEDS
@@ -70,7 +71,7 @@ class World:
         self._sweep_due = SWEEP_EVERY
         self._ids = count(1)
         self._orders = Orders(self)
-        kinds = (Gate, Silence, Causes, Commits, Effects, Exits, TakeOver, Replay, Answers, Poison, Waits)
+        kinds = (Words, Gate, Silence, Causes, Commits, Effects, Exits, TakeOver, Replay, Answers, Poison, Waits)
         self.checks: list[Check] = [*(kind(self) for kind in kinds), self._orders]
         self.node = Node("scheduler-1", self)
         self.clients = Clients(self, lambda: self.last_decision)

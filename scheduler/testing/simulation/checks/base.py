@@ -11,7 +11,8 @@ from scheduler.core.effects import Effect
 from scheduler.core.ops import Op
 from scheduler.core.updates.records import UpdateKey
 from scheduler.testing.simulation.clients import Request
-from scheduler.testing.simulation.ledger import Change, Ledger
+from scheduler.testing.simulation.ledger import Change, Ledger, UpdateRow
+from scheduler.testing.simulation.said import NOTHING_SAID, Said
 from scheduler.testing.simulation.watched import Decision, WatchedController
 
 if TYPE_CHECKING:
@@ -27,11 +28,28 @@ class Witness:
     """Everything it has decided, folded here."""
     beats: dict[UpdateKey, int] = field(factory=dict)
     """When it heard which update's heartbeat, on the clock that never jumps."""
+    said: dict[UpdateKey, Said] = field(factory=dict)
+    """What monitors and people said of updates that have not ended: what was durable, and to this scheduler."""
     gathered: list[Decision] = field(factory=list)
     """Decisions that are not yet part of an entry."""
     present: frozenset[str] = frozenset()
     """Tasks the engine told it of in its complete list."""
     leads: bool = False
+
+    def said_of(self, key: UpdateKey) -> Said:
+        return self.said.get(key, NOTHING_SAID)
+
+    def is_fresh(self, update: UpdateRow, mono_ms: int) -> bool:
+        """Is its heartbeat not overdue? Always so, when it has none."""
+        last_ms = self.beats.get(update.key)
+        return not update.timeout_ms or (last_ms is not None and mono_ms - last_ms < update.timeout_ms)
+
+    def may_act(self, update: UpdateRow, now_ms: int, mono_ms: int) -> bool:
+        """Is its gate open? A person's override goes before a monitor's WAIT, and that before heartbeats."""
+        said = self.said_of(update.key)
+        if said.is_overridden(now_ms):
+            return True
+        return not said.held and (update.goes_back_unwatched or self.is_fresh(update, mono_ms))
 
 
 class Check:

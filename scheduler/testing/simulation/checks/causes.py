@@ -1,6 +1,7 @@
 """Every change of an update's status is one the specification lists, and was brought about by something that may.
 
-A hard pause is lifted by a person only, a soft one by a heartbeat (or a person's rollback, abort or pause). The table
+A hard pause is lifted by a person or its own timer only, a monitor's PAUSE too; a soft one by a heartbeat or an
+override (or a rollback, abort or pause). The table
 here is written from the specification, not from the code. Also: one active update a job, time never goes back.
 """
 
@@ -13,6 +14,7 @@ from scheduler.core.updates.records import UpdateStatus as U
 from scheduler.testing.simulation.broken import Broken
 from scheduler.testing.simulation.checks.base import Check, Witness
 from scheduler.testing.simulation.ledger import ENDED, Acted, Change, Moved, Started, Turned
+from scheduler.testing.simulation.said import cause
 from scheduler.testing.simulation.watched import Decision
 
 RF, RB = U.ROLLING_FORWARD, U.ROLLING_BACK
@@ -21,35 +23,39 @@ RFA, RBA = U.ROLL_FORWARD_AWAITING_PULSE, U.ROLL_BACK_AWAITING_PULSE
 
 _LOOKS: Final = frozenset(
     {"start", "resume", "rollback", "pulse", "begin_epoch", "reached", "take_reports", "reconcile", "pass_once"}
+    | {"monitor ROLL_BACK", "override", "retry", "skip", "resume due", "progress due"}
 )
-"""Decisions in which an update may think."""
+"""Causes (see `said.py`) by which an update may think."""
 AUTO_PAUSED: Final = "Update auto paused"
+_PAUSES: Final = frozenset({"pause", "pause_for", "monitor PAUSE"})
+_RESUMES: Final = frozenset({"resume", "resume due"})
+_TURNS: Final = frozenset({"rollback", "monitor ROLL_BACK"})
+_BLOCKS: Final = (_LOOKS | {"monitor WAIT", "override due"}) - {"pulse"}
 
 _CAUSES: Final[dict[tuple[U, U], frozenset[str]]] = {
     (RF, RB): _LOOKS,
-    (RF, RFP): frozenset({"pause"}),
-    (RF, RFA): _LOOKS - {"pulse"},
+    (RF, RFP): _PAUSES | {"progress due"},
+    (RF, RFA): _BLOCKS,
     (RF, U.ROLLED_FORWARD): _LOOKS,
     (RF, U.FAILED): _LOOKS,
-    (RB, RBP): frozenset({"pause"}),
-    (RB, RBA): _LOOKS - {"pulse"},
+    (RB, RBP): _PAUSES | {"progress due"},
+    (RB, RBA): _BLOCKS,
     (RB, U.ROLLED_BACK): _LOOKS,
     (RB, U.FAILED): _LOOKS,
-    (RFP, RF): frozenset({"resume"}),
-    (RFP, RB): frozenset({"rollback"}),
-    (RFP, RFA): frozenset({"resume"}),
-    (RBP, RB): frozenset({"resume", "rollback"}),
-    (RBP, RBA): frozenset({"resume"}),
-    (RFA, RF): frozenset({"pulse"}),
-    (RFA, RB): frozenset({"rollback"}),
-    (RFA, RFP): frozenset({"pause"}),
-    (RBA, RB): frozenset({"pulse", "rollback"}),
-    (RBA, RBP): frozenset({"pause"}),
-    **{(status, U.ABORTED): frozenset({"abort"}) for status in (RF, RB, RFP, RBP, RFA, RBA)},
+    (RFP, RF): _RESUMES,
+    (RFP, RB): _TURNS,
+    (RFP, RFA): _RESUMES,
+    (RBP, RB): _RESUMES | {"rollback"},
+    (RBP, RBA): _RESUMES,
+    (RFA, RF): frozenset({"pulse", "override"}),
+    (RFA, RB): _TURNS,
+    (RFA, RFP): _PAUSES,
+    (RBA, RB): _TURNS | {"pulse", "override"},
+    (RBA, RBP): _PAUSES,
+    **{(status, U.ABORTED): frozenset({"abort", "monitor ABORT"}) for status in (RF, RB, RFP, RBP, RFA, RBA)},
     # An error needs an update that was made to raise; checks/poison.py asks which.
     **{(status, U.ERROR): _LOOKS for status in (RF, RB, RFP, RBP, RFA, RBA)},
 }
-_ABOUT_ONE: Final = frozenset({"pause", "resume", "abort", "rollback", "pulse"})
 
 
 class Causes(Check):
@@ -78,10 +84,21 @@ class Causes(Check):
         auto = event.status is RFP and event.user is None and event.message == AUTO_PAUSED
         if auto and not getattr(update.settings.strategy, "autopause_after_batch", False):
             raise Broken(self.rule, f"{turn}: auto-paused, and nobody asked for that")
-        if decision.name not in (_LOOKS if auto else causes):
-            raise Broken(self.rule, f"{turn} by {decision.name}")
-        if decision.name in _ABOUT_ONE and decision.args[0] != update.key:
+        why = cause(decision, update.key)
+        if why is None:
             raise Broken(self.rule, f"{turn} by a {decision.name} of {decision.args[0]}")
+        if why not in (_LOOKS if auto else causes):
+            raise Broken(self.rule, f"{turn} by {why}")
+        if why == "progress due":
+            self._stood_still(decision, change)
+
+    def _stood_still(self, decision: Decision, change: Turned) -> None:
+        """The progress deadline acts only when nothing has moved for that long, at least."""
+        update = change.update
+        secs = update.wishes["thesan.progress_deadline"].removesuffix("s")
+        moved_ms = update.instance_events[-1].timestamp_ms if update.instance_events else 0
+        if decision.now_ms - moved_ms < int(secs) * 1_000:
+            raise Broken("progress", f"{update.key} is at its progress deadline {decision.now_ms - moved_ms} ms after")
 
     def _time(self, whose: object, old_ms: int, new_ms: int) -> None:
         if new_ms < old_ms:

@@ -14,11 +14,13 @@ from scheduler.core.updates.records import InstanceAction, Phase
 from scheduler.testing.simulation.broken import Broken
 from scheduler.testing.simulation.checks.base import Check, Witness
 from scheduler.testing.simulation.ledger import ENDED, ROLLING, Acted, Change, Progressed, Turned, UpdateRow
+from scheduler.testing.simulation.said import heartbeats
 from scheduler.testing.simulation.watched import Decision
 
 if TYPE_CHECKING:
     from scheduler.testing.simulation.world import World
 
+LEFT_OUT = "Left out by"
 _FAILED = (InstanceAction.INSTANCE_UPDATE_FAILED, InstanceAction.INSTANCE_ROLLBACK_FAILED)
 
 
@@ -35,8 +37,8 @@ class Exits(Check):
         self._touched.clear()
         self._failed = []
         self._exited = []
-        if decision.name == "pulse":
-            update = witness.ledger.updates.get(decision.args[0])
+        for key, _ in heartbeats(decision):
+            update = witness.ledger.updates.get(key)
             self._exited = list(update.exited) if update is not None else []
 
     def changed(self, witness: Witness, decision: Decision, op: Op, change: Change) -> None:
@@ -76,7 +78,13 @@ def wrong_counts(update: UpdateRow) -> Iterator[str]:
             yield f"{update.key}: instance {instance} exited {counted} times, allowed are {limit}, and goes on"
         if row.phase is Phase.FAILED and counted <= limit:
             yield f"{update.key}: instance {instance} failed after {counted} exits, allowed are {limit}"
+    recorded = failures_shown(update)
+    if failed != recorded:
+        yield f"{update.key}: {failed} instances failed, its history says {recorded}"
+
+
+def failures_shown(update: UpdateRow) -> int:
+    """How many instances its history shows as failed: whose last event says so, and not that they were left out."""
+    last = {event.instance_id: event for event in update.instance_events}
     action = _FAILED[update.back]
-    recorded = {event.instance_id for event in update.instance_events if event.action is action}
-    if failed != len(recorded):
-        yield f"{update.key}: {failed} instances failed, its history says {len(recorded)}"
+    return sum(event.action is action and not (event.message or "").startswith(LEFT_OUT) for event in last.values())

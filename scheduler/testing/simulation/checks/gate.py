@@ -1,4 +1,6 @@
-"""No instance action while an update does not roll, or from the moment its heartbeat is overdue.
+"""No instance action while an update does not roll, from the moment its heartbeat is overdue, or after a WAIT.
+
+An override opens the gate for its time; from its end on there is no action without a fresh heartbeat.
 
 Judged from what was decided and from the heartbeats the scheduler was seen to take, not from its own book of them.
 """
@@ -6,8 +8,8 @@ Judged from what was decided and from the heartbeats the scheduler was seen to t
 from __future__ import annotations
 
 from scheduler.core.ops import Op
-from scheduler.core.queries import PulseAnswer
 from scheduler.core.records import TaskStatus
+from scheduler.core.updates.records import Phase
 from scheduler.testing.simulation.broken import Broken
 from scheduler.testing.simulation.checks.base import Check, Witness
 from scheduler.testing.simulation.ledger import AWAITING, ROLLING, Change, Created, Moved, Removed, TaskRow, Turned
@@ -19,27 +21,16 @@ _WAITS_FOR_A_HOST = frozenset({TaskStatus.PENDING, TaskStatus.THROTTLED})
 class Gate(Check):
     rule = "gate"
 
-    def deciding(self, witness: Witness, decision: Decision) -> None:
-        result = decision.answer.result
-        if decision.name == "pulse" and isinstance(result, PulseAnswer) and not result.finished:
-            witness.beats[decision.args[0]] = decision.mono_ms
-        if decision.name == "begin_epoch" and self.world.policy.infer_heartbeats:
-            # Aurora's rule: the newest change of status counts as a heartbeat, unless it was the lack of one.
-            for update in witness.ledger.active.values():
-                if update.timeout_ms and update.status not in AWAITING:
-                    age_ms = max(0, decision.now_ms - update.events[-1].timestamp_ms)
-                    witness.beats[update.key] = decision.mono_ms - age_ms
-
     def changed(self, witness: Witness, decision: Decision, op: Op, change: Change) -> None:
         if isinstance(change, Created) and not change.task.has_ancestor:
             self._act(witness, decision, change.task, "created")
         elif isinstance(change, Moved) and change.task.status in (TaskStatus.KILLING, TaskStatus.RESTARTING):
             self._act(witness, decision, change.task, "ended")
         elif isinstance(change, Turned) and change.update.status in AWAITING:
-            last_ms = witness.beats.get(change.update.key)
-            if last_ms is not None and decision.mono_ms - last_ms < change.update.timeout_ms:
-                age_ms = decision.mono_ms - last_ms
-                raise Broken("silence is real", f"{change.update.key} is blocked {age_ms} ms after its last heartbeat")
+            if witness.may_act(change.update, decision.now_ms, decision.mono_ms):
+                last_ms = witness.beats.get(change.update.key, decision.mono_ms)
+                told = f"{decision.mono_ms - last_ms} ms after its last heartbeat, and nobody said WAIT"
+                raise Broken("silence is real", f"{change.update.key} is blocked {told}")
         elif isinstance(change, Removed):
             for task in change.tasks:
                 if task.status in _WAITS_FOR_A_HOST:
@@ -52,13 +43,21 @@ class Gate(Check):
         where = f"{update.key}: instance {task.instance} {what} by {decision.name}"
         if update.status not in ROLLING:
             raise Broken(self.rule, f"{where} while {update.status.name}")
-        if update.timeout_ms:
-            last_ms = witness.beats.get(update.key)
-            if last_ms is None:
-                raise Broken(self.rule, f"{where}, and this leader has heard no heartbeat of it")
-            if decision.mono_ms - last_ms >= update.timeout_ms:
-                age_ms = decision.mono_ms - last_ms
-                raise Broken(self.rule, f"{where} {age_ms} ms after the last heartbeat; {update.timeout_ms} allowed")
+        row = update.rows.get(task.instance)
+        if row is not None and row.phase is Phase.SKIPPED:
+            raise Broken("left out stays", f"{where}, and it was left out")
+        if witness.may_act(update, decision.now_ms, decision.mono_ms):
+            return
+        said, last_ms = witness.said_of(update.key), witness.beats.get(update.key)
+        if said.held:
+            raise Broken("a WAIT holds", f"{where}, and its monitor said WAIT")
+        if said.override_until_ms is not None:
+            late_ms = decision.now_ms - said.override_until_ms
+            raise Broken("override ends", f"{where} {late_ms} ms after its override has ended, without a heartbeat")
+        if last_ms is None:
+            raise Broken(self.rule, f"{where}, and this leader has heard no heartbeat of it")
+        age_ms = decision.mono_ms - last_ms
+        raise Broken(self.rule, f"{where} {age_ms} ms after the last heartbeat; {update.timeout_ms} allowed")
 
 
 class Silence(Check):
@@ -67,10 +66,18 @@ class Silence(Check):
     rule = "silence is recorded"
 
     def swept(self, witness: Witness) -> None:
-        now_ms = self.world.clock.mono_ms()
+        last = self.world.last_decision
+        assert last is not None
+        mono_ms = self.world.clock.mono_ms()
+        now_ms = last.now_ms + mono_ms - last.mono_ms
         for update in witness.ledger.active.values():
-            if update.timeout_ms and update.status in ROLLING:
-                last_ms = witness.beats.get(update.key)
-                grace_ms = self.world.policy.pulse_grace_ms(update.timeout_ms)
-                if last_ms is None or now_ms - last_ms > update.timeout_ms + grace_ms:
-                    raise Broken(self.rule, f"{update.key} still {update.status.name}, last heartbeat {last_ms}")
+            if not update.timeout_ms or update.status not in ROLLING or update.goes_back_unwatched:
+                continue
+            last_ms = witness.beats.get(update.key)
+            grace_ms = self.world.policy.pulse_grace_ms(update.timeout_ms)
+            until_ms = witness.said_of(update.key).override_until_ms
+            if until_ms is not None and now_ms <= until_ms + 2 * update.timeout_ms + grace_ms:
+                continue
+            if last_ms is None or mono_ms - last_ms > update.timeout_ms + grace_ms:
+                rule = self.rule if until_ms is None else "override ends"
+                raise Broken(rule, f"{update.key} still {update.status.name}, last heartbeat {last_ms}")

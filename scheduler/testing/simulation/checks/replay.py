@@ -59,6 +59,7 @@ def _update(update: Any) -> tuple[Any, ...]:
         update.metadata,
         list(update.events),
         list(update.instance_events),
+        update.notes,
     )
 
 

@@ -29,7 +29,13 @@ class Waits(Check):
 def reasons(witness: Witness, update: UpdateRow, engine_tasks: object) -> Iterator[str]:
     """Who waits for what; a sentence that ends with "nothing" is a mistake."""
     if update.status in PAUSED:
-        yield "waits for a person"
+        ends_ms = witness.said_of(update.key).pause_until_ms
+        if ends_ms is None:
+            yield "waits for a person"
+        elif (DeadlineKind.RESUME, update.key) in witness.controller.deadlines:
+            yield f"waits for the end of its pause at {ends_ms}"
+        else:
+            yield "its pause is to end by itself, and that waits for nothing"
         return
     if update.status in AWAITING:
         yield "waits for a heartbeat"
@@ -37,6 +43,10 @@ def reasons(witness: Witness, update: UpdateRow, engine_tasks: object) -> Iterat
     deadlines = witness.controller.deadlines
     if update.timeout_ms and (DeadlineKind.PULSE, update.key) not in deadlines:
         yield "nobody watches for its silence: that waits for nothing"
+    if update.notes.override is not None and (DeadlineKind.OVERRIDE, update.key) not in deadlines:
+        yield "nobody watches for the end of its override: that waits for nothing"
+    if "thesan.progress_deadline" in update.wishes and (DeadlineKind.PROGRESS, update.key) not in deadlines:
+        yield "nobody watches whether it moves: that waits for nothing"
     working = [instance for instance in update.rows if update.in_progress(instance)]
     if not working:
         yield "rolls, no instance is in progress, and it waits for nothing"
