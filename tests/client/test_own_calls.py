@@ -134,7 +134,7 @@ def test_the_live_view_says_why_and_counts_down(server: Served, tmp_path: Path) 
     terminal = Terminal(server, "update", "wait", key)
     terminal.until("It has waited for its first heartbeat since it was started", "heartbeat: none heard yet")
     server.run("update", "heartbeat", key, "--verdict", "WAIT", "--reason", "errors at 7%", "--source", "graphs")
-    waiting = terminal.until("Graphs has said wait for", "errors at 7%", "heartbeat: within", ", the last from graphs")
+    waiting = terminal.until("Graphs has said wait for", "errors at 7%", "heartbeat: within", "from graphs")
     server.run("update", "heartbeat", key, "--source", "graphs")
     rolling = terminal.until("instance 0 RUNNING for", "0 ◐  1 ·", "▬", "rolls", "waits")
     assert rolling.count("update of www-data/devel/live") == 1, "it is redrawn in place"
