@@ -122,7 +122,7 @@ class Connection(asyncio.Protocol):
         self._again = False
         self._reading = True
         self._sending: asyncio.Task[None] | None = None
-        self._preparing: asyncio.Task[None] | None = None
+        self._preparing: set[asyncio.Task[None]] = set()
         self._writable: asyncio.Future[None] | None = None
         self._transport: asyncio.Transport
 
@@ -232,6 +232,8 @@ class Connection(asyncio.Protocol):
         try:
             async with aclosing(answer.pieces(frame)) as pieces:
                 async for piece in pieces:
+                    if self._transport.is_closing():
+                        break
                     self._transport.write(piece)
                     while self._paused and not self._transport.is_closing():
                         self._writable = self._loop.create_future()
@@ -303,11 +305,15 @@ class Connection(asyncio.Protocol):
         self._waiting_bytes += slot.waiting_bytes
         if isinstance(pending.payload, Large):
             preparing = self._loop.create_task(pending.payload.prepare())
-            preparing.add_done_callback(lambda done: self.send_ready())
-            self._preparing = preparing
+            self._preparing.add(preparing)  # the loop alone would let go of it
+            preparing.add_done_callback(self._prepared)
         again, self._again = self._again, True  # a reply that leaves at once must not start the loop over
         self._server.processor.core.when_durable(pending.offset, slot.settled)
         self._again = again
+
+    def _prepared(self, done: asyncio.Task[None]) -> None:
+        self._preparing.discard(done)
+        self.send_ready()
 
     def _is_full(self) -> bool:
         return self._paused or len(self._slots) >= MAX_WAITING or self._waiting_bytes >= MAX_WAITING_BYTES

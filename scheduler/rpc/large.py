@@ -48,7 +48,7 @@ class Outstanding:
 
     def check_room_for(self, size: int) -> None:
         """A single answer always has room, however large: otherwise it could never be had. Raises NoRoom."""
-        if self.answers and self.bytes + size > self.max_bytes:
+        if self.bytes and self.bytes + size > self.max_bytes:
             raise NoRoom(f"{self.answers} large answers of {self.bytes} bytes are on their way; ask soon, or for less")
 
 
