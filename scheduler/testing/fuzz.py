@@ -274,7 +274,9 @@ def fuzz(count: int, seed: int) -> Result:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/fuzz", description=__doc__)
-    parser.add_argument("--messages", dest="count", type=int, default=COUNT, help="messages on each carrier (%(default)s)")
+    parser.add_argument(
+        "--messages", dest="count", type=int, default=COUNT, help="messages on each carrier (%(default)s)"
+    )
     parser.add_argument("--seed", type=int, default=SEED, help="what all of it follows from (%(default)s)")
     told = parser.parse_args()
     print(f"seed {told.seed}, {told.count:,} messages on each carrier")
