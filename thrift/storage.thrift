@@ -298,6 +298,16 @@ struct Update {
   8: optional Notes notes
 }
 
+// ---------------------------------------------------------------------------------------------- quota
+
+/** What the production jobs of a role may take. Takes the place of the one before. */
+struct SaveQuota {
+  1: string role
+  2: optional double cpus
+  3: optional i64 ramMb
+  4: optional i64 diskMb
+}
+
 // ---------------------------------------------------------------------------------------------- the body
 
 /** A scheduler took over. */
@@ -321,6 +331,7 @@ union Op {
   11: RemoveUpdates removeUpdates
   12: Update saveUpdate
   13: AnnotateUpdate annotateUpdate
+  14: SaveQuota saveQuota
 }
 
 struct Body {

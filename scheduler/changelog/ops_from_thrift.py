@@ -15,7 +15,7 @@ from scheduler.changelog.config_from_thrift import UnknownBranch, config_from_th
 from scheduler.changelog.configs import Configs
 from scheduler.core import ops
 from scheduler.core.history import History
-from scheduler.core.records import JobKey, Task, TaskConfig, TaskEvent, TaskStatus
+from scheduler.core.records import JobKey, Quota, Task, TaskConfig, TaskEvent, TaskStatus
 from scheduler.core.updates.notes import NO_NOTES, Hold, Notes, Override, Pause
 from scheduler.core.updates.records import (
     BatchStrategy,
@@ -228,6 +228,11 @@ class BodyReader:
         )
         return ops.SaveUpdate(update, tuple([(p.instance, _progress(p)) for p in op.progress or ()]))
 
+    # --- quota ---
+
+    def _save_quota(self, op: Any) -> ops.Op:
+        return ops.SaveQuota(op.role, Quota(op.cpus or 0.0, op.ramMb or 0, op.diskMb or 0))
+
 
 def _update_key(key: Any) -> UpdateKey:
     job = key.job
@@ -283,4 +288,5 @@ _READERS: Final[tuple[tuple[str, Callable[[BodyReader, Any], ops.Op]], ...]] = (
     ("annotateUpdate", BodyReader._annotate_update),
     ("removeUpdates", BodyReader._remove_updates),
     ("epochBegun", BodyReader._epoch_begun),
+    ("saveQuota", BodyReader._save_quota),
 )

@@ -58,6 +58,7 @@ _MoveInstance = _branch("moveInstance")
 _RemoveUpdates = _branch("removeUpdates")
 _SaveUpdate = _branch("saveUpdate")
 _AnnotateUpdate = _branch("annotateUpdate")
+_SaveQuota = _branch("saveQuota")
 
 # Absent means 0, false or empty on disk, so `x or None` leaves those out.
 # The structs of ops that occur in masses are built by position, in the order of the IDL: that is twice as fast.
@@ -277,6 +278,12 @@ class BodyWriter:
             )
         )
 
+    # --- quota ---
+
+    def _save_quota(self, op: ops.SaveQuota) -> Any:
+        quota = op.quota
+        return _SaveQuota(storage.SaveQuota(op.role, quota.cpus or None, quota.ram_mb or None, quota.disk_mb or None))
+
 
 def _progress(instance: int, progress: InstanceProgress) -> Any:
     return storage.InstanceProgress(
@@ -330,4 +337,5 @@ _WRITERS: Final[dict[type, Callable[[BodyWriter, Any], Any]]] = {
     ops.AnnotateUpdate: BodyWriter._annotate_update,
     ops.RemoveUpdates: BodyWriter._remove_updates,
     ops.SaveUpdate: BodyWriter._save_update,
+    ops.SaveQuota: BodyWriter._save_quota,
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
-from scheduler.core.records import ACTIVE_STATES, JobKey, TaskStatus
+from scheduler.core.records import ACTIVE_STATES, JobKey, TaskConfig, TaskStatus
 from scheduler.core.state import State
 from scheduler.core.updates import status as table
 from scheduler.core.updates.notes import NO_NOTES
@@ -143,6 +143,13 @@ def _of_indexes(state: State) -> Iterator[str]:
     by_status = sum(len(rows) for rows in state.tasks.by_status.values())
     if by_status != len(state.tasks):
         yield f"{by_status} tasks by status, {len(state.tasks)} in all"
+    counts: dict[TaskConfig, int] = {}
+    for task in state.tasks.values():
+        if task.is_active:
+            counts[task.config] = counts.get(task.config, 0) + 1
+    counted = (row for jobs in state.tasks.counts.values() for rows in jobs.values() for row in rows.items())
+    if counts != dict(counted):
+        yield "the counts of active tasks by configuration differ from the tasks"
     on_hosts = {t.task_id for t in state.tasks.values() if t.host is not None and t.status in ACTIVE_STATES}
     if on_hosts != {task_id for usage in state.tasks.by_host.values() for task_id in usage.tasks}:
         yield "the index of tasks by host differs from the tasks"

@@ -5,6 +5,7 @@ Source: Aurora's interface and documentation; order of checks and codes: `docs/c
 
 from __future__ import annotations
 
+from scheduler.core import quota
 from scheduler.core.answers import OK, Answer, Code, Refused, error, invalid
 from scheduler.core.records import JobConfiguration, JobKey, TaskConfig, TaskStatus
 from scheduler.core.tasks import actions
@@ -28,6 +29,7 @@ def create(tx: Transaction, description: JobConfiguration, user: str) -> Answer:
     if tx.state.tasks.active.get(job.key):
         return invalid(f"Job already exists: {job.key}")
     check_instance_count(tx, job.instance_count)
+    quota.check_added(tx, job.task_config, job.instance_count)
     config = tx.intern(job.task_config)
     for instance in range(job.instance_count):
         actions.create(tx, config, instance)
@@ -77,6 +79,7 @@ def add(tx: Transaction, job: JobKey, instance: int, count: int, user: str) -> A
         return invalid(f"Instance {instance} of {job} does not exist")
     config: TaskConfig = active[instance].config
     check_instance_count(tx, len(active) + count)
+    quota.check_added(tx, config, count)
     first = max(active) + 1
     for new in range(first, first + count):
         actions.create(tx, config, new)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from scheduler.core.records import Metadata, Task, TaskConfig, TaskEvent
+from scheduler.core.records import Metadata, Quota, Task, TaskConfig, TaskEvent
 from scheduler.core.updates.notes import Notes
 from scheduler.core.updates.records import (
     InstanceEvent,
@@ -127,6 +127,14 @@ class SaveUpdate:
     progress: tuple[tuple[int, InstanceProgress], ...]
 
 
+@frozen
+class SaveQuota:
+    """A role's quota, in place of the one before."""
+
+    role: str
+    quota: Quota
+
+
 Op = (
     EpochBegun
     | SaveConfig
@@ -141,4 +149,5 @@ Op = (
     | AnnotateUpdate
     | RemoveUpdates
     | SaveUpdate
+    | SaveQuota
 )

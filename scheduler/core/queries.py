@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from scheduler.core.records import JobConfiguration, JobKey, Metadata, Task, TaskConfig, TaskStatus
+from scheduler.core.records import JobConfiguration, JobKey, Metadata, Quota, Task, TaskConfig, TaskStatus
 from scheduler.core.updates.records import JobUpdate, Range, Strategy, UpdateKey, UpdateStatus
 
 
@@ -138,6 +138,17 @@ class PendingReasons:
 @frozen
 class PopulatedConfig:
     task_config: TaskConfig
+
+
+@frozen
+class QuotaReport:
+    """A role's quota, and what its jobs take: production or not, on hosts that all share or on dedicated ones."""
+
+    quota: Quota
+    prod_shared: Quota
+    non_prod_shared: Quota
+    prod_dedicated: Quota
+    non_prod_dedicated: Quota
 
 
 @frozen

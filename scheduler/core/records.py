@@ -278,6 +278,15 @@ class Task:
 
 
 @frozen
+class Quota:
+    """What the production jobs of a role may take together of the hosts that all roles share."""
+
+    cpus: float = 0.0
+    ram_mb: int = 0
+    disk_mb: int = 0
+
+
+@frozen
 class Host:
     """A machine the engine offers: what it has in all, and which ports may be handed out."""
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from scheduler.core import ops
 from scheduler.core.history import History
-from scheduler.core.records import Host, Task, TaskConfig
+from scheduler.core.records import Host, Quota, Task, TaskConfig
 from scheduler.core.tables import ConfigTable, ProgressTable, Table, TaskTable, UpdateTable
 from scheduler.core.updates.folding import with_event
 from scheduler.core.updates.notes import Beat
@@ -31,6 +31,8 @@ class State:
         self.tasks = TaskTable()
         self.updates = UpdateTable()
         self.progress = ProgressTable()
+        self.quotas: Table[str, Quota] = Table()
+        """By role. A role without one may take nothing."""
         self.epoch = 0
 
         # Not logged: what only this leader knows. The next one begins without it.
@@ -225,6 +227,13 @@ def _save_update(state: State, op: ops.SaveUpdate) -> None:
         state.replace(state.progress, (op.update.key, instance), progress)
 
 
+# --- quota -----------------------------------------------------------------------------------------------------------
+
+
+def _save_quota(state: State, op: ops.SaveQuota) -> None:
+    state.replace(state.quotas, op.role, op.quota)
+
+
 _APPLY: Final[dict[type, Callable[[State, Any], None]]] = {
     ops.EpochBegun: _epoch_begun,
     ops.SaveConfig: _save_config,
@@ -239,6 +248,7 @@ _APPLY: Final[dict[type, Callable[[State, Any], None]]] = {
     ops.AnnotateUpdate: _annotate_update,
     ops.RemoveUpdates: _remove_updates,
     ops.SaveUpdate: _save_update,
+    ops.SaveQuota: _save_quota,
 }
 
 
@@ -251,3 +261,5 @@ def dump(state: State) -> Iterator[ops.Op]:
         yield ops.SaveTask(task)
     for key, update in state.updates.items():
         yield ops.SaveUpdate(update, tuple(state.progress.tally(key).rows.items()))
+    for role, quota in state.quotas.items():
+        yield ops.SaveQuota(role, quota)

@@ -118,11 +118,15 @@ class TaskTable(Table[str, Task]):
         self.by_status: dict[TaskStatus, dict[str, Task]] = {status: {} for status in TaskStatus}
         self.by_host: dict[str, Usage] = {}
         """Active tasks that have a host, and what they take of it."""
+        self.counts: dict[str, dict[JobKey, dict[TaskConfig, int]]] = {}
+        """How many active tasks of each configuration, by role and job: what quota is counted by."""
 
     def _moved(self, key: str, old: Task | None, new: Task | None) -> None:
+        was_active = old is not None and old.status in ACTIVE_STATES
+        is_active = new is not None and new.status in ACTIVE_STATES
         if old is not None:
             self.by_status[old.status].pop(key, None)
-            if old.status in ACTIVE_STATES:
+            if was_active:
                 _drop(self.active, old.config.job, old.instance_id, old)
             if new is None:
                 _drop(self.by_job, old.config.job, key, old)
@@ -130,9 +134,22 @@ class TaskTable(Table[str, Task]):
             job = new.config.job
             self.by_job.setdefault(job, {})[key] = new
             self.by_status[new.status][key] = new
-            if new.status in ACTIVE_STATES:
+            if is_active:
                 self.active.setdefault(job, {})[new.instance_id] = new
+        if was_active is not is_active:
+            self._count((new or old).config, +1 if is_active else -1)  # type: ignore[union-attr]
         self._occupy(key, old, new)
+
+    def _count(self, config: TaskConfig, by: int) -> None:
+        jobs = self.counts.setdefault(config.job.role, {})
+        counts = jobs.setdefault(config.job, {})
+        counts[config] = counts.get(config, 0) + by
+        if not counts[config]:
+            del counts[config]
+            if not counts:
+                del jobs[config.job]
+                if not jobs:
+                    del self.counts[config.job.role]
 
     def _occupy(self, key: str, old: Task | None, new: Task | None) -> None:
         """Keep `by_host`; a change of state on the same host costs one dictionary write."""

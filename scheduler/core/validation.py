@@ -31,6 +31,8 @@ MAX_IDENTIFIER_LENGTH: Final = 255
 _LABELS: Final = {ResourceKind.CPUS: "num_cpus", ResourceKind.RAM_MB: "ram_mb", ResourceKind.DISK_MB: "disk_mb"}
 _LINKS: Final = {"health": "http://%host%:%port:health%", "http": "http://%host%:%port:http%"}
 DEDICATED: Final = "dedicated"
+MOST_CPUS: Final = 1_000_000_000
+"""More cores than there are; sums and thousandths of them stay numbers."""
 
 
 def is_good_identifier(text: str | None) -> bool:
@@ -148,6 +150,8 @@ def _check_resources(policy: Policy, config: TaskConfig) -> None:
             raise _refuse(f"Task specified an invalid value for {label}: it must be greater than 0")
         if config.amount(kind) == float("inf"):
             raise _refuse(f"Task specified an invalid value for {label}: it must be finite")
+    if config.amount(ResourceKind.CPUS) > MOST_CPUS:
+        raise _refuse(f"Task specified an invalid value for num_cpus: it may be at most {MOST_CPUS:,}")
     if counts[ResourceKind.GPUS] and not policy.allow_gpu_resource:
         raise _refuse("GPU resources are not supported in this cluster (numGpus must be absent)")
 

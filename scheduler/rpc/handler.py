@@ -12,7 +12,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from scheduler.contracts import EventStream, Ticket
-from scheduler.core import jobs, views
+from scheduler.core import jobs, quota, views
 from scheduler.core.answers import OK, Answer, Refused, error
 from scheduler.core.updates import explain, requests
 from scheduler.rpc import from_thrift, thesan, to_thrift, watching
@@ -113,6 +113,10 @@ def _get_job_update_diff(args: Any, core: Core, user: str) -> Ticket:
     return core.read(views.update_diff, from_thrift.update_request(args.request))
 
 
+def _get_quota(args: Any, core: Core, user: str) -> Ticket:
+    return core.read(quota.get_quota, args.ownerRole or "")
+
+
 def _get_tier_configs(args: Any, core: Core, user: str) -> Ticket:
     return core.read(views.tier_configs)
 
@@ -157,6 +161,13 @@ def _pulse_job_update(args: Any, core: Core, user: str) -> Ticket:
     return core.pulse(from_thrift.update_key(args.key))
 
 
+# --- administration --------------------------------------------------------------------------------------------------
+
+
+def _set_quota(args: Any, core: Core, user: str) -> Ticket:
+    return core.write(quota.set_quota, args.ownerRole or "", from_thrift.quota_resources(args.quota), user)
+
+
 # --- the table -------------------------------------------------------------------------------------------------------
 
 
@@ -177,6 +188,7 @@ METHODS: Final[dict[str, Method]] = {
     "getJobUpdateSummaries": _get_job_update_summaries,
     "getJobUpdateDetails": _get_job_update_details,
     "getJobUpdateDiff": _get_job_update_diff,
+    "getQuota": _get_quota,
     "getTierConfigs": _get_tier_configs,
     "createJob": _create_job,
     "killTasks": _kill_tasks,
@@ -188,6 +200,7 @@ METHODS: Final[dict[str, Method]] = {
     "abortJobUpdate": _change_update(requests.abort),
     "rollbackJobUpdate": _change_update(requests.rollback),
     "pulseJobUpdate": _pulse_job_update,
+    "setQuota": _set_quota,
     **thesan.METHODS,
     **{name: _unserved(name) for name in UNSERVED},
 }

@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 UNSERVED: Final = (
-    "getQuota",
     "scheduleCronJob",
     "descheduleCronJob",
     "startCronJob",
     "replaceCronTemplate",
-    "setQuota",
     "forceTaskState",
     "performBackup",
     "listBackups",

@@ -24,6 +24,7 @@ from scheduler.core.records import (
     MesosContainer,
     Metadata,
     PartitionPolicy,
+    Quota,
     Resource,
     ResourceKind,
     Task,
@@ -125,6 +126,7 @@ ENTRY = Entry(
         ops.AnnotateUpdate(KEY, NOTES),
         ops.RemoveUpdates((KEY,)),
         ops.SaveUpdate(UPDATE, ((4, PROGRESS),)),
+        ops.SaveQuota("www", Quota(2.5, 1024, 4096)),
     ),
 )
 

@@ -23,6 +23,7 @@ from scheduler.core.records import (
     Metadata,
     PartitionPolicy,
     PercentageSlaPolicy,
+    Quota,
     Resource,
     ResourceKind,
     Task,
@@ -181,6 +182,7 @@ small_ops = st.one_of(
     st.builds(ops.MoveInstance, keys, count, progress),
     st.builds(ops.AnnotateUpdate, keys, notes),
     st.builds(ops.RemoveUpdates, tuples_of(keys)),
+    st.builds(ops.SaveQuota, text, st.builds(Quota, doubles, i64, i64)),
 )
 config_ops = st.one_of(
     st.builds(ops.SaveTask, tasks),

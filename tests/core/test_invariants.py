@@ -117,6 +117,7 @@ def config_unused(state: State) -> None:
     (two_ports, "a port is given twice"),
     (index_lies, "index of tasks by host"),
     (config_unused, "miscounted"),
+    (lambda state: state.tasks.counts.clear(), "counts of active tasks"),
     (lambda state: state.updates.active.clear(), "index of active updates"),
     (lambda state: state.tasks.active.clear(), "index of active tasks"),
 ])  # fmt: skip

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from scheduler.contracts import Outcome, Ticket
-from scheduler.core import jobs, views
+from scheduler.core import jobs, quota, views
 from scheduler.core.answers import OK, Answer, Code
 from scheduler.core.queries import UpdateQuery
-from scheduler.core.records import JobKey
+from scheduler.core.records import JobKey, ResourceKind
 from scheduler.core.updates import expiring, explain, rehearsal, replay, requests, set_aside, verdicts
 from scheduler.core.updates.records import UpdateKey
 from scheduler.interface import aurora, thesan
@@ -63,6 +63,8 @@ def test_every_method_of_the_interface_is_in_the_table() -> None:
 QUERY = aurora.TaskQuery(role="www")
 DESCRIPTION = job(2)
 REQUEST = update_request(2)
+QUOTA = aurora.ResourceAggregate(resources=[aurora.Resource(numCpus=1.5), aurora.Resource(ramMb=64)])
+TWO = ((ResourceKind.CPUS, 1.5), (ResourceKind.RAM_MB, 64))
 HEARTBEAT = thesan.Heartbeat(key=UPDATE, verdict=2, reason="r", link="l", source="s")
 TOLD = verdicts.Heartbeat(UKEY, verdicts.MonitorVerdict.WAIT, "r", "l", "s")
 
@@ -93,6 +95,9 @@ ASKED: list[tuple[str, dict[str, Any], tuple[Any, ...]]] = [
         ("read now", explain.details, None, UpdateQuery()),
     ),
     ("getJobUpdateDiff", {"request": REQUEST}, ("read", views.update_diff, from_thrift.update_request(REQUEST))),
+    ("getQuota", {"ownerRole": "www"}, ("read", quota.get_quota, "www")),
+    ("setQuota", {"ownerRole": "www", "quota": QUOTA}, ("write", quota.set_quota, "www", TWO, "me")),
+    ("setQuota", {}, ("write", quota.set_quota, "", None, "me")),
     ("getTierConfigs", {}, ("read", views.tier_configs)),
     (
         "createJob",

@@ -31,6 +31,7 @@ class Life:
         self._grows()
         self._is_updated()
         self._shrinks()
+        self._has_a_quota()
 
     # --- what is sent
 
@@ -183,6 +184,16 @@ class Life:
         assert (none.responseCode, texts(none)) == (OK, ["No tasks to kill."])
         bad = self.killTasks(api("JobKey", role="a b", environment="c", name="d"), None, None)
         assert (bad.responseCode, texts(bad)) == (ERROR, [None])
+
+    def _has_a_quota(self) -> None:
+        amounts = {api("Resource", numCpus=2.5), api("Resource", ramMb=64), api("Resource", diskMb=0)}
+        assert self.setQuota(self._role, api("ResourceAggregate", resources=amounts)).responseCode == OK
+        assert self.setQuota(self._role, api("ResourceAggregate", resources=set())).responseCode == ERROR
+        told = self.getQuota(self._role).result.getQuotaResult
+        assert told.quota.resources == amounts
+        taken = {api("Resource", numCpus=0.0), api("Resource", ramMb=0), api("Resource", diskMb=0)}
+        assert told.prodSharedConsumption.resources == taken
+        assert told.nonProdSharedConsumption.resources != taken
 
 
 DATA = '{"task": {"name": "hello", "processes": [{"name": "hello", "cmdline": "echo %s; sleep 300"}]}}'

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from scheduler.core import ops
+from scheduler.core import ops, quota
 from scheduler.core.answers import OK, Answer, Code, Refused, error, invalid
 from scheduler.core.jobs import check_instance_count
 from scheduler.core.queries import PulseAnswer, StartedUpdate, UpdateRequest
@@ -43,6 +43,7 @@ def start(tx: Transaction, request: UpdateRequest, user: str, message: str | Non
     if diff.is_noop:
         return Answer(Code.OK, (NOOP,))
     check_instance_count(tx, request.instance_count)
+    quota.check_update(tx, config.job, _instructions(config, diff, settings))
     _check_message(message)
     wishes.check(request.metadata, settings.min_wait_in_instance_running_ms)
     running = tx.state.updates.active.get(config.job)
@@ -76,6 +77,10 @@ def _diff(tx: Transaction, config: TaskConfig, instance_count: int, settings: Up
     return diff
 
 
+def _instructions(config: TaskConfig, diff: Diff, settings: UpdateSettings) -> Instructions:
+    return Instructions(diff.initial(), diff.desired(config), settings)
+
+
 def _save(
     tx: Transaction,
     request: UpdateRequest,
@@ -87,8 +92,8 @@ def _save(
 ) -> JobUpdate:
     key = UpdateKey(config.job, tx.world.new_id())
     # Only what is used is saved: a pure removal has no desired configuration.
-    desired = diff.desired(tx.intern(config)) if diff.added or diff.replaced else None
-    instructions = Instructions(diff.initial(), desired, settings)
+    used = tx.intern(config) if diff.added or diff.replaced else config
+    instructions = _instructions(used, diff, settings)
     first = UpdateStatus.ROLL_FORWARD_AWAITING_PULSE if settings.pulse_timeout_ms else UpdateStatus.ROLLING_FORWARD
     event = UpdateEvent(first, tx.now_ms, user, message or None)
     tx.apply(ops.StartUpdate(key, user, request.metadata, instructions, event))

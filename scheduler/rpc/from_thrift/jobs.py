@@ -74,6 +74,14 @@ def task_config(config: Any) -> TaskConfig:
     )
 
 
+def quota_resources(quota: Any) -> tuple[tuple[ResourceKind, float], ...] | None:
+    """The amounts of a ResourceAggregate, as they were sent; None: there is no aggregate."""
+    if quota is None:
+        return None
+    found = each(_resource, quota.resources)
+    return tuple((r.kind, 0.0 if isinstance(r.value, str) else r.value) for r in found)
+
+
 def sla_policy(union: Any, field: str) -> SlaPolicy:
     name, policy = branch(union, field)
     if name == "percentageSlaPolicy":

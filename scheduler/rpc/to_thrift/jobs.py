@@ -15,6 +15,7 @@ from scheduler.core.records import (
     LimitConstraint,
     MesosContainer,
     PercentageSlaPolicy,
+    Quota,
     Resource,
     SlaPolicy,
     TaskConfig,
@@ -96,6 +97,12 @@ def pending_reason(reason: PendingReason) -> Any:
 
 def config_group(group: ConfigGroup) -> Any:
     return aurora.ConfigGroup(config=task_config(group.config), instances=ranges(group.instances))
+
+
+def quota(quota: Quota) -> Any:
+    """Exactly one of each of the three kinds that count."""
+    amounts = ({"numCpus": quota.cpus}, {"ramMb": quota.ram_mb}, {"diskMb": quota.disk_mb})
+    return aurora.ResourceAggregate(resources=[aurora.Resource(**amount) for amount in amounts])
 
 
 def tier_config(tier: tuple[str, bool, bool]) -> Any:

@@ -99,6 +99,16 @@ def _populated(result: queries.PopulatedConfig) -> Any:
     return aurora.PopulateJobResult(taskConfig=jobs.task_config(result.task_config))
 
 
+def _quota_report(result: queries.QuotaReport) -> Any:
+    return aurora.GetQuotaResult(
+        quota=jobs.quota(result.quota),
+        prodSharedConsumption=jobs.quota(result.prod_shared),
+        nonProdSharedConsumption=jobs.quota(result.non_prod_shared),
+        prodDedicatedConsumption=jobs.quota(result.prod_dedicated),
+        nonProdDedicatedConsumption=jobs.quota(result.non_prod_dedicated),
+    )
+
+
 def _tier_configs(result: queries.TierConfigs) -> Any:
     return aurora.GetTierConfigResult(
         defaultTierName=result.default, tiers=[jobs.tier_config(tier) for tier in result.tiers]
@@ -144,6 +154,7 @@ _RESULTS: Final[dict[type, tuple[str, Callable[[Any], Any]]]] = {
     queries.ConfigSummary: ("configSummaryResult", _config_summary),
     queries.PendingReasons: ("getPendingReasonResult", _pending_reasons),
     queries.PopulatedConfig: ("populateJobResult", _populated),
+    queries.QuotaReport: ("getQuotaResult", _quota_report),
     queries.TierConfigs: ("getTierConfigResult", _tier_configs),
     queries.StartedUpdate: ("startJobUpdateResult", _started_update),
     queries.UpdateSummaries: ("getJobUpdateSummariesResult", _update_summaries),

@@ -304,4 +304,5 @@ _FOLD: Final[dict[type, Callable[[Ledger, Any], Change]]] = {
     ops.MoveInstance: _move_instance,
     ops.AnnotateUpdate: _annotate_update,
     ops.RemoveUpdates: _remove_updates,
+    ops.SaveQuota: _nothing,
 }
