@@ -35,7 +35,9 @@ class Edge:
 
     def __init__(self, settings: Settings, gateway: Gateway, status: Status, stream: Stream) -> None:
         self._settings = settings
-        handler = Handler(gateway, to_thrift.ServerInfo(settings.cluster_name), status.server_state, stream)
+        handler = Handler(
+            gateway, to_thrift.ServerInfo(settings.cluster_name, settings.stats_url_prefix), status.server_state, stream
+        )
         processor = Processor(
             handler, observe=status.observe, max_outstanding_bytes=settings.max_outstanding_answer_bytes
         )

@@ -33,11 +33,7 @@ def stop_wait_ms(config: TaskConfig) -> int:
 
 def make_policy(settings: Settings) -> Policy:
     """The numbers and choices the core decides by, under these settings."""
-    policy = Policy(
-        pulse_record_grace_ms=settings.pulse_record_grace_ms,
-        infer_heartbeats=settings.pulse_after_failover == "infer",
-        kill_grace_ms=settings.kill_grace_ms,
-    )
+    policy = attrs.evolve(settings.policy, infer_heartbeats=settings.pulse_after_failover == "infer")
     if settings.engine != "local":
         return policy
     return attrs.evolve(policy, objection=objection, stop_wait_ms=stop_wait_ms)

@@ -39,7 +39,6 @@ from scheduler.timers import Timers
 
 LOG = logging.getLogger("thesan")
 
-PRUNE_EVERY_S = 60
 QUIET_MOMENT_EVERY_S = 300
 RECONCILE_AGAIN_AFTER_S = 5
 RETRY_AFTER_S = 1
@@ -156,8 +155,9 @@ class Server:
     async def _drive(self, driver: Driver) -> None:
         """Until the server is to stop or the driver ends, which it only does by raising."""
         timers = Timers()
-        timers.every("prune tasks", PRUNE_EVERY_S, lambda: driver.controller.attempt(pruning.prune_tasks))
-        timers.every("prune updates", PRUNE_EVERY_S, lambda: driver.controller.attempt(pruning.prune_updates))
+        prune_s = self.settings.prune_interval_ms / 1000
+        timers.every("prune tasks", prune_s, lambda: driver.controller.attempt(pruning.prune_tasks))
+        timers.every("prune updates", prune_s, lambda: driver.controller.attempt(pruning.prune_updates))
         timers.every("quiet moment", QUIET_MOMENT_EVERY_S, quiet_moment)
         timers.start()
         driving = asyncio.create_task(driver.run(), name="driver")

@@ -5,6 +5,7 @@ import attrs
 from scheduler.app.engines import make_policy
 from scheduler.core import jobs, views
 from scheduler.core.answers import Code
+from scheduler.core.policy import Policy
 from scheduler.core.records import ExecutorConfig, JobConfiguration, JobKey
 from scheduler.settings import Settings
 from scheduler.testing.stage import Stage, service
@@ -43,7 +44,7 @@ def test_the_simulated_engine_takes_anything() -> None:
 
 
 def test_the_grace_before_kill_is_the_longer_of_ours_and_the_tasks() -> None:
-    policy = make_policy(Settings(kill_grace_ms=1_000))
+    policy = make_policy(Settings(policy=Policy(kill_grace_ms=1_000)))
     patient = GOOD.replace('"processes"', '"finalization_wait": 7, "processes"')
 
     assert policy.grace_ms(service(JOB, patient)) == 7_000

@@ -1,0 +1,47 @@
+"""What runs the tasks."""
+
+from __future__ import annotations
+
+from scheduler.app.flags.kinds import Choice, Number, PortRange
+from scheduler.app.flags.rows import Flag, Group, Unused
+from scheduler.settings import ENGINES
+
+NO_MESOS = "there is no Mesos here; --engine says what runs tasks"
+NO_THERMOS = "tasks are run by Thesan's own executor"
+NO_REVOCABLE = "no engine here has revocable resources"
+
+GROUP = Group(
+    "Engine",
+    (
+        Flag("engine", Choice(*ENGINES), "engine", "What runs tasks.", "real processes on this machine"),
+        Flag(
+            "port_range",
+            PortRange(),
+            "port_range",
+            "Ports the local engine hands out to tasks, both ends included.",
+            "as a Mesos agent's, and below the ports that Linux hands out itself",
+        ),
+        Flag("simulated_hosts", Number(1), "simulated_hosts", "With --engine simulated.", "a small cluster"),
+        Flag("simulated_seed", Number(0), "simulated_seed", "With --engine simulated.", "runs can be repeated"),
+        Unused("mesos_master_address", NO_MESOS),
+        Unused("mesos_role", NO_MESOS),
+        Unused("mesos_driver", NO_MESOS),
+        Unused("executor_user", "tasks run as the user of the server"),
+        Unused("framework_name", NO_MESOS),
+        Unused("framework_failover_timeout", "tasks outlive their scheduler for as long as it takes"),
+        Unused("framework_authentication_file", NO_MESOS),
+        Unused("framework_announce_principal", NO_MESOS, switch=True),
+        Unused("populate_discovery_info", NO_MESOS, switch=True),
+        Unused("receive_revocable_resources", NO_REVOCABLE, switch=True),
+        Unused("enable_revocable_cpus", NO_REVOCABLE, switch=True),
+        Unused("enable_revocable_ram", NO_REVOCABLE, switch=True),
+        Unused("custom_executor_config", NO_THERMOS),
+        Unused("thermos_executor_path", NO_THERMOS),
+        Unused("thermos_executor_flags", NO_THERMOS),
+        Unused("thermos_executor_resources", NO_THERMOS),
+        Unused("thermos_home_in_sandbox", NO_THERMOS, switch=True),
+        Unused("thermos_executor_cpu", "the executor is small and is not charged for"),
+        Unused("thermos_executor_ram", "the executor is small and is not charged for"),
+        Unused("webhook_config", "webhooks are not served yet; /events tells of every change"),
+    ),
+)
