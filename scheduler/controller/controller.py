@@ -71,13 +71,14 @@ class Controller:
             self._ops += tx.ops
             if not self._placement_wanted:
                 self._placement_wanted = any(isinstance(op, _FREES_OR_NEEDS_A_HOST) for op in tx.ops)
+        self._placement_wanted |= tx.wants_placement
         for deadline, at_mono_ms in tx.armed:
             self.deadlines.arm(deadline, at_mono_ms)
         offset = self.decided_offset
         if len(self._ops) >= self.ops_per_entry:
             self._full.append(self._take_gathered())
         self._effects.extend((offset, effect) for effect in tx.effects)
-        if tx.ops or tx.effects or tx.armed:
+        if tx.ops or tx.effects or tx.armed or tx.wants_placement:
             self.ready()
         return Ticket(offset, answer)
 

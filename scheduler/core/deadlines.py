@@ -101,6 +101,10 @@ def _partition(tx: Transaction, task_id: str) -> None:
     lifecycle.transition(tx, task_id, TaskStatus.LOST, "Host is partitioned", expected=TaskStatus.PARTITIONED)
 
 
+def _place(tx: Transaction, nothing: None) -> None:
+    tx.wants_placement = True
+
+
 _REACHED: Final[dict[DeadlineKind, Callable[[Transaction, Any], None]]] = {
     DeadlineKind.PULSE: _pulse,
     DeadlineKind.OVERRIDE: expiring.override_due,
@@ -111,4 +115,5 @@ _REACHED: Final[dict[DeadlineKind, Callable[[Transaction, Any], None]]] = {
     DeadlineKind.KILL: _kill,
     DeadlineKind.TRANSIENT: _transient,
     DeadlineKind.PARTITION: _partition,
+    DeadlineKind.PLACE: _place,
 }

@@ -6,6 +6,7 @@ Defaults are Aurora's unless a comment says otherwise (source: Aurora's document
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import Enum
 from typing import Final
 
 from attrs import frozen
@@ -37,6 +38,15 @@ class Tier:
     @property
     def production(self) -> bool:
         return not self.preemptible and not self.revocable
+
+
+class OfferOrder(Enum):
+    """Which of several hosts with room is taken: any one, or the one with the least left of something."""
+
+    RANDOM = "RANDOM"
+    CPU = "CPU"
+    MEMORY = "MEMORY"
+    DISK = "DISK"
 
 
 @frozen
@@ -71,6 +81,26 @@ class Policy:
     history_prune_threshold_ms: int = 2 * DAY_MS
     history_min_retention_ms: int = HOUR_MS
     history_max_per_job: int = 100
+
+    # Placement
+    executor_milli_cpus: int = 0
+    executor_ram_mb: int = 0
+    """What the executor takes on a host beside each task. Aurora's takes 0.25 CPU and 128 MB."""
+    offer_order: OfferOrder = OfferOrder.RANDOM
+    max_tasks_per_schedule_attempt: int = 5
+    initial_schedule_penalty_ms: int = SECOND_MS
+    max_schedule_penalty_ms: int = MINUTE_MS
+    offer_static_ban_cache_max_size: int = 1_000_000
+    """How many pairs of a host and a set of constraints are known not to go together. Aurora: any number."""
+    unavailability_threshold_ms: int = 6 * MINUTE_MS
+    """A host that has announced to go away takes no task from so long before."""
+    enable_preemptor: bool = True
+    preemption_delay_ms: int = 3 * MINUTE_MS
+    preemption_search_interval_ms: int = MINUTE_MS
+    preemption_reservation_max_batch_size: int = 5
+    offer_reservation_duration_ms: int = 3 * MINUTE_MS
+    enable_update_affinity: bool = False
+    update_affinity_reservation_hold_ms: int = 3 * MINUTE_MS
 
     # Updates
     max_update_instance_failures: int = 20_000

@@ -277,6 +277,15 @@ class Task:
         return any(event.status in statuses for event in self.events)
 
 
+class MaintenanceMode(IntEnum):
+    """How far a host is on its way out of service; names and numbers are Aurora's."""
+
+    NONE = 1
+    SCHEDULED = 2
+    DRAINING = 3
+    DRAINED = 4
+
+
 @frozen
 class Quota:
     """What the production jobs of a role may take together of the hosts that all roles share."""
@@ -288,7 +297,7 @@ class Quota:
 
 @frozen
 class Host:
-    """A machine the engine offers: what it has in all, and which ports may be handed out."""
+    """A machine the engine offers: what it has in all, and which ports may be handed out (ascending)."""
 
     name: str
     agent_id: str
@@ -298,3 +307,7 @@ class Host:
     gpus: int = 0
     ports: tuple[int, ...] = ()
     attributes: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    mode: MaintenanceMode = MaintenanceMode.NONE
+    """Set by people, not by the engine: an offer leaves it as it is."""
+    unavailable_from_ms: int | None = None
+    """When the host has announced to go away."""

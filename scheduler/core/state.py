@@ -10,8 +10,10 @@ from typing import Any, Final
 
 from scheduler.core import ops
 from scheduler.core.history import History
-from scheduler.core.records import Host, Quota, Task, TaskConfig
-from scheduler.core.tables import ConfigTable, ProgressTable, Table, TaskTable, UpdateTable
+from scheduler.core.placement.memory import Memory
+from scheduler.core.placement.reservations import ReservationTable
+from scheduler.core.records import Quota, Task, TaskConfig
+from scheduler.core.tables import ConfigTable, HostTable, ProgressTable, Table, TaskTable, UpdateTable
 from scheduler.core.updates.folding import with_event
 from scheduler.core.updates.notes import Beat
 from scheduler.core.updates.plan import Plan
@@ -36,18 +38,23 @@ class State:
         self.epoch = 0
 
         # Not logged: what only this leader knows. The next one begins without it.
-        self.hosts: Table[str, Host] = Table()
+        self.hosts = HostTable()
         """Machines the engine offers now."""
+        self.absent_hosts = HostTable()
+        """Machines it offered before, as they were then, while tasks are on them: limits count those too."""
+        self.reservations = ReservationTable()
         self.pulses: Table[UpdateKey, int] = Table()
         """When each coordinated update was last heard of, on the clock that never jumps. Absent: never, by us."""
         self.beats: Table[UpdateKey, Beat] = Table()
         """What monitors last said, where they said more than that they are there."""
-        self.pending_reasons: Table[str, str] = Table()
-        """Why a pending task has no host yet, by task id."""
+        self.pending_reasons: Table[TaskConfig, str] = Table()
+        """Why pending tasks of a configuration have no host yet."""
         self.last_ports: Table[str, int] = Table()
         """The port each host gave out last."""
         self.plans: dict[UpdateKey, Plan] = {}
         """Derived from instructions that never change; see `updates/plan.py`."""
+        self.placement = Memory()
+        """Derived, and hints; see `placement/memory.py`."""
 
         self.journal: Journal | None = None
 

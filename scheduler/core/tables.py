@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import ItemsView, Iterator, ValuesView
 from typing import Generic, TypeVar
 
-from scheduler.core.records import ACTIVE_STATES, JobKey, ResourceKind, Task, TaskConfig, TaskStatus
+from scheduler.core.placement.needs import need_of
+from scheduler.core.records import ACTIVE_STATES, Host, JobKey, Task, TaskConfig, TaskStatus
 from scheduler.core.updates.records import InstanceProgress, JobUpdate, Phase, UpdateKey
 from scheduler.core.updates.status import ACTIVE_UPDATE_STATES
 
@@ -93,11 +94,11 @@ class Usage:
 
     def count(self, task: Task, by: int) -> None:
         """Add (`by` 1) or take away (`by` -1) one task."""
-        config = task.config
-        self.milli_cpus += by * round(config.amount(ResourceKind.CPUS) * 1000)
-        self.ram_mb += by * int(config.amount(ResourceKind.RAM_MB))
-        self.disk_mb += by * int(config.amount(ResourceKind.DISK_MB))
-        self.gpus += by * int(config.amount(ResourceKind.GPUS))
+        need = need_of(task.config)
+        self.milli_cpus += by * need.milli_cpus
+        self.ram_mb += by * need.ram_mb
+        self.disk_mb += by * need.disk_mb
+        self.gpus += by * need.gpus
         for _, port in task.ports:
             if by > 0:
                 self.ports[port] = task.task_id
@@ -108,6 +109,31 @@ class Usage:
 NO_USAGE = Usage()
 
 
+class HostTable(Table[str, Host]):
+    """Hosts by name. `touched`: those that came, changed or went since somebody emptied it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.touched: set[str] = set()
+        self.version = 0
+
+    def _moved(self, key: str, old: Host | None, new: Host | None) -> None:
+        self.touched.add(key)
+        self.version += 1
+
+
+class Spread:
+    """On which hosts a job's active tasks are, and how many on each."""
+
+    __slots__ = ("departures", "hosts", "version")
+
+    def __init__(self) -> None:
+        self.hosts: dict[str, int] = {}
+        self.version = 0
+        """Counts every change, so that what was made of `hosts` can be kept."""
+        self.departures = 0
+
+
 class TaskTable(Table[str, Task]):
     """Tasks by id; by job, by status, by host, and the one active task of each instance."""
 
@@ -116,8 +142,13 @@ class TaskTable(Table[str, Task]):
         self.by_job: dict[JobKey, dict[str, Task]] = {}
         self.active: dict[JobKey, dict[int, Task]] = {}
         self.by_status: dict[TaskStatus, dict[str, Task]] = {status: {} for status in TaskStatus}
+        self.pending: dict[TaskConfig, dict[str, Task]] = {}
+        """Tasks that wait for a host, by configuration, in the order in which they came."""
         self.by_host: dict[str, Usage] = {}
         """Active tasks that have a host, and what they take of it."""
+        self.spread: dict[JobKey, Spread] = {}
+        self.touched: set[str] = set()
+        """Hosts whose use changed since somebody emptied it."""
         self.counts: dict[str, dict[JobKey, dict[TaskConfig, int]]] = {}
         """How many active tasks of each configuration, by role and job: what quota is counted by."""
 
@@ -128,6 +159,8 @@ class TaskTable(Table[str, Task]):
             self.by_status[old.status].pop(key, None)
             if was_active:
                 _drop(self.active, old.config.job, old.instance_id, old)
+            if old.status is TaskStatus.PENDING:
+                _drop(self.pending, old.config, key, old)
             if new is None:
                 _drop(self.by_job, old.config.job, key, old)
         if new is not None:
@@ -136,6 +169,8 @@ class TaskTable(Table[str, Task]):
             self.by_status[new.status][key] = new
             if is_active:
                 self.active.setdefault(job, {})[new.instance_id] = new
+            if new.status is TaskStatus.PENDING:
+                self.pending.setdefault(new.config, {})[key] = new
         if was_active is not is_active:
             self._count((new or old).config, +1 if is_active else -1)  # type: ignore[union-attr]
         self._occupy(key, old, new)
@@ -162,12 +197,27 @@ class TaskTable(Table[str, Task]):
             del usage.tasks[key]
             if not usage.tasks:
                 del self.by_host[left]
+            self._spread(old.config.job, left, -1)
         if taken is not None:
             assert new is not None
             usage = self.by_host.get(taken) or self.by_host.setdefault(taken, Usage())
             if left != taken:
                 usage.count(new, +1)
+                self._spread(new.config.job, taken, +1)
             usage.tasks[key] = new
+
+    def _spread(self, job: JobKey, host: str, by: int) -> None:
+        self.touched.add(host)
+        spread = self.spread.get(job) or self.spread.setdefault(job, Spread())
+        left = spread.hosts.get(host, 0) + by
+        spread.version += 1
+        spread.departures += by < 0
+        if left:
+            spread.hosts[host] = left
+        else:
+            del spread.hosts[host]
+            if not spread.hosts:
+                del self.spread[job]
 
 
 def _drop(index: dict[K, dict[V, Task]], outer: K, inner: V, task: Task) -> None:

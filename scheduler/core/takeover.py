@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+import attrs
+
 from scheduler.core import ops
 from scheduler.core.effects import Forget, Launch, Terminate
 from scheduler.core.records import ASSIGNED_STATES, TERMINAL_STATES, Host, TaskStatus
@@ -38,12 +40,22 @@ def begin_epoch(tx: Transaction, epoch: int) -> None:
 
 
 def offer_hosts(tx: Transaction, hosts: Sequence[Host]) -> None:
-    """These are all the hosts there are now."""
+    """These are all the hosts there are now. What people said of a host stays said; who goes is remembered while
+    tasks are there."""
+    state = tx.state
     offered = {host.name: host for host in hosts}
-    for gone in [name for name in tx.state.hosts if name not in offered]:
-        tx.state.replace(tx.state.hosts, gone, None)
+    for name in [name for name in state.hosts if name not in offered]:
+        gone = state.replace(state.hosts, name, None)
+        state.replace(state.absent_hosts, name, gone)
     for name, host in offered.items():
-        tx.state.replace(tx.state.hosts, name, host)
+        known = state.hosts.get(name) or state.absent_hosts.get(name)
+        if known is not None and known.mode is not host.mode:
+            host = attrs.evolve(host, mode=known.mode)
+        if state.hosts.get(name) != host:
+            state.replace(state.hosts, name, host)
+    for name in [name for name in state.absent_hosts if name in offered or name not in state.tasks.by_host]:
+        state.replace(state.absent_hosts, name, None)
+    tx.wants_placement = True
 
 
 def take_reports(tx: Transaction, reports: Iterable[tuple[str, TaskStatus, str | None, int | None]]) -> None:

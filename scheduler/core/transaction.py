@@ -53,6 +53,7 @@ class DeadlineKind(Enum):
     KILL = "kill"  # a task id: ask again, harder
     TRANSIENT = "transient"  # a task id: it has been on its way for too long
     PARTITION = "partition"  # a task id: its host has been silent for as long as its policy allows
+    PLACE = "place"  # None: a group of pending tasks has backed off for long enough
 
 
 Deadline = tuple[DeadlineKind, Any]
@@ -94,6 +95,7 @@ class Transaction:
         "ops",
         "policy",
         "state",
+        "wants_placement",
         "world",
     )
 
@@ -108,6 +110,8 @@ class Transaction:
         self.changes: deque[TaskChanged | TaskDeleted] = deque()
         self.begun: set[tuple[UpdateKey, int]] = set()
         """Instances that updates took up in this decision. What changed in it had changed before."""
+        self.wants_placement = False
+        """Should the next turn look for hosts, though no op of this decision asks for one?"""
         self.journal: Journal = []
         state.journal = self.journal
 

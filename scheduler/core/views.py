@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 
 from scheduler.core.answers import Answer, Code, Refused, error, invalid
+from scheduler.core.placement.assign import NO_HOSTS
 from scheduler.core.policy import Policy
 from scheduler.core.queries import (
     ConfigGroup,
@@ -112,7 +113,8 @@ def pending_reasons(state: State, policy: Policy, query: TaskQuery) -> Answer:
         return invalid("Statuses or slaveHosts are not supported in getPendingReason; leave both empty")
     pending = [task for task in find_tasks(state, query) if task.status is TaskStatus.PENDING]
     waiting = _page(pending, query.offset, query.limit)
-    rows = tuple(PendingReason(t.task_id, state.pending_reasons.get(t.task_id) or "") for t in waiting)
+    unknown = "" if state.hosts else NO_HOSTS
+    rows = tuple(PendingReason(t.task_id, state.pending_reasons.get(t.config) or unknown) for t in waiting)
     return Answer(result=PendingReasons(rows))
 
 

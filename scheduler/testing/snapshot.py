@@ -26,6 +26,8 @@ def logged(state: State) -> dict[str, Any]:
         "tasks by job": {job: set(rows) for job, rows in tasks.by_job.items()},
         "active tasks": {job: {i: t.task_id for i, t in rows.items()} for job, rows in tasks.active.items()},
         "tasks by status": {status: set(rows) for status, rows in tasks.by_status.items()},
+        "pending tasks": {config: set(rows) for config, rows in tasks.pending.items()},
+        "spread": {job: dict(spread.hosts) for job, spread in tasks.spread.items()},
         "tasks by host": {host: _usage(usage) for host, usage in tasks.by_host.items()},
         "updates": {key: attrs.astuple(update, recurse=False) for key, update in updates.items()},
         "updates by job": {job: set(rows) for job, rows in updates.by_job.items()},
@@ -39,6 +41,8 @@ def everything(state: State) -> dict[str, Any]:
     """What is logged, and what only this leader knows."""
     return logged(state) | {
         "hosts": _rows(state.hosts),
+        "absent hosts": _rows(state.absent_hosts),
+        "reservations": _rows(state.reservations),
         "pulses": _rows(state.pulses),
         "beats": _rows(state.beats),
         "pending reasons": _rows(state.pending_reasons),

@@ -1,73 +1,257 @@
-"""One placement pass: give every pending task that fits a host and ports, and say of the others why they wait."""
+"""One placement pass: give pending tasks that fit a host and ports, and say of the others why they wait.
+
+Tasks of one configuration form a group, which fits where any of them fits. Groups have their turns one after another,
+a few tasks at a time, so a large job holds up no other. A group that found nothing waits until a host comes or
+something is freed, and then looks at those hosts only; of very many such groups the first ones look at once, the others
+when their back-off ends. Source: Aurora's documentation, "Scheduler configuration"; `docs/compatibility.md`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from itertools import islice
 from typing import Final
 
 from attrs import define
 
 from scheduler.core import ops
 from scheduler.core.effects import Launch
-from scheduler.core.placement.fit import choose_ports, reasons_against
-from scheduler.core.records import Host, Task, TaskConfig, TaskEvent, TaskStatus
+from scheduler.core.placement.fit import (
+    choose_ports,
+    free_ports,
+    has_room,
+    limit_veto,
+    maintenance_veto,
+    overhead_of,
+    request_of,
+    vetoes,
+)
+from scheduler.core.placement.memory import Group
+from scheduler.core.placement.needs import Need
+from scheduler.core.placement.rooms import Room, Search
+from scheduler.core.policy import OfferOrder
+from scheduler.core.records import Host, Task, TaskEvent, TaskStatus
 from scheduler.core.tables import NO_USAGE
 from scheduler.core.tasks.lifecycle import arm_deadlines
-from scheduler.core.transaction import TaskChanged, Transaction
+from scheduler.core.transaction import DeadlineKind, TaskChanged, Transaction
 
 TASKS_PER_PASS: Final = 100
 """So that a pass is a short decision; the controller makes another while it is told that more may be placed."""
+LOOKS_PER_PASS: Final = 5_000
+"""At hosts, for the same reason."""
+WOKEN_AT_ONCE: Final = 100
+"""Groups that look at what was freed although they have backed off; the others when their back-off ends."""
+FEW: Final = 256
+"""More freed hosts than that are not looked at one by one: the search begins anew."""
+EXPLAIN_COST_US: Final = 60
+"""A reason is made anew when so many microseconds have passed per host and waiting group, so that all explaining
+together takes a small part of a processor."""
+MOST_EXPLAIN_WAIT_MS: Final = 600_000
 
 NO_HOSTS: Final = "No host has been offered yet"
 
 
 @define
-class _Search:
-    """The search of one configuration. Within a pass hosts only fill up, so a host that was too full stays so."""
+class _Work:
+    """What is left to do in this pass."""
 
-    hosts: Iterator[Host]
-    host: Host | None
-    nearest: tuple[str, ...] = ()
+    tasks: int = TASKS_PER_PASS
+    looks: int = LOOKS_PER_PASS
+
+    @property
+    def goes_on(self) -> bool:
+        return self.tasks > 0 and self.looks > 0
 
 
 def place(tx: Transaction) -> bool:
-    """Returns whether another pass may place more."""
-    searches: dict[TaskConfig, _Search] = {}
-    placed = 0
-    for task in list(tx.state.tasks.by_status[TaskStatus.PENDING].values()):
-        search = searches.get(task.config)
-        if search is None:
-            hosts = iter(tx.state.hosts.values())
-            search = searches[task.config] = _Search(hosts, next(hosts, None))
-        host = _next_fit(tx, task.config, search)
-        if host is None:
-            _waits(tx, task, ",".join(search.nearest) or NO_HOSTS)
+    """Returns whether another pass may place or explain more."""
+    memory = tx.state.placement
+    try:
+        refresh(tx)
+        _queue(tx)
+        _work_off(tx, _Work())
+    except BaseException:
+        memory.forget_groups()  # this pass is undone, and with it whose turn it was
+        raise
+    return bool(memory.due or memory.unexplained)
+
+
+def _work_off(tx: Transaction, work: _Work) -> None:
+    """Reasons are told when nobody waits for a search."""
+    memory = tx.state.placement
+    while memory.due and work.goes_on:
+        _attempt(tx, memory.due.popleft(), work)
+    while memory.unexplained and not memory.due and work.looks > 0:
+        _explain(tx, memory.unexplained[0], work)
+
+
+def refresh(tx: Transaction) -> None:
+    """Take up what changed on hosts since the last pass."""
+    state, memory = tx.state, tx.state.placement
+    overhead = overhead_of(tx.policy)
+    names = state.hosts.touched | state.tasks.touched | state.reservations.touched
+
+    def free(host: Host) -> Need:
+        usage = state.tasks.by_host.get(host.name, NO_USAGE)
+        held, count = state.reservations.held(host.name), len(usage.tasks)
+        return Need(
+            round(host.cpus * 1000) - usage.milli_cpus - count * overhead.milli_cpus - held.milli_cpus,
+            host.ram_mb - usage.ram_mb - count * overhead.ram_mb - held.ram_mb,
+            host.disk_mb - usage.disk_mb - held.disk_mb,
+            host.gpus - usage.gpus - held.gpus,
+            free_ports(host, usage.ports) - held.ports,
+        )
+
+    memory.rooms.refresh(names, state.hosts.get, free)
+    for table in (state.hosts, state.tasks, state.reservations):
+        table.touched.clear()
+
+
+# --- whose turn it is ------------------------------------------------------------------------------------------------
+
+
+def _queue(tx: Transaction) -> None:
+    """New groups come to the end of the queue; of those that wait, whoever has something new to look at."""
+    memory, pending = tx.state.placement, tx.state.tasks.pending
+    for config in [config for config in memory.groups if config not in pending]:
+        memory.waiting.pop(config, None)
+        del memory.groups[config]
+    for config in pending:
+        if config not in memory.groups:
+            group = memory.groups[config] = Group(request_of(tx.policy, config))
+            memory.due.append(group)
+    freed, woken, due_ms = memory.rooms.freed, 0, None
+    for config, group in list(memory.waiting.items()):
+        if group.seen == freed and group.departures == group.left(tx.state):
             continue
-        _assign(tx, task, host)
-        placed += 1
-        if placed >= TASKS_PER_PASS:
-            return True
-    return False
+        if woken < WOKEN_AT_ONCE or group.due_ms <= tx.mono_ms:
+            woken += 1
+            del memory.waiting[config]
+            memory.due.append(group)
+        else:
+            due_ms = group.due_ms if due_ms is None else min(due_ms, group.due_ms)
+    if due_ms is not None:
+        tx.arm_mono(DeadlineKind.PLACE, None, due_ms)
 
 
-def _next_fit(tx: Transaction, config: TaskConfig, search: _Search) -> Host | None:
-    while search.host is not None:
-        reasons = reasons_against(tx.state, search.host, config)
-        if not reasons:
-            return search.host
-        if not search.nearest or len(reasons) < len(search.nearest):
-            search.nearest = reasons
-        search.host = next(search.hosts, None)
-    return None
+def _attempt(tx: Transaction, group: Group, work: _Work) -> None:
+    """A few tasks of one group; then it goes to the end of the queue, or waits."""
+    memory, config = tx.state.placement, group.request.config
+    if memory.groups.get(config) is not group:
+        return
+    for _ in range(min(tx.policy.max_tasks_per_schedule_attempt, work.tasks)):
+        rows = tx.state.tasks.pending.get(config)
+        if rows is None:
+            break
+        room = _find(tx, group, work)
+        if room is None and work.looks > 0:
+            _back_off(tx, group)
+            return
+        if room is None:
+            break
+        work.tasks -= 1
+        _assign(tx, next(iter(rows.values())), room)
+        room.lessen(group.request.need)
+        group.placed(tx.state, room)
+        group.penalty_ms = 0
+    if config in tx.state.tasks.pending:
+        memory.due.append(group)
+    else:
+        del memory.groups[config]
 
 
-def _waits(tx: Transaction, task: Task, why: str) -> None:
-    if tx.state.pending_reasons.get(task.task_id) != why:
-        tx.state.replace(tx.state.pending_reasons, task.task_id, why)
-        tx.say(task.task_id, f"stays PENDING: {why}")
+def _back_off(tx: Transaction, group: Group) -> None:
+    memory, policy = tx.state.placement, tx.policy
+    doubled = max(policy.initial_schedule_penalty_ms, 2 * group.penalty_ms)
+    group.penalty_ms = min(doubled, policy.max_schedule_penalty_ms)
+    group.due_ms = tx.mono_ms + int(group.penalty_ms * (0.5 + tx.world.random() / 2))
+    memory.waiting[group.request.config] = group
+    cost_ms = len(memory.rooms.by_name) * len(memory.waiting) * EXPLAIN_COST_US // 1000
+    known_ms = group.explained_ms
+    if group.rest is None and (known_ms is None or tx.mono_ms - known_ms >= min(cost_ms, MOST_EXPLAIN_WAIT_MS)):
+        group.rest = iter(list(memory.rooms.by_name.values()))
+        group.nearest = None
+        memory.unexplained.append(group)
 
 
-def _assign(tx: Transaction, task: Task, host: Host) -> None:
+# --- searching -------------------------------------------------------------------------------------------------------
+
+
+def _find(tx: Transaction, group: Group, work: _Work) -> Room | None:
+    """A host with room; None: there is none, or no more looks are left."""
+    memory, request = tx.state.placement, group.request
+    soon_ms = tx.now_ms + tx.policy.unavailability_threshold_ms
+    counts = group.counts(tx.state)
+    while True:
+        if group.search is None:
+            group.search = _begin(tx, group)
+        room = group.search.look()
+        if room is None:
+            group.search = None
+            if group.seen == memory.rooms.freed and group.departures == group.left(tx.state):
+                return None
+            continue
+        if work.looks <= 0:
+            return None
+        work.looks -= 1
+        if (
+            has_room(room, request.need)
+            and memory.bans.veto(tx.policy, room, request) is None
+            and maintenance_veto(room.host, soon_ms) is None
+            and limit_veto(room, request, counts) is None
+        ):
+            return room
+        group.search.drop()
+
+
+def _begin(tx: Transaction, group: Group) -> Search:
+    """At what was freed since the last search, if that is all that can matter, else anywhere."""
+    rooms, policy = tx.state.placement.rooms, tx.policy
+    chance = tx.world.random if policy.offer_order is OfferOrder.RANDOM else None
+    missed = rooms.freed_since(group.seen) if group.seen >= 0 else None
+    departures = group.left(tx.state)
+    afresh = missed is None or len(missed) > FEW or (group.request.limits and departures != group.departures)
+    group.seen, group.departures = rooms.freed, departures
+    if afresh or missed is None:
+        return Search(tuple(rooms.candidates(group.request.need, policy.offer_order)), chance)
+    ranks = sorted({room.rank for room in missed})
+    return Search([[room for room in missed if room.rank == rank] for rank in ranks], chance)
+
+
+def _explain(tx: Transaction, group: Group, work: _Work) -> None:
+    """Ask hosts what speaks against them, and tell the nearest fit when all have been asked."""
+    memory, request, config = tx.state.placement, group.request, group.request.config
+    soon_ms = tx.now_ms + tx.policy.unavailability_threshold_ms
+    counts = group.counts(tx.state)
+    assert group.rest is not None
+    for room in islice(group.rest, work.looks):
+        work.looks -= 1
+        found = vetoes(room, request, memory.bans.veto(tx.policy, room, request), counts, soon_ms)
+        score = sum(veto.score for veto in found)
+        if found and (group.nearest is None or score < group.nearest[0]):
+            group.nearest = (score, found)
+    if work.looks > 0:
+        memory.unexplained.popleft()
+        group.rest = None
+        group.explained_ms = tx.mono_ms
+        if config in tx.state.tasks.pending:
+            _tell(tx, group)
+
+
+def _tell(tx: Transaction, group: Group) -> None:
+    config, reasons = group.request.config, tx.state.pending_reasons
+    why = ",".join(veto.reason for veto in group.nearest[1]) if group.nearest is not None else NO_HOSTS
+    if reasons.get(config) != why:
+        tx.state.replace(reasons, config, why)
+        task = next(iter(tx.state.tasks.pending[config].values()))
+        others = len(tx.state.tasks.pending[config]) - 1
+        tx.say(task.task_id, f"stays PENDING{f', and {others} like it' if others else ''}: {why}")
+
+
+# --- assigning -------------------------------------------------------------------------------------------------------
+
+
+def _assign(tx: Transaction, task: Task, room: Room) -> None:
+    host = room.host
     usage = tx.state.tasks.by_host.get(host.name, NO_USAGE)
     names = task.config.port_names()
     ports = choose_ports(host, usage.ports, names, _last_port(tx, host)) if names else ()
@@ -75,7 +259,8 @@ def _assign(tx: Transaction, task: Task, host: Host) -> None:
         tx.state.replace(tx.state.last_ports, host.name, ports[-1][1])
     event = TaskEvent(max(tx.now_ms, task.latest_event_ms), TaskStatus.ASSIGNED, None, tx.world.scheduler)
     tx.apply(ops.AssignTask(task.task_id, event, host.name, host.agent_id, ports))
-    tx.state.replace(tx.state.pending_reasons, task.task_id, None)
+    if task.config not in tx.state.tasks.pending:
+        tx.state.replace(tx.state.pending_reasons, task.config, None)
     assigned = tx.state.tasks[task.task_id]
     tx.changes.append(TaskChanged(assigned))
     arm_deadlines(tx, assigned)

@@ -1,75 +1,145 @@
 """Does a task fit on a host, and if not, why not. Pure; the reasons are what clients read as "pending reason".
 
-Source: Aurora's documentation, "Constraints" and "Resource isolation and sizing"; reason texts are Aurora's.
+The checks stop at the first kind that fails: dedicated hosts, maintenance, value constraints, limits, resources. Each
+veto has a score, and the host with the lowest sum is the nearest fit. Source: Aurora's documentation, "Constraints" and
+"Resource isolation and sizing"; reason texts are Aurora's.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping
 from itertools import chain, islice
-from typing import Final
+from typing import Final, NamedTuple
 
-from scheduler.core.records import (
-    ASSIGNED_STATES,
-    Host,
-    LimitConstraint,
-    ResourceKind,
-    TaskConfig,
-    ValueConstraint,
-)
-from scheduler.core.state import State
-from scheduler.core.tables import NO_USAGE
+from attrs import frozen
 
-DEDICATED: Final = "dedicated"
+from scheduler.core.placement.needs import Need, need_of
+from scheduler.core.placement.rooms import DEDICATED, Room
+from scheduler.core.policy import Policy
+from scheduler.core.records import Constraint, Host, LimitConstraint, MaintenanceMode, TaskConfig, ValueConstraint
 
+CLOSED_MODES: Final = frozenset({MaintenanceMode.DRAINING, MaintenanceMode.DRAINED})
 
-def reasons_against(state: State, host: Host, config: TaskConfig) -> tuple[str, ...]:
-    """Why this task cannot go to this host; empty when it can. Only the first kind of reason is told."""
-    attributes = dict(host.attributes)
-    if DEDICATED in attributes and not any(c.name == DEDICATED for c in config.constraints):
-        return ("Host is dedicated",)
-    return _unsatisfied(state, attributes, config) or _insufficient(state, host, config)
+Counts = Mapping[str, Mapping[str, int]]
+"""How many tasks of the job there are per attribute name and value, for the attributes it limits."""
 
 
-def _unsatisfied(state: State, attributes: Mapping[str, tuple[str, ...]], config: TaskConfig) -> tuple[str, ...]:
-    for constraint in config.constraints:
-        rule, values = constraint.constraint, attributes.get(constraint.name)
-        if isinstance(rule, ValueConstraint):
-            if (values is not None and not set(values).isdisjoint(rule.values)) is rule.negated:
-                return (f"Constraint not satisfied: {constraint.name}",)
-        elif isinstance(rule, LimitConstraint):
-            if values is None:
-                return (f"Constraint not satisfied: {constraint.name}",)
-            if any(_tasks_with(state, config, constraint.name, value) >= rule.limit for value in values):
-                return (f"Limit not satisfied: {constraint.name}",)
-    return ()
+class Veto(NamedTuple):
+    """Why a task cannot go to a host. The lower the score, the nearer it comes."""
+
+    score: float
+    reason: str
 
 
-def _tasks_with(state: State, config: TaskConfig, attribute: str, value: str) -> int:
-    """How many tasks of the job have a host with this attribute value."""
-    count = 0
-    for task in state.tasks.active.get(config.job, {}).values():
-        host = state.hosts.get(task.host) if task.host is not None and task.status in ASSIGNED_STATES else None
-        count += host is not None and value in dict(host.attributes).get(attribute, ())
-    return count
+IS_DEDICATED: Final = Veto(1e6, "Host is dedicated")
+MAINTENANCE_SCORE: Final = 1e5
+CONSTRAINT_SCORE: Final = 1e4
+MOST_SHORT: Final = 1e3
+"""The score of a shortfall as large as its range, or larger."""
+
+SHORTFALLS: Final = (("CPU", 16_000), ("RAM", 24 * 1024), ("disk", 450 * 1024), ("GPU", 4), ("ports", 1000))
+"""In the order of `Need`: the name in a reason, and the range over which a shortfall is scaled."""
 
 
-def _insufficient(state: State, host: Host, config: TaskConfig) -> tuple[str, ...]:
-    usage = state.tasks.by_host.get(host.name, NO_USAGE)
-    names = config.port_names()
-    free_and_wanted = (
-        ("CPU", round(host.cpus * 1000) - usage.milli_cpus, round(config.amount(ResourceKind.CPUS) * 1000)),
-        ("RAM", host.ram_mb - usage.ram_mb, config.amount(ResourceKind.RAM_MB)),
-        ("disk", host.disk_mb - usage.disk_mb, config.amount(ResourceKind.DISK_MB)),
-        ("GPU", host.gpus - usage.gpus, config.amount(ResourceKind.GPUS)),
-        ("ports", _free_ports(host, usage.ports) if names else 0, len(names)),
+@frozen(eq=False)
+class Request:
+    """What a configuration asks of a host, taken apart once for all looks. `need` includes the executor's own."""
+
+    config: TaskConfig
+    need: Need
+    rules: tuple[Constraint, ...]
+    values: tuple[tuple[str, ValueConstraint], ...]
+    limits: tuple[tuple[str, int], ...]
+    is_dedicated: bool
+
+
+def overhead_of(policy: Policy) -> Need:
+    """What the executor of each task takes beside the task."""
+    return Need(policy.executor_milli_cpus, policy.executor_ram_mb)
+
+
+def request_of(policy: Policy, config: TaskConfig) -> Request:
+    rules = config.constraints
+    return Request(
+        config,
+        need_of(config).plus(overhead_of(policy)),
+        rules,
+        tuple((c.name, c.constraint) for c in rules if isinstance(c.constraint, ValueConstraint)),
+        tuple((c.name, c.constraint.limit) for c in rules if isinstance(c.constraint, LimitConstraint)),
+        any(c.name == DEDICATED for c in rules),
     )
-    return tuple(f"Insufficient: {name}" for name, free, wanted in free_and_wanted if wanted > free)
 
 
-def _free_ports(host: Host, taken: Mapping[int, str]) -> int:
-    return sum(port not in taken for port in host.ports)
+def has_room(room: Room, need: Need, own: Need | None = None) -> bool:
+    """Is enough free? `own`: what is held there for whoever asks."""
+    if own is not None:
+        need = Need(*(wanted - kept for wanted, kept in zip(need, own, strict=True)))
+    return (
+        room.milli_cpus >= need.milli_cpus
+        and room.ram_mb >= need.ram_mb
+        and room.disk_mb >= need.disk_mb
+        and room.gpus >= need.gpus
+        and room.ports >= need.ports
+    )
+
+
+def static_veto(room: Room, request: Request) -> Veto | None:
+    """What no change of use can lift: it stands as long as the host's record does, maintenance apart."""
+    if room.is_dedicated and not request.is_dedicated:
+        return IS_DEDICATED
+    for name, rule in request.values:
+        values = room.attributes.get(name)
+        if (values is not None and not set(values).isdisjoint(rule.values)) is rule.negated:
+            return Veto(CONSTRAINT_SCORE, f"Constraint not satisfied: {name}")
+    for name, _ in request.limits:
+        if name not in room.attributes:
+            return Veto(CONSTRAINT_SCORE, f"Constraint not satisfied: {name}")
+    return None
+
+
+def maintenance_veto(host: Host, soon_ms: int) -> Veto | None:
+    """`soon_ms`: hosts that go away before then take nothing more."""
+    if host.mode in CLOSED_MODES:
+        return Veto(MAINTENANCE_SCORE, f"Host {host.mode.name.lower()} for maintenance")
+    if host.unavailable_from_ms is not None and host.unavailable_from_ms <= soon_ms:
+        return Veto(MAINTENANCE_SCORE, "Host draining for maintenance")
+    return None
+
+
+def limit_veto(room: Room, request: Request, counts: Counts) -> Veto | None:
+    for name, limit in request.limits:
+        taken = counts[name]
+        if any(taken.get(value, 0) >= limit for value in room.attributes.get(name, ())):
+            return Veto(CONSTRAINT_SCORE, f"Limit not satisfied: {name}")
+    return None
+
+
+def shortfalls(room: Room, need: Need) -> tuple[Veto, ...]:
+    """One veto for each resource that is short."""
+    free = (room.milli_cpus, room.ram_mb, room.disk_mb, room.gpus, room.ports)
+    return tuple(
+        Veto(min(1.0, (wanted - there) / span) * MOST_SHORT, f"Insufficient: {name}")
+        for (name, span), wanted, there in zip(SHORTFALLS, need, free, strict=True)
+        if wanted > there and wanted > 0
+    )
+
+
+def vetoes(room: Room, request: Request, static: Veto | None, counts: Counts, soon_ms: int) -> tuple[Veto, ...]:
+    """All that speaks against this host, of the first kind that does. `static`: what `static_veto` says."""
+    maintenance = maintenance_veto(room.host, soon_ms)
+    first = static if static is IS_DEDICATED else maintenance or static or limit_veto(room, request, counts)
+    return (first,) if first is not None else shortfalls(room, request.need)
+
+
+def free_ports(host: Host, taken: Iterable[int]) -> int:
+    """How many of the host's ports nobody has. A port that is taken may have left the host's range since."""
+    ports = host.ports
+    gone = 0
+    for port in taken:
+        place = bisect_left(ports, port)
+        gone += place < len(ports) and ports[place] == port
+    return len(ports) - gone
 
 
 def choose_ports(

@@ -145,7 +145,8 @@ def _kill(tx: Transaction, task: Task) -> None:
 
 def _delete(tx: Transaction, task: Task) -> None:
     tx.apply(ops.RemoveTasks((task.task_id,)))
-    tx.state.replace(tx.state.pending_reasons, task.task_id, None)
+    if task.config not in tx.state.tasks.pending:
+        tx.state.replace(tx.state.pending_reasons, task.config, None)
     if task.status not in TERMINAL_STATES:
         tx.changes.append(TaskDeleted(task))
 

@@ -299,7 +299,7 @@ def _waiting(state: State, update: JobUpdate) -> tuple[WaitingInstance, ...]:
 def _of(state: State, update: JobUpdate, instance: int, task: Task | None) -> WaitingInstance:
     if task is None:
         return WaitingInstance(instance, None, update.events[-1].timestamp_ms)
-    reason = (state.pending_reasons.get(task.task_id) or "") if task.status is TaskStatus.PENDING else ""
+    reason = (state.pending_reasons.get(task.config) or "") if task.status is TaskStatus.PENDING else ""
     return WaitingInstance(instance, task.status, task.latest_event_ms, reason)
 
 

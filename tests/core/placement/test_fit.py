@@ -8,62 +8,16 @@ import pytest
 from attrs import evolve
 from hypothesis import given, settings, strategies as st
 
-from scheduler.core.placement.fit import choose_ports
-from scheduler.core.policy import Policy
+from scheduler.core.placement.fit import choose_ports, free_ports
+from scheduler.core.policy import MINUTE_MS
 from scheduler.core.records import (
     Constraint,
-    Host,
-    JobKey,
     LimitConstraint,
-    Resource,
-    ResourceKind,
-    TaskConfig,
+    MaintenanceMode,
     TaskStatus,
     ValueConstraint,
 )
-from scheduler.core.tasks import actions
-from scheduler.core.transaction import Transaction
-from scheduler.testing.stage import Stage, service
-
-JOB = JobKey("www", "prod", "web")
-
-
-def host(name: str, **changes: Any) -> Host:
-    base = Host(name, f"agent-{name}", cpus=4.0, ram_mb=1024, disk_mb=1024, ports=(31000, 31001, 31002))
-    return evolve(base, **changes)
-
-
-def rack(*values: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    return (("rack", values),)
-
-
-def asking(**changes: Any) -> TaskConfig:
-    """One core, 64 MB; `ports` names of ports, `cpus` cores."""
-    config = service(JOB, "x")
-    ports = tuple(Resource(ResourceKind.PORT, name) for name in changes.pop("ports", ()))
-    cpus = changes.pop("cpus", 1.0)
-    kept = tuple(r for r in config.resources if r.kind is not ResourceKind.CPUS)
-    return evolve(config, resources=(*kept, Resource(ResourceKind.CPUS, cpus), *ports), **changes)
-
-
-class Scene:
-    def __init__(self, *hosts: Host) -> None:
-        self.stage = Stage()
-        self.stage.offer(hosts)
-
-    def create(self, config: TaskConfig, how_many: int = 1) -> None:
-        def decide(tx: Transaction) -> None:
-            first = len(tx.state.tasks)
-            for number in range(first, first + how_many):
-                actions.create(tx, config, number)
-
-        self.stage.ask(decide)
-
-    def where(self) -> dict[int, str | None]:
-        return {i: task.host for i, task in sorted(self.stage.state.tasks.active[JOB].items())}
-
-    def reasons(self) -> set[str]:
-        return set(self.stage.state.pending_reasons.values())
+from tests.core.placement.scenes import IN_ORDER, JOB, Scene, asking, host, rack
 
 
 def test_no_host_at_all() -> None:
@@ -101,11 +55,7 @@ def test_exactly_what_is_there_is_enough_and_cores_are_exact_in_thousandths() ->
     scene.create(asking(cpus=0.1), 11)
     assert list(scene.where().values()) == ["a"] * 10 + [None]
     scene.stage.report(scene.stage.active(JOB, 3), TaskStatus.STARTING)
-
-    def kill(tx: Transaction) -> None:
-        actions.kill(tx, tx.state.tasks.active[JOB][3], "by hand")
-
-    scene.stage.ask(kill)
+    scene.kill(3)
     assert scene.where()[10] is None  # it still runs
     scene.stage.report(scene.stage.active(JOB, 3), TaskStatus.KILLED)
     assert scene.where()[10] == "a"
@@ -167,6 +117,11 @@ def test_choose_ports(offered: set[int], taken: set[int], wanted: int, after: in
     assert found == (tuple(zip(names, free, strict=False)) if len(free) >= wanted else ())
 
 
+@given(st.sets(st.integers(100, 120), max_size=15), st.sets(st.integers(90, 130)))
+def test_free_ports(offered: set[int], taken: set[int]) -> None:
+    assert free_ports(host("a", ports=tuple(sorted(offered))), taken) == len(offered - taken)
+
+
 def test_pending_tasks_are_placed_in_the_order_they_came() -> None:
     scene = Scene()
     scene.create(asking(cpus=1.0), 6)
@@ -188,4 +143,108 @@ def test_a_host_that_is_gone_is_given_nothing_and_its_tasks_stay_what_they_are()
     scene.stage.offer((host("b"),))
     scene.create(asking())
     assert scene.where() == {0: "a", 1: "b"}
-    assert Policy().max_tasks_per_job == 4000
+
+
+# --- what comes first ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("of_host", "of_task", "reason"), [
+    ({"mode": MaintenanceMode.DRAINING, "attributes": (("dedicated", ("x",)),)}, {}, "Host is dedicated"),
+    ({"mode": MaintenanceMode.DRAINING}, {"cpus": 99}, "Host draining for maintenance"),
+    ({"mode": MaintenanceMode.DRAINED}, {"constraints": (Constraint("rack", LimitConstraint(1)),)},
+     "Host drained for maintenance"),
+    ({"unavailable_from_ms": 6 * MINUTE_MS}, {}, "Host draining for maintenance"),
+    ({"attributes": rack("r1")}, {"cpus": 99, "constraints": (Constraint("rack", LimitConstraint(0)),)},
+     "Limit not satisfied: rack"),
+    ({"attributes": rack("r1")}, {"constraints": (Constraint("rack", LimitConstraint(0)),
+                                                  Constraint("zone", ValueConstraint(False, ("z",))))},
+     "Constraint not satisfied: zone"),
+])  # fmt: skip
+def test_only_the_first_kind_of_veto_is_told(of_host: dict[str, Any], of_task: dict[str, Any], reason: str) -> None:
+    scene = Scene(host("a", **of_host))
+    scene.create(asking(**of_task))
+    assert scene.where() == {0: None}
+    assert scene.reasons() == {reason}
+
+
+def test_of_several_hosts_the_nearest_is_told_by_kind_and_then_by_how_much_is_missing() -> None:
+    hosts = (
+        host("a", attributes=(("dedicated", ("x",)),)),
+        host("b", mode=MaintenanceMode.DRAINED),
+        host("c", attributes=rack("r2"), cpus=64.0),
+        host("d", attributes=rack("r1"), ram_mb=1),
+        host("e", attributes=rack("r1"), cpus=0.99),
+    )
+    told = ["Insufficient: CPU", "Insufficient: RAM", "Constraint not satisfied: rack",
+            "Host drained for maintenance", "Host is dedicated"]  # fmt: skip
+    for count, reason in zip(range(len(hosts), 0, -1), told, strict=True):
+        scene = Scene(*hosts[:count])
+        scene.create(asking(constraints=(Constraint("rack", ValueConstraint(False, ("r1",))),)))
+        assert scene.reasons() == {reason}, count
+
+
+def test_a_host_that_is_to_leave_is_taken_when_no_healthy_one_fits() -> None:
+    leaving = host("a", mode=MaintenanceMode.SCHEDULED), host("b", unavailable_from_ms=7 * MINUTE_MS)
+    scene = Scene(*leaving, host("c", cpus=2.0))
+    scene.create(asking(), 3)
+    assert list(scene.where().values()) == ["c", "c", "a"]
+    scene.stage.advance(2 * MINUTE_MS)  # what goes away in less than 6 minutes takes nothing
+    scene.create(asking(cpus=3.5))
+    assert scene.where()[3] is None
+
+
+def test_what_people_said_of_a_host_survives_an_offer_and_its_absence() -> None:
+    scene = Scene(host("a"))
+    scene.create(asking())
+    table = scene.stage.state.hosts
+    table.replace("a", evolve(table["a"], mode=MaintenanceMode.DRAINING))
+    for offered in ((host("a", cpus=8.0),), (), (host("a", cpus=8.0),)):
+        scene.stage.offer(offered)
+    assert (table["a"].mode, table["a"].cpus) == (MaintenanceMode.DRAINING, 8.0)
+    assert len(scene.stage.state.absent_hosts) == 0
+
+
+def test_tasks_on_a_host_that_is_gone_count_for_limits() -> None:
+    scene = Scene(host("a", attributes=rack("r1")), host("b", attributes=rack("r1"), cpus=3.0))
+    limited = asking(constraints=(Constraint("rack", LimitConstraint(1)),))
+    scene.create(limited)
+    gone = scene.where()[0]
+    scene.stage.offer(tuple(one for one in scene.stage.hosts if one.name != gone))
+    scene.create(limited)
+    assert scene.where()[1] is None
+    assert scene.reasons() == {"Limit not satisfied: rack"}
+
+
+def test_a_limit_is_lifted_on_hosts_where_nothing_changed() -> None:
+    """The task that ends was on another host of the rack, which is full again at once."""
+    scene = Scene(host("a", attributes=rack("r1"), cpus=1.0), host("b", attributes=rack("r1"), cpus=2.0))
+    limited = asking(constraints=(Constraint("rack", LimitConstraint(1)),))
+    scene.create(limited, 2)
+    assert scene.where() == {0: "a", 1: None}
+    other = evolve(JOB, name="other")
+    scene.create(asking(other, cpus=2.0), 1)
+    scene.create(asking(other, data="y"), 1)
+    assert scene.where(other) == {0: "b", 1: None}
+    scene.kill(0)
+    scene.stage.report(scene.task(0), TaskStatus.KILLED)
+    assert scene.where()[1] in ("a", None)
+    scene.kill(0, other)
+    scene.stage.report(scene.task(0, other), TaskStatus.KILLED)
+    assert scene.where()[1] is not None
+
+
+def test_the_executor_takes_its_part_of_the_host() -> None:
+    scene = Scene(host("a"), policy=evolve(IN_ORDER, executor_milli_cpus=250, executor_ram_mb=128))
+    scene.create(asking(), 5)
+    assert list(scene.where().values()) == ["a"] * 3 + [None] * 2
+    assert scene.reasons() == {"Insufficient: CPU"}
+
+
+def test_a_limit_is_lifted_by_an_end_on_a_host_that_is_gone() -> None:
+    scene = Scene(host("a", attributes=rack("r1"), cpus=1.0), host("b", attributes=rack("r1")))
+    scene.create(asking(constraints=(Constraint("rack", LimitConstraint(1)),)), 2)
+    assert scene.where() == {0: "a", 1: None}
+    scene.stage.offer(scene.stage.hosts[1:])
+    assert scene.where() == {0: "a", 1: None}
+    scene.stage.report(scene.task(0), TaskStatus.LOST)
+    assert sorted(map(str, scene.where().values())) == ["None", "b"]

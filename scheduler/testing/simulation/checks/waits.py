@@ -61,9 +61,9 @@ def _instance(witness: Witness, update: UpdateRow, instance: int, engine_tasks: 
         return _NOTHING
     name = f"{task.task_id}, {task.status.name}"
     if task.status is TaskStatus.PENDING:
-        if len(state.hosts) and task.task_id not in state.pending_reasons:
+        if len(state.hosts) and task.config not in state.pending_reasons:
             return f"{name}, which waits for a host without a reason: for {_NOTHING}"
-        return f"{name}, which waits for a host: {state.pending_reasons.get(task.task_id) or 'there is none'}"
+        return f"{name}, which waits for a host: {state.pending_reasons.get(task.config) or 'there is none'}"
     if task.status is TaskStatus.THROTTLED:
         armed = (DeadlineKind.THROTTLE, task.task_id) in deadlines
         return f"{name}, which waits for {'the end of its penalty' if armed else _NOTHING}"
