@@ -92,7 +92,8 @@ class LaunchOrder:
 class TaskReport:
     """What an engine says of one task: its state, and why in a sentence.
 
-    `status` is STARTING, RUNNING, FINISHED, FAILED, KILLED or LOST. `timestamp_ms` is when it happened, if known.
+    `status` is STARTING, RUNNING, PARTITIONED (its host is silent), FINISHED, FAILED, KILLED or LOST. `timestamp_ms` is
+    when it happened, if known.
     """
 
     task_id: str

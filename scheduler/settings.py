@@ -56,6 +56,8 @@ class Settings:
     pulse_after_failover: str = "wait"
     """`wait`: coordinated updates wait for a heartbeat; `infer`: as in Aurora, the history tells of the last one."""
     simulated_hosts: int = 100
+    simulated_hosts_file: Path | None = None
+    """Describes the hosts instead of `simulated_hosts`; docs/engines.md, "Hosts from a file"."""
     simulated_seed: int = 0
     port_range: tuple[int, int] = (31_000, 31_999)
     """Ports the local engine hands out, first and last."""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import attrs
 
-from scheduler.contracts import Engine
+from scheduler.contracts import Engine, EngineError
 from scheduler.core.policy import Policy
 from scheduler.core.records import TaskConfig
 from scheduler.engines import thermos
 from scheduler.engines.local import LocalEngine, Machine
 from scheduler.engines.simulated.client import SimulatedEngine
+from scheduler.engines.simulated.hosts import WrongHosts, read_hosts
 from scheduler.engines.simulated.options import Options
 from scheduler.engines.simulated.processes import ensure_server
 from scheduler.settings import Settings
@@ -43,8 +45,20 @@ def make_engine(settings: Settings, *, on_fenced: Callable[[int], None]) -> Engi
     """The engine of these settings, not yet attached. Raises EngineError when the simulated one does not start."""
     if settings.engine == "simulated":
         socket = settings.data_dir / "simulated.sock"
-        ensure_server(socket, Options(hosts=settings.simulated_hosts, seed=settings.simulated_seed))
+        options = Options(hosts=settings.simulated_hosts, seed=settings.simulated_seed)
+        if settings.simulated_hosts_file is not None:
+            options = _with_file(options, settings.simulated_hosts_file.absolute())
+        ensure_server(socket, options)
         return SimulatedEngine(socket, cluster=settings.cluster_name, on_fenced=on_fenced)
     first, last = settings.port_range
     machine = Machine(settings.hostname, ports=range(first, last + 1))
     return LocalEngine(settings.data_dir / "engine", machine, cluster=settings.cluster_name, on_fenced=on_fenced)
+
+
+def _with_file(options: Options, path: Path) -> Options:
+    """Read here too: its mistakes are to be told to whoever starts the scheduler."""
+    try:
+        read_hosts(path, options)
+    except WrongHosts as wrong:
+        raise EngineError(f"--simulated-hosts-file: {wrong}") from None
+    return attrs.evolve(options, hosts_file=str(path))

@@ -12,7 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from scheduler.contracts import EngineError, EngineListener, EngineSnapshot, LaunchOrder, Signal
-from scheduler.engines.simulated.model import Forget, Launch, LoseHost, Order, RestoreHost, Send
+from scheduler.core.records import Host
+from scheduler.engines.simulated.model import (
+    Forget,
+    HealHost,
+    Launch,
+    LoseHost,
+    Order,
+    RestoreHost,
+    Send,
+    SilenceHost,
+)
 from scheduler.engines.simulated.wire import frame, host_from_json, order_to_json, read_frame, report_from_json
 from scheduler.engines.unix_path import short_path
 
@@ -33,6 +43,7 @@ class SimulatedEngine:
         self._on_fenced = on_fenced
         self._writer: asyncio.StreamWriter | None = None
         self._orders: list[Order] = []
+        self._hosts: dict[str, Host] = {}
         self._snapshots: dict[int, asyncio.Future[list[Any]]] = {}
         self._numbers = itertools.count(1)
         self._work: asyncio.Task[None] | None = None
@@ -75,6 +86,13 @@ class SimulatedEngine:
 
     def restore_host(self, host: str) -> None:
         self._order(RestoreHost(host))
+
+    def silence_host(self, host: str) -> None:
+        """For tests and drills: nothing is heard of the host until it is healed; what runs there runs on."""
+        self._order(SilenceHost(host))
+
+    def heal_host(self, host: str) -> None:
+        self._order(HealHost(host))
 
     async def reconcile(self) -> EngineSnapshot:
         if self._writer is None:
@@ -128,6 +146,7 @@ class SimulatedEngine:
             writer.close()
             raise EngineError((answer or {}).get("refused", f"the simulated engine at {self._path} hung up"))
         self._writer = writer
+        self._hosts.clear()  # all of them are told anew
         self._flush()
         return reader
 
@@ -162,7 +181,10 @@ class SimulatedEngine:
         if "reports" in message:
             self._listener.reported([report_from_json(each) for each in message["reports"]])
         elif "hosts" in message:
-            self._listener.hosts_changed([host_from_json(each) for each in message["hosts"]])
+            self._hosts |= {each["name"]: host_from_json(each) for each in message["hosts"]}
+            for gone in message["gone"]:
+                self._hosts.pop(gone, None)
+            self._listener.hosts_changed(list(self._hosts.values()))
         elif "snapshot" in message:
             waiting = self._snapshots.pop(message["snapshot"], None)
             if waiting is None:

@@ -8,16 +8,17 @@ older epoch are refused, a task id is launched once for ever, and calling one de
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from random import Random
+from typing import Final
 
 from attrs import define, frozen
 
 from scheduler.contracts import LaunchOrder, Signal, TaskReport
 from scheduler.core.records import TERMINAL_STATES, Host, TaskStatus
+from scheduler.engines.simulated.hosts import HostPlan, Outage, hosts_of
 from scheduler.engines.simulated.options import METADATA_KEY, Behaviour, Options, behaviour
-
-PORTS = tuple(range(31000, 32001))
 
 
 @frozen
@@ -71,7 +72,21 @@ class RestoreHost:
     host: str
 
 
-Order = Launch | Send | Forget | LoseHost | RestoreHost
+@frozen
+class SilenceHost:
+    """Nothing is heard of a host any more, and it hears nothing; what runs there runs on."""
+
+    host: str
+
+
+@frozen
+class HealHost:
+    """It is heard again, and tells what happened meanwhile."""
+
+    host: str
+
+
+Order = Launch | Send | Forget | LoseHost | RestoreHost | SilenceHost | HealHost
 
 
 @frozen
@@ -95,6 +110,8 @@ class _Task:
     ports: tuple[int, ...] = ()
     behaviour: Behaviour | None = None
     stopping: Signal | None = None
+    shown: TaskReport | None = None
+    """What is known of it while its host is silent."""
     turn: int = 0
     """Counts what is planned for the task: of everything planned earlier, nothing happens any more."""
 
@@ -106,15 +123,19 @@ class _Task:
 class Model:
     """The cluster. Times are milliseconds of any clock that never goes back."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, hosts: Sequence[HostPlan] | None = None) -> None:
+        """`hosts`: these, instead of those that the options ask for."""
         self.options = options
         self.identity: tuple[str, str] | None = None
         self.epoch = 0
         self._tasks: dict[str, _Task] = {}
-        self._hosts = {host.name: host for host in _make_hosts(options)}
+        self._plans = hosts_of(options) if hosts is None else hosts
+        self._hosts = {plan.host.name: plan.host for plan in self._plans}
         self._away: set[str] = set()
+        self._silent: dict[str, list[Send]] = {}
+        """Hosts nobody hears of, and what they were told in vain."""
         self._ports: dict[tuple[str, int], str] = {}
-        self._planned: list[tuple[float, int, str, int, TaskStatus | None, str | None]] = []
+        self._planned: list[tuple[float, int, Callable[[], None]]] = []
         self._counter = 0
         self._now_ms = 0.0
         self._reports: list[TaskReport] = []
@@ -126,10 +147,11 @@ class Model:
     # --- looking -----------------------------------------------------------------------------------------------------
 
     def hosts(self) -> tuple[Host, ...]:
-        return tuple(host for name, host in self._hosts.items() if name not in self._away)
+        """Those that are there and heard of."""
+        return tuple(host for name, host in self._hosts.items() if name not in self._away and name not in self._silent)
 
     def tasks(self) -> tuple[TaskReport, ...]:
-        return tuple(task.report for task in self._tasks.values())
+        return tuple(task.shown or task.report for task in self._tasks.values())
 
     def next_ms(self) -> float | None:
         """When something will happen by itself."""
@@ -160,14 +182,16 @@ class Model:
             self._begun = True
             self._now_ms = now_ms
             for host in self._unstable:
-                self._plan_host(host, self.options.lost_host_every_ms, lost=True)
+                self._at(self._about(self.options.lost_host_every_ms), partial(self._lose_for_a_while, host))
+            for plan in self._plans:
+                for outage in plan.failures:
+                    self._at(outage.after_ms, partial(self._out, plan.host.name, outage, self._lose, self._restore))
+                for outage in plan.partitions:
+                    self._at(outage.after_ms, partial(self._out, plan.host.name, outage, self._silence, self._heal))
         while self._planned and self._planned[0][0] <= now_ms:
-            due_ms, _, name, turn, status, message = heapq.heappop(self._planned)
+            due_ms, _, deed = heapq.heappop(self._planned)
             self._now_ms = max(self._now_ms, due_ms)
-            if status is None:
-                self._host_event(name, lost=bool(turn))
-            elif (task := self._tasks.get(name)) is not None and task.turn == turn and task.lives:
-                self._move(task, status, message)
+            deed()
         self._now_ms = max(self._now_ms, now_ms)
         fenced = None
         for order in orders:
@@ -187,19 +211,18 @@ class Model:
             self._send(order)
         elif isinstance(order, Forget):
             for task_id in order.task_ids:
-                if task_id in self._tasks and not self._tasks[task_id].lives:
+                known = self._tasks.get(task_id)
+                if known is not None and known.shown is None and not known.lives:
                     del self._tasks[task_id]
-        elif isinstance(order, LoseHost):
-            self._lose(order.host)
         else:
-            self._restore(order.host)
+            _HOST_ORDERS[type(order)](self, order.host)
 
     # --- tasks -------------------------------------------------------------------------------------------------------
 
     def _launch(self, order: Launch) -> None:
         known = self._tasks.get(order.task_id)
         if known is not None:
-            self._reports.append(known.report)
+            self._reports.append(known.shown or known.report)
             return
         try:
             will = behaviour(self.options, order.task_id, order.told)
@@ -208,6 +231,9 @@ class Model:
             return
         if order.host not in self._hosts or order.host in self._away:
             self._bury(order.task_id, TaskStatus.LOST, f"host {order.host} is not here")
+            return
+        if order.host in self._silent:
+            self._bury(order.task_id, TaskStatus.LOST, f"host {order.host} is not heard of")
             return
         taken = [port for port in order.ports if (order.host, port) in self._ports]
         if taken:
@@ -223,6 +249,8 @@ class Model:
         task = self._tasks.get(order.task_id)
         if task is None:
             self._bury(order.task_id, TaskStatus.LOST, "never started here")
+        elif task.host in self._silent:
+            self._silent[task.host].append(order)
         elif not task.lives:
             self._reports.append(task.report)
         elif task.behaviour and task.stopping not in (order.signal, Signal.KILL):
@@ -238,7 +266,8 @@ class Model:
         will = task.behaviour
         assert will is not None
         task.report = TaskReport(task.task_id, status, message, int(self._now_ms))
-        self._reports.append(task.report)
+        if task.host not in self._silent:
+            self._reports.append(task.report)
         if status is TaskStatus.STARTING:
             self._plan(task, will.run_ms, TaskStatus.RUNNING, "started")
         elif status is TaskStatus.RUNNING:
@@ -260,33 +289,46 @@ class Model:
             self._ports.pop((task.host, port), None)
 
     def _plan(self, task: _Task, after_ms: float, status: TaskStatus, message: str | None) -> None:
+        self._at(after_ms, partial(self._go_on, task.task_id, task.turn, status, message))
+
+    def _go_on(self, task_id: str, turn: int, status: TaskStatus, message: str | None) -> None:
+        task = self._tasks.get(task_id)
+        if task is not None and task.turn == turn and task.lives:
+            self._move(task, status, message)
+
+    def _at(self, after_ms: float, deed: Callable[[], None]) -> None:
         self._counter += 1
-        event = (self._now_ms + after_ms, self._counter, task.task_id, task.turn, status, message)
-        heapq.heappush(self._planned, event)
+        heapq.heappush(self._planned, (self._now_ms + after_ms, self._counter, deed))
 
     # --- hosts -------------------------------------------------------------------------------------------------------
 
-    def _plan_host(self, host: str, after_ms: float, *, lost: bool) -> None:
-        self._counter += 1
-        due_ms = self._now_ms + after_ms * (0.5 + self._chance.random())
-        heapq.heappush(self._planned, (due_ms, self._counter, host, int(lost), None, None))
+    def _about(self, ms: float) -> float:
+        return ms * (0.5 + self._chance.random())
 
-    def _host_event(self, host: str, *, lost: bool) -> None:
-        if lost:
-            self._lose(host)
-            self._plan_host(host, self.options.lost_host_for_ms, lost=False)
-        else:
-            self._restore(host)
-            self._plan_host(host, self.options.lost_host_every_ms, lost=True)
+    def _lose_for_a_while(self, host: str) -> None:
+        self._lose(host)
+        self._at(self._about(self.options.lost_host_for_ms), partial(self._restore_for_a_while, host))
+
+    def _restore_for_a_while(self, host: str) -> None:
+        self._restore(host)
+        self._at(self._about(self.options.lost_host_every_ms), partial(self._lose_for_a_while, host))
+
+    def _out(self, host: str, outage: Outage, begin: Callable[[str], None], end: Callable[[str], None]) -> None:
+        begin(host)
+        self._at(outage.for_ms, partial(end, host))
+        if outage.every_ms is not None:
+            self._at(outage.every_ms, partial(self._out, host, outage, begin, end))
 
     def _lose(self, host: str) -> None:
         if host not in self._hosts or host in self._away:
             return
         self._away.add(host)
+        self._silent.pop(host, None)
         self._hosts_changed = True
         for task in self._tasks.values():
-            if task.host == host and task.lives:
+            if task.host == host and (task.lives or task.shown is not None):
                 task.turn += 1
+                task.shown = None
                 self._move(task, TaskStatus.LOST, f"host {host} was lost")
 
     def _restore(self, host: str) -> None:
@@ -294,21 +336,33 @@ class Model:
             self._away.remove(host)
             self._hosts_changed = True
 
+    def _silence(self, host: str) -> None:
+        if host not in self._hosts or host in self._away or host in self._silent:
+            return
+        self._silent[host] = []
+        self._hosts_changed = True
+        for task in self._tasks.values():
+            if task.host == host and task.lives:
+                why = f"host {host} is not heard of"
+                task.shown = TaskReport(task.task_id, TaskStatus.PARTITIONED, why, int(self._now_ms))
+                self._reports.append(task.shown)
 
-def _make_hosts(options: Options) -> list[Host]:
-    digits = len(str(max(0, options.hosts - 1)))
-    hosts = []
-    for i in range(options.hosts):
-        name = f"host-{i:0{digits}}"
-        hosts.append(
-            Host(
-                name=name,
-                agent_id=f"simulated-{name}",
-                cpus=options.cpus,
-                ram_mb=options.ram_mb,
-                disk_mb=options.disk_mb,
-                ports=PORTS,
-                attributes=(("host", (name,)), ("rack", (f"rack-{i % max(1, options.racks)}",))),
-            )
-        )
-    return hosts
+    def _heal(self, host: str) -> None:
+        if host not in self._silent:
+            return
+        told_in_vain = self._silent.pop(host)
+        self._hosts_changed = True
+        for task in self._tasks.values():
+            if task.host == host and task.shown is not None:
+                task.shown = None
+                self._reports.append(task.report)
+        for order in told_in_vain:
+            self._send(order)
+
+
+_HOST_ORDERS: Final[dict[type, Callable[[Model, str], None]]] = {
+    LoseHost: Model._lose,
+    RestoreHost: Model._restore,
+    SilenceHost: Model._silence,
+    HealHost: Model._heal,
+}

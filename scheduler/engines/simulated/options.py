@@ -25,6 +25,7 @@ class Options:
     """Rates are shares of tasks, 0 to 1. Delays are drawn between half and one and a half of what is given."""
 
     hosts: int = field(default=3, metadata={"help": "how many hosts there are"})
+    hosts_file: str = field(default="", metadata={"help": "a TOML file that describes them instead; none"})
     seed: int = field(default=0, metadata={"help": "what all chance is drawn from"})
     racks: int = field(default=3, metadata={"help": "over how many racks the hosts are spread"})
     cpus: float = _option(16, "per host")
@@ -47,7 +48,7 @@ class Options:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     for each in fields(Options):
         flag = f"--{each.name.replace('_', '-')}"
-        kind = int if isinstance(each.default, int) else float
+        kind: type = type(each.default)
         if each.name.endswith("_ms") or each.name.endswith("_rate") or each.name == "cpus":
             kind = float
         parser.add_argument(flag, type=kind, default=each.default, help=f"{each.metadata['help']} (%(default)s)")

@@ -14,11 +14,13 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from attrs import define
 
+from scheduler.engines.simulated.hosts import HostPlan, read_hosts
 from scheduler.engines.simulated.model import Begin, Model, Refused, Step
 from scheduler.engines.simulated.options import Options, parse_arguments
 from scheduler.engines.simulated.wire import frame, host_to_json, order_from_json, read_frame, report_to_json
@@ -45,8 +47,11 @@ class _Client:
 class Server:
     """One model, its clients and its clock."""
 
-    def __init__(self, options: Options, *, idle_exit_secs: float | None = None) -> None:
-        self._model = Model(options)
+    def __init__(
+        self, options: Options, hosts: Sequence[HostPlan] | None = None, *, idle_exit_secs: float | None = None
+    ) -> None:
+        self._model = Model(options, hosts)
+        self._told = self._model.hosts()
         self._clients: set[_Client] = set()
         self._idle_exit_secs = idle_exit_secs
         self._idle: asyncio.TimerHandle | None = None
@@ -110,20 +115,26 @@ class Server:
             return
         client.epoch = leader.epoch
         client.tell({"attached": leader.epoch})
-        client.tell({"hosts": [host_to_json(host) for host in self._model.hosts()]})
+        client.tell({"hosts": [host_to_json(host) for host in self._told], "gone": []})
 
     def _publish(self, step: Step, sender: _Client | None = None) -> None:
         if sender is not None and step.fenced is not None:
             sender.tell({"fenced": step.fenced})
         messages: list[dict[str, Any]] = []
         if step.hosts_changed:
-            messages.append({"hosts": [host_to_json(host) for host in self._model.hosts()]})
+            messages.append(self._hosts_message())
         if step.reports:
             messages.append({"reports": [report_to_json(report) for report in step.reports]})
         for client in self._clients:
             if client.epoch == self._model.epoch:
                 for message in messages:
                     client.tell(message)
+
+    def _hosts_message(self) -> dict[str, Any]:
+        """What changed of the hosts since everybody was told last: all of ten thousand would be 3 MB each time."""
+        before, self._told = {host.name: host for host in self._told}, self._model.hosts()
+        changed = [host_to_json(host) for host in self._told if before.pop(host.name, None) is not host]
+        return {"hosts": changed, "gone": list(before)}
 
     def _go_on(self) -> None:
         self._publish(self._model.step(self._now_ms()))
@@ -180,7 +191,8 @@ def main(words: list[str] | None = None) -> int:
 
 
 async def _run(options: Options, idle_exit_secs: float | None, listening: socket.socket) -> None:
-    await Server(options, idle_exit_secs=idle_exit_secs).run(listening)
+    hosts = read_hosts(Path(options.hosts_file), options) if options.hosts_file else None
+    await Server(options, hosts, idle_exit_secs=idle_exit_secs).run(listening)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """What client and server say to each other: frames of a 4-byte length and one JSON object.
 
-Client: `hello`, `orders`, `snapshot`, `shutdown`. Server: `attached` or `refused`, `hosts`, `reports`, `fenced`,
-`snapshot`. Frames of either side stay in order, so a snapshot comes after the reports of what it contains.
+Client: `hello`, `orders`, `snapshot`, `shutdown`. Server: `attached` or `refused`, `hosts` (those that are new or
+changed, with the names of those that are `gone`), `reports`, `fenced`, `snapshot`. Frames of either side stay in order,
+so a snapshot comes after the reports of what it contains.
 """
 
 from __future__ import annotations
@@ -9,14 +10,30 @@ from __future__ import annotations
 import asyncio
 import json
 import struct
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 
 from scheduler.contracts import Signal, TaskReport
 from scheduler.core.records import Host, TaskStatus
-from scheduler.engines.simulated.model import Forget, Launch, LoseHost, Order, RestoreHost, Send
+from scheduler.engines.simulated.model import (
+    Forget,
+    HealHost,
+    Launch,
+    LoseHost,
+    Order,
+    RestoreHost,
+    Send,
+    SilenceHost,
+)
 
 MAX_FRAME_BYTES = 256 * 2**20
 _LENGTH = struct.Struct(">I")
+_HOST_ORDERS: Final[dict[type[LoseHost | RestoreHost | SilenceHost | HealHost], str]] = {
+    LoseHost: "lose",
+    RestoreHost: "restore",
+    SilenceHost: "silence",
+    HealHost: "heal",
+}
 
 
 def frame(message: dict[str, Any]) -> bytes:
@@ -45,7 +62,7 @@ def order_to_json(order: Order) -> list[Any]:
         return ["send", order.epoch, order.task_id, order.signal.value]
     if isinstance(order, Forget):
         return ["forget", *order.task_ids]
-    return ["lose" if isinstance(order, LoseHost) else "restore", order.host]
+    return [_HOST_ORDERS[type(order)], order.host]
 
 
 def order_from_json(value: list[Any]) -> Order:
@@ -57,10 +74,9 @@ def order_from_json(value: list[Any]) -> Order:
             return Send(epoch, task_id, Signal(signal))
         case ["forget", *task_ids]:
             return Forget(tuple(task_ids))
-        case ["lose", str(host)]:
-            return LoseHost(host)
-        case ["restore", str(host)]:
-            return RestoreHost(host)
+        case [str(what), str(host)] if what in _HOST_ORDERS.values():
+            kind = next(kind for kind, name in _HOST_ORDERS.items() if name == what)
+            return kind(host)
     raise ValueError(f"not an order: {value!r}")
 
 
@@ -79,12 +95,19 @@ def host_to_json(host: Host) -> dict[str, Any]:
         "cpus": host.cpus,
         "ram_mb": host.ram_mb,
         "disk_mb": host.disk_mb,
+        "gpus": host.gpus,
         "ports": [host.ports[0], host.ports[-1]],
+        "unavailable_from_ms": host.unavailable_from_ms,
         "attributes": [[name, list(values)] for name, values in host.attributes],
     }
 
 
 def host_from_json(value: dict[str, Any]) -> Host:
-    first, last = value["ports"]
     attributes = tuple((name, tuple(values)) for name, values in value["attributes"])
-    return Host(**{**value, "ports": tuple(range(first, last + 1)), "attributes": attributes})
+    return Host(**{**value, "ports": _ports(*value["ports"]), "attributes": attributes})
+
+
+@lru_cache(maxsize=64)
+def _ports(first: int, last: int) -> tuple[int, ...]:
+    """One object for all hosts that hand out the same: ten thousand hosts with a thousand ports each are many."""
+    return tuple(range(first, last + 1))

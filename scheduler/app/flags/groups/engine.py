@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scheduler.app.flags.kinds import Choice, Number, PortRange
+from scheduler.app.flags.kinds import Choice, File, Number, PortRange
 from scheduler.app.flags.rows import Flag, Group, Unused
 from scheduler.settings import ENGINES
 
@@ -22,6 +22,13 @@ GROUP = Group(
             "as a Mesos agent's, and below the ports that Linux hands out itself",
         ),
         Flag("simulated_hosts", Number(1), "simulated_hosts", "With --engine simulated.", "a small cluster"),
+        Flag(
+            "simulated_hosts_file",
+            File(),
+            "simulated_hosts_file",
+            "With --engine simulated: a TOML file of hosts, instead of a number of them.",
+            "hosts of one size are enough for most",
+        ),
         Flag("simulated_seed", Number(0), "simulated_seed", "With --engine simulated.", "runs can be repeated"),
         Unused("mesos_master_address", NO_MESOS),
         Unused("mesos_role", NO_MESOS),
