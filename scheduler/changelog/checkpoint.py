@@ -28,8 +28,9 @@ from scheduler.changelog.folding import Folding
 from scheduler.changelog.frame import CHECKSUM_BYTES
 from scheduler.changelog.gc_policy import rehydrating
 from scheduler.changelog.load import LoadResult, load
-from scheduler.changelog.store import DB_FILE, open_for_writing, read_meta
-from scheduler.changelog.writer import Writer
+from scheduler.changelog.store import DB_FILE, Pointer, move_pointer, open_for_writing, read_meta
+from scheduler.changelog.writer import Writer, explain
+from scheduler.contracts import Unavailable
 from scheduler.core.ops import Op
 
 __all__ = ["FOLDER", "SET_ASIDE", "Checkpoint", "End"]
@@ -55,7 +56,7 @@ class Checkpoint:
     def __init__(self, data_dir: Path, cluster: str) -> None:
         """Look at what is there. Raises DataDirRefused, and Unavailable while the disk is full or fails."""
         prepare(data_dir)
-        self._folder = data_dir / FOLDER
+        self.folder = data_dir / FOLDER
         self._cluster = cluster
         self._lock = lock(data_dir)
         self._db: sqlite3.Connection | None = None
@@ -65,10 +66,12 @@ class Checkpoint:
         """Of the last entry that was given to it."""
         self.is_behind = False
         """The disk did not take an entry, so nothing more is written: the next start reads the rest from ZooKeeper."""
+        self.failure: str | None = None
+        """What the disk said then."""
         self.end: End | None = None
         """None when there is nothing usable."""
         try:
-            if (self._folder / DB_FILE).exists():
+            if (self.folder / DB_FILE).exists():
                 self._look()
         except BaseException:
             self._close_file()
@@ -77,7 +80,7 @@ class Checkpoint:
 
     def _look(self) -> None:
         try:
-            self._db = open_for_writing(self._folder, self._cluster, durable=False)
+            self._db = open_for_writing(self.folder, self._cluster, durable=False)
             meta = read_meta(self._db)
             row = self._db.execute(
                 f'SELECT "offset", substr(entry, -{CHECKSUM_BYTES}) FROM tail ORDER BY "offset" DESC LIMIT 1'
@@ -91,12 +94,28 @@ class Checkpoint:
     def set_aside(self, why: str) -> None:
         """It is not what it should be: begin a new one. The last one that was set aside is replaced. Before `load`."""
         self._close_file()
-        aside = self._folder.with_name(SET_ASIDE)
+        aside = self.folder.with_name(SET_ASIDE)
         _log.warning("the checkpoint is set aside as %s and made anew from ZooKeeper: %s", aside, why)
         shutil.rmtree(aside, ignore_errors=True)
-        if self._folder.exists():
-            self._folder.rename(aside)
+        if self.folder.exists():
+            self.folder.rename(aside)
         self.end = None
+
+    def make_room(self) -> Path:
+        """The folder, empty, for a base that arrives. Before `load`, when there is nothing usable."""
+        prepare(self.folder)
+        for path in self.folder.iterdir():  # another one that did not arrive
+            path.unlink()
+        return self.folder
+
+    def adopt(self, lineage: bytes, base: Pointer) -> None:
+        """Begin with the base that arrived; durable from here on. Raises Unavailable when the disk refuses."""
+        self._db = open_for_writing(self.folder, self._cluster, lineage, durable=False)
+        try:
+            move_pointer(self._db, base)
+        except sqlite3.Error as error:
+            raise Unavailable(f"the checkpoint in {self.folder} cannot be written: {error}") from error
+        self.end = End(lineage, base.covered, base.checksum)
 
     def load(self, lineage: bytes, apply: Callable[[Op], None], configs: Configs) -> LoadResult:
         """Give everything it holds to `apply`, in order; then `add` may be called. Once, and blocking.
@@ -104,14 +123,14 @@ class Checkpoint:
         Raises Unreadable: `set_aside`, and load again into a fresh state.
         """
         if self._db is None:
-            prepare(self._folder)
-            self._db = open_for_writing(self._folder, self._cluster, lineage, durable=False)
+            prepare(self.folder)
+            self._db = open_for_writing(self.folder, self._cluster, lineage, durable=False)
         with rehydrating():
-            loaded = load(self._db, self._folder, apply, configs)
+            loaded = load(self._db, self.folder, apply, configs)
         self.offset = loaded.offset
         self._writer = Writer(self._db)
         self._writer.start()
-        self.folding = Folding(self._folder, self._writer, loaded)
+        self.folding = Folding(self.folder, self._writer, loaded)
         self.folding.tidy()
         return loaded
 
@@ -122,7 +141,7 @@ class Checkpoint:
         self.offset = frames[-1][0]
         values = [value for row in frames for value in row]
         statement = f"INSERT INTO tail VALUES {', '.join(['(?, ?)'] * len(frames))}"
-        size = sum(len(frame) for _, frame in frames)
+        count, size = len(frames), sum(len(frame) for _, frame in frames)  # the caller's list may be emptied by then
 
         def insert(db: sqlite3.Connection) -> None:
             if self.is_behind:
@@ -135,9 +154,10 @@ class Checkpoint:
 
         def done(error: sqlite3.Error | None) -> None:
             if error is not None:
+                self.failure = str(explain(error))
                 _log.warning("the checkpoint is not written any more, so the next start takes longer: %s", error)
             elif self.folding is not None and not self.is_behind:
-                self.folding.appended(size, len(frames))
+                self.folding.appended(size, count)
 
         self._writer.submit(insert, asyncio.get_running_loop(), done)
 

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import sqlite3
 import sys
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +17,7 @@ from scheduler.changelog.frame import CHECKSUM_BYTES
 from scheduler.changelog.load import LoadResult
 from scheduler.changelog.store import Pointer, move_pointer
 from scheduler.changelog.writer import Chore, Job, Writer
+from scheduler.contracts import Unavailable
 from scheduler.failpoints import failpoint
 
 __all__ = ["FOLD_AFTER_BYTES", "FOLD_AFTER_ENTRIES", "Folding"]
@@ -48,6 +49,10 @@ class Folding:
         self._automatic = automatic
         self._not_before_bytes = 0
         self._task: asyncio.Task[None] | None = None
+        self.failure: str | None = None
+        """Why the last try did not succeed; None when it did."""
+        self.folded: Callable[[], object] = lambda: None
+        """Called when a new base counts."""
 
     def appended(self, size: int, entries: int = 1) -> None:
         """The tail grew. Called on the loop."""
@@ -68,6 +73,19 @@ class Folding:
             self._task = asyncio.get_running_loop().create_task(self._run(), name="changelog-fold")
             self._task.add_done_callback(self._ended)
         return self._task
+
+    async def fold_now(self, upto: int) -> Pointer:
+        """Fold until the base covers the entry `upto`, which must have been handed to the writer; returns its pointer.
+
+        Raises Unavailable with what is in the way: the base before it counts on.
+        """
+        await _submitted(self._writer, lambda _: None)  # what was handed in before is in the file now
+        while self.pointer.covered < upto:
+            before = self.pointer
+            await asyncio.wait((self.start(),))
+            if self.pointer is before:
+                raise Unavailable(f"the tail was not folded: {self.failure or 'the entries are not in it'}")
+        return self.pointer
 
     def _ended(self, _: object) -> None:
         self._task = None
@@ -90,8 +108,10 @@ class Folding:
             # Nothing is lost but the space: the tail goes on growing, and the next try is half as far again.
             self._not_before_bytes = int(size * 1.5)
             sweep(self._data_dir, self.pointer.generation)
+            self.failure = str(error)
             _log.warning("the changelog's tail was not folded: %s", error)
             return
+        self.failure = None
         _log.info(
             "folded %d entries, %d bytes into base %d", folded.entries, folded.size_bytes, self.pointer.generation
         )
@@ -106,6 +126,7 @@ class Folding:
         failpoint("fold-after-swap")
         self.tidy()
         sweep(self._data_dir, self.pointer.generation)
+        self.folded()
 
     def tidy(self) -> None:
         """Delete the entries that the base covers, a few at a time, while nothing is appended."""

@@ -15,18 +15,24 @@ The layout, the protocol, and what each failure does are in docs/zookeeper.md.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 from uuid import uuid4
 
+from scheduler.changelog.base import read_base
 from scheduler.changelog.checkpoint import Checkpoint
 from scheduler.changelog.errors import Damaged, Unreadable
 from scheduler.changelog.load import LoadResult
+from scheduler.changelog.store import Pointer
 from scheduler.changelog.zookeeper_commit import Committer
+from scheduler.changelog.zookeeper_keeper import SnapshotKeeper
 from scheduler.changelog.zookeeper_layout import Head, Layout
 from scheduler.changelog.zookeeper_parts import sweep_parts
 from scheduler.changelog.zookeeper_reading import Position, frames, previous_of, read_head
+from scheduler.changelog.zookeeper_snapshot import fetch
 from scheduler.contracts import Entry, Fenced, Unavailable
 from scheduler.core.ops import Op
 from scheduler.zk.client import Client
@@ -39,6 +45,8 @@ __all__ = ["LogIsGone", "ZooKeeperChangelog"]
 
 _SLICE_MS: Final = 10
 """Then others on the loop have their turn."""
+
+_log = logging.getLogger("thesan")
 
 Apply = Callable[[Op], None]
 
@@ -57,6 +65,9 @@ class ZooKeeperChangelog:
         self.checkpoint = None if data_dir is None else Checkpoint(data_dir, cluster)
         self.loaded: LoadResult | None = None
         """What the checkpoint held at the start, after `load`."""
+        self._arrived: Pointer | None = None
+        """The snapshot that was fetched as a base, and where it is when there is no checkpoint."""
+        self._arrived_in: TemporaryDirectory[str] | None = None
         self._position: Position | None = None
         self._claim: Claim | None = None
         self._committer: Committer | None = None
@@ -107,7 +118,9 @@ class ZooKeeperChangelog:
     async def open(self) -> None:
         """Find the log, or begin one where there is none, and look whether the checkpoint continues into it.
 
-        Raises LogIsGone, Unreadable, ZkError; after the last it may be called again.
+        Without a checkpoint that does, the snapshot is fetched, if there is one.
+        Raises LogIsGone, Unreadable, Unavailable when the disk does not take the snapshot, ZkError; after the last two
+        it may be called again.
         """
         await self._client.ensure(self._layout.root)
         await self._client.sync(self._layout.root)
@@ -121,6 +134,8 @@ class ZooKeeperChangelog:
             why = await self._departs(head)
             if why is not None:
                 self.checkpoint.set_aside(why)
+        if self.checkpoint is None or self.checkpoint.end is None:
+            await self._fetch_snapshot(head)
 
     async def _begin_log(self) -> Head:
         end = None if self.checkpoint is None else self.checkpoint.end
@@ -143,6 +158,27 @@ class ZooKeeperChangelog:
         except MultiRefused:  # somebody else began it
             head, _ = await read_head(self._client, layout)
         return head
+
+    async def _fetch_snapshot(self, head: Head) -> None:
+        """A new machine, or one that was away for too long, begins with the snapshot, if there is one."""
+        if self.checkpoint is not None:
+            folder = self.checkpoint.make_room()
+        else:
+            self._arrived_in = TemporaryDirectory(prefix="thesan-snapshot-")
+            folder = Path(self._arrived_in.name)
+        try:
+            snapshot = await fetch(self._client, self._layout, folder)
+        except OSError as error:
+            raise Unavailable(f"the snapshot cannot be written to {folder}: {error.strerror}") from error
+        if snapshot is None:
+            self._forget_arrived()
+            return
+        if snapshot.lineage != head.lineage or snapshot.base.covered >= head.next:
+            raise Damaged(snapshot.base.covered, "the snapshot in ZooKeeper is not one of the log beside it")
+        self._arrived = snapshot.base
+        if self.checkpoint is not None:
+            self.checkpoint.adopt(snapshot.lineage, snapshot.base)
+        _log.info("begins with the snapshot up to entry %d", snapshot.base.covered)
 
     async def _departs(self, head: Head) -> str | None:
         """Why the checkpoint is not a copy of the beginning of this log; None when it is."""
@@ -168,17 +204,34 @@ class ZooKeeperChangelog:
         """
         apply = begin()
         if self.checkpoint is None:
+            self._load_arrived(apply)
             return apply
         here = self._here
         try:
             loaded = self.checkpoint.load(here.lineage, apply, here.configs)
         except Unreadable as wrong:
+            if self._arrived is not None:
+                raise  # not our copy is damaged, but what it was made from
             self.checkpoint.set_aside(str(wrong))
             apply = begin()
             loaded = self.checkpoint.load(here.lineage, apply, here.configs)
         here.stands_at(loaded)
         self.loaded = loaded
         return apply
+
+    def _load_arrived(self, apply: Apply) -> None:
+        if self._arrived is not None and self._arrived_in is not None:
+            here, base = self._here, self._arrived
+            for ops in read_base(Path(self._arrived_in.name), base, here.lineage, here.configs):
+                for op in ops:
+                    _apply(apply, op, base.covered)
+            here.stands_behind(base)
+        self._forget_arrived()
+
+    def _forget_arrived(self) -> None:
+        if self._arrived_in is not None:
+            self._arrived_in.cleanup()
+            self._arrived_in = None
 
     def attach(self, client: Client) -> None:
         """Go on with a new session, as a standby: what was read is kept. A leader begins anew instead."""
@@ -313,8 +366,13 @@ class ZooKeeperChangelog:
         except MultiRefused as refused:
             raise Fenced(f"epoch {self.held.number} is over ({refused})") from None
 
+    def snapshots(self) -> SnapshotKeeper:
+        """What makes snapshots and cuts the log behind them, for as long as we lead."""
+        return SnapshotKeeper(self._client, self._layout, self.held, self._here.lineage, self.checkpoint)
+
     async def close(self) -> None:
         """Close the checkpoint. The client is the caller's."""
+        self._forget_arrived()
         if self.checkpoint is not None:
             await self.checkpoint.close()
 

@@ -4,7 +4,8 @@ epoch                       {number, holder}; its version is the fence
 head                        {next, checksum, lineage}: the offset the next entry gets, the checksum of the last one
 log/<offset / 1000>/<offset>   an entry's frame, or the manifest of one that is kept in parts
 parts/<epoch>-<uuid>/<i>    a piece of a frame that is too large for one request
-snapshot                    where a copy of the state is, and what it covers (nothing makes one yet)
+snapshot                    which copy of the state counts, and what it covers (`zookeeper_snapshot.py`)
+snapshots/<epoch>-<uuid>/<i>   a piece of such a copy
 """
 
 from __future__ import annotations
@@ -56,11 +57,22 @@ class Layout:
     def snapshot(self) -> str:
         return f"{self.root}/snapshot"
 
+    @property
+    def all_snapshots(self) -> str:
+        return f"{self.root}/snapshots"
+
+    def snapshot_parts(self, name: str) -> str:
+        return f"{self.root}/snapshots/{name}"
+
     def folder(self, offset: int) -> str:
         return f"{self.root}/log/{offset // _FOLDER}"
 
     def entry(self, offset: int) -> str:
         return f"{self.root}/log/{offset // _FOLDER}/{offset}"
+
+    def last_of_folder(self, number: int) -> int:
+        """The highest offset that belongs into this folder of the log."""
+        return (number + 1) * _FOLDER - 1
 
     def opens_folder(self, offset: int) -> bool:
         """Does this entry have to make its folder? The first one is made with the log."""

@@ -13,6 +13,7 @@ from scheduler.changelog.configs import Configs
 from scheduler.changelog.errors import Damaged
 from scheduler.changelog.frame import genesis, read_header
 from scheduler.changelog.load import LoadResult
+from scheduler.changelog.store import Pointer
 from scheduler.changelog.zookeeper_layout import Head, Layout, Manifest
 from scheduler.changelog.zookeeper_parts import read_parts
 from scheduler.contracts import Entry
@@ -26,7 +27,7 @@ _AT_ONCE: Final = 64
 
 
 class Truncated(Damaged):
-    """An entry was cut off the log since, and stands in a snapshot: begin again from that."""
+    """An entry was cut off the log since, and stands in a snapshot: close the changelog, and open it anew."""
 
 
 @define
@@ -46,6 +47,10 @@ class Position:
     def stands_at(self, loaded: LoadResult) -> None:
         self.offset, self.epoch = loaded.offset, loaded.epoch
         self.timestamp_ms, self.checksum = loaded.timestamp_ms, loaded.checksum
+
+    def stands_behind(self, base: Pointer) -> None:
+        self.offset, self.epoch = base.covered, base.epoch
+        self.timestamp_ms, self.checksum = base.timestamp_ms, base.checksum
 
     def read(self, frame: bytes) -> tuple[Entry, bytes]:
         """The next entry and its checksum. Raises Unreadable with the offset; nothing is changed."""

@@ -24,7 +24,13 @@ NAMES: Final = {
     "fold-chunk": "the helper has written a chunk of the new base",
     "fold-before-swap": "the new base is complete, the old one counts",
     "fold-after-swap": "the new base counts, the old one and the covered tail are still there",
-    "fold-deleting": "the helper has deleted a part of what the new base replaces",
+    "fold-deleting": "a part of the tail that the new base replaces is deleted",
+    "snapshot-part": "a part of a new snapshot is in ZooKeeper, the snapshot before counts",
+    "before-snapshot-pointer": "all parts of a new snapshot are in ZooKeeper, the one before counts",
+    "after-snapshot-pointer": "the new snapshot counts, the log behind the one before is still there",
+    "before-truncate": "the log in ZooKeeper is about to be cut behind the snapshot before",
+    "truncating": "some entries are cut off the log in ZooKeeper",
+    "after-truncate": "the log in ZooKeeper is cut, the parts that nobody needs are still there",
 }
 """Every name, and what is so when it is reached. A test holds this equal to the code."""
 

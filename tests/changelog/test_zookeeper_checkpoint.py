@@ -15,7 +15,6 @@ from scheduler.changelog.sqlite import SqliteChangelog
 from scheduler.changelog.store import DB_FILE
 from scheduler.changelog.zookeeper import LogIsGone
 from scheduler.changelog.zookeeper_layout import Head
-from scheduler.changelog.zookeeper_reading import Truncated
 from tests.changelog.stage import CLUSTER, fill, look, told_until
 from tests.changelog.zookeeper_stage import ROOT, Scheduler
 from tests.zk.stage import Stage, eventually, on_stage
@@ -188,25 +187,6 @@ def test_a_file_of_garbage_is_set_aside(tmp_path: Path) -> None:
             (tmp_path / FOLDER / (DB_FILE + beside)).unlink(missing_ok=True)
         (tmp_path / FOLDER / DB_FILE).write_bytes(b"garbage" * 1000)
         await rebuilt(stage, tmp_path, 20)
-
-    on_stage(play)
-
-
-def test_one_that_ends_before_the_log_begins_is_set_aside(tmp_path: Path) -> None:
-    async def play(stage: Stage) -> None:
-        leader = await told(stage, 20, tmp_path)
-        await end(leader)
-        new = await Scheduler.at(stage)
-        await new.lead()
-        await new.tell(30)
-        for offset in range(1, 26):
-            await new.client.delete(f"{ROOT}/log/0/{offset}")
-        await new.client.create(f"{ROOT}/snapshot")
-
-        again = await Scheduler.at(stage, data_dir=tmp_path)
-        assert again.changelog.offset == 0
-        with pytest.raises(Truncated, match="offset 1: this entry was cut off"):
-            await again.follow()
 
     on_stage(play)
 
