@@ -28,7 +28,7 @@ from kazoo.security import CREATOR_ALL_ACL, OPEN_ACL_UNSAFE, READ_ACL_UNSAFE
 from scheduler.zk.clock import boot_ms
 from scheduler.zk.errors import MultiRefused, NodeExists, NotSent, SessionOver, TooLarge, Unanswered, ZkError
 from scheduler.zk.ops import ANY_VERSION, Op
-from scheduler.zk.wire import Wire
+from scheduler.zk.wire import Connection, Wire
 
 __all__ = ["MAX_REQUEST_BYTES", "Client", "Condition", "Stat"]
 
@@ -96,9 +96,10 @@ class Client:
         session_timeout_ms: int,
         chroot: str = "",
         credentials: str | None = None,
+        wire: Callable[[str, int, str | None, Callable[[str], None]], Connection] = Wire,
     ) -> None:
         """`hosts` is "host:port,host:port". `chroot` is put in front of every path. `credentials` is "user:password":
-        nodes made with them may be changed by their owner alone, and read by everybody.
+        nodes made with them may be changed by their owner alone, and read by everybody. `wire` makes the connection.
         """
         if "/" in hosts:
             raise ValueError(f"the ZooKeeper servers are {hosts!r}; a path does not belong there, it is the chroot")
@@ -110,7 +111,7 @@ class Client:
         """Called on the loop after each change of `condition`."""
         self._chroot = chroot
         self._acl = CREATOR_ALL_ACL + READ_ACL_UNSAFE if credentials else OPEN_ACL_UNSAFE
-        self._wire = Wire(hosts, session_timeout_ms, credentials, self._changed)
+        self._wire = wire(hosts, session_timeout_ms, credentials, self._changed)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waiting: set[asyncio.Future[None]] = set()
         self._numbers = itertools.count()
@@ -140,12 +141,11 @@ class Client:
     @property
     def session_id(self) -> int:
         """Nodes that this session made say it as their `ephemeralOwner`."""
-        return self._wire._session_id or 0
+        return self._wire.session_id
 
     @property
     def session_password(self) -> bytes:
-        found: bytes = self._wire._session_passwd
-        return found
+        return self._wire.session_password
 
     @property
     def session_timeout_ms(self) -> int:

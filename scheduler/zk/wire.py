@@ -31,7 +31,7 @@ from kazoo.protocol.serialization import Connect
 from kazoo.protocol.states import KeeperState
 from kazoo.retry import KazooRetry
 
-__all__ = ["Answer", "Wire"]
+__all__ = ["Answer", "Connection", "Wire"]
 
 _CONNECT_S: Final = 0.5
 _HANDSHAKE_S: Final = 1.0
@@ -49,6 +49,35 @@ class Answer(Protocol):
 
     def refuse(self) -> None:
         """It was not sent."""
+
+
+class Connection(Protocol):
+    """What a client needs of its session's connection. `Wire` is the real one; the simulator has another."""
+
+    generation: int
+    """Of the connection: counts them."""
+    negotiated_ms: int
+    """The session timeout that was granted."""
+
+    @property
+    def session_id(self) -> int: ...
+
+    @property
+    def session_password(self) -> bytes: ...
+
+    def start_async(self) -> Any:
+        """Begin to connect."""
+
+    def request(self, request: Any, answer: Answer, generation: int) -> None:
+        """Send one of kazoo's requests if it is still the same connection, or refuse at once."""
+
+    def break_connection(self) -> None: ...
+
+    def peer(self) -> tuple[str, int] | None: ...
+
+    def give_up(self) -> None: ...
+
+    def shut(self, *, politely: bool) -> None: ...
 
 
 class _Handler(SequentialThreadingHandler):  # type: ignore[misc]
@@ -80,7 +109,6 @@ class Wire(KazooClient):  # type: ignore[misc]
     ) -> None:
         self.gate = threading.RLock()
         self.generation = 0
-        """Of the connection: counts them."""
         self.negotiated_ms = session_timeout_ms
         self._changed = changed
         super().__init__(
@@ -92,6 +120,15 @@ class Wire(KazooClient):  # type: ignore[misc]
             logger=_log,
         )
         self._connection = _Connection(self, self._conn_retry.copy(), logger=_log)
+
+    @property
+    def session_id(self) -> int:
+        return self._session_id or 0
+
+    @property
+    def session_password(self) -> bytes:
+        found: bytes = self._session_passwd
+        return found
 
     def request(self, request: Any, answer: Answer, generation: int) -> None:
         """Send if it is still the same connection, or refuse at once."""
