@@ -17,6 +17,7 @@ from scheduler.core.policy import Policy
 MAX_MESSAGE_BYTES = 0xFFFFFF
 """The longest frame whose length still begins with a zero byte, by which frames are known."""
 
+AUTHENTICATION_MECHANISMS = ("NONE", "BASIC")
 ENGINES = ("local", "simulated")
 PULSE_AFTER_FAILOVER = ("wait", "infer")
 
@@ -70,6 +71,12 @@ class Settings:
     max_outstanding_answer_bytes: int = 512 * 1024 * 1024
     """Of large answers on their way to clients, together; beyond it a read is to be tried again."""
 
+    http_authentication_mechanism: str = "NONE"
+    shiro_ini_path: Path | None = None
+    """Users and roles; wanted with BASIC."""
+
     def __attrs_post_init__(self) -> None:
         if self.http_port == self.thrift_port != 0:
             raise WrongSetting(f"--http-port and --thrift-port are both {self.http_port}; they must differ")
+        if self.http_authentication_mechanism == "BASIC" and self.shiro_ini_path is None:
+            raise WrongSetting("--http-authentication-mechanism is BASIC; --shiro-ini-path must name the users' file")

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Final
 
 from scheduler.app.ports import refusal
+from scheduler.app.security import Security
 from scheduler.app.status import Status
 from scheduler.controller.gateway import Gateway
 from scheduler.rpc import to_thrift
@@ -38,8 +39,12 @@ class Edge:
         handler = Handler(
             gateway, to_thrift.ServerInfo(settings.cluster_name, settings.stats_url_prefix), status.server_state, stream
         )
+        self._security = Security(settings)
         processor = Processor(
-            handler, observe=status.observe, max_outstanding_bytes=settings.max_outstanding_answer_bytes
+            handler,
+            observe=status.observe,
+            max_outstanding_bytes=settings.max_outstanding_answer_bytes,
+            access=self._security.access,
         )
         self._doors = _doors(settings)
         self._raw = RawServer(
@@ -49,6 +54,7 @@ class Edge:
             doors=self._doors,
         )
         status.add(lambda: {**_of_doors(self._doors), **_of_replies(processor), **_of_stream(stream)})
+        status.add(self._security.metrics)
         events = EventSource(stream)
         status.add(lambda: {"events_listeners": events.listeners})
         cors = settings.enable_cors_for
@@ -58,6 +64,7 @@ class Edge:
             events=events,
             hostnames=(settings.hostname,),
             enable_cors_for=cors,
+            realm=self._security.realm,
         )
         self._web: web.WebServer | None = None
 
@@ -75,12 +82,15 @@ class Edge:
             await self._web.stop()
             raise refusal("--thrift-port", ip, settings.thrift_port, error) from error
         LOG.info("HTTP on http://%s:%d (Thrift at /api), raw Thrift on %s:%d", ip, self._web.port, ip, thrift_port)
-        LOG.warning("whoever reaches these ports can run processes here as user %s", _user())
+        self._security.start()
+        if self._security.realm is None:
+            LOG.warning("whoever reaches these ports can run processes here as user %s", _user())
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._security.stop()
         await self._raw.stop()
         assert self._web is not None
         await self._web.stop()

@@ -12,13 +12,15 @@ from contextlib import aclosing
 from typing import Final, Protocol
 
 from scheduler.contracts import Outcome
+from scheduler.rpc.access import Unauthenticated
 from scheduler.rpc.binary import STRICT
+from scheduler.rpc.callers import Caller
 from scheduler.rpc.doors import Doors
 from scheduler.rpc.framing import FRAMED, UNFRAMED, Incoming
 from scheduler.rpc.large import Large, TooSlow
 from scheduler.rpc.later import Later
 from scheduler.rpc.messages import BadMessage, Call
-from scheduler.rpc.processor import Caller, Pending, Processor
+from scheduler.rpc.processor import Pending, Processor
 from scheduler.rpc.replies import Payload
 
 log = logging.getLogger(__name__)
@@ -260,9 +262,9 @@ class Connection(asyncio.Protocol):
             return False
         mode = self._incoming.mode
         if mode == FRAMED:
-            answer = self._pulses.answer_frame(data)
+            answer = self._pulses.answer_frame(data, self.caller)
         elif mode == UNFRAMED:
-            answer = self._pulses.answer(data)
+            answer = self._pulses.answer(data, self.caller)
         else:
             return False
         if answer is None:
@@ -297,7 +299,12 @@ class Connection(asyncio.Protocol):
         self._close_when_done()
 
     def _answer(self, call: Call) -> None:
-        self._enqueue(self._server.processor.answer(call, STRICT, self.caller))
+        processor = self._server.processor
+        try:
+            pending = processor.answer(call, STRICT, self.caller)
+        except Unauthenticated as wrong:
+            pending = processor.refused(call, STRICT, wrong.answer)
+        self._enqueue(pending)
 
     def _enqueue(self, pending: Pending) -> None:
         slot = _Slot(self, pending)

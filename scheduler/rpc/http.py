@@ -13,11 +13,14 @@ from contextlib import aclosing
 from typing import Any, Final
 
 from scheduler.contracts import Outcome
+from scheduler.rpc.access import Unauthenticated
+from scheduler.rpc.callers import NOBODY, Caller
 from scheduler.rpc.content_types import Headers, UnsupportedType, reply_codec, request_codec, values
 from scheduler.rpc.large import Large, TooSlow
 from scheduler.rpc.messages import MAX_MESSAGE_BYTES, BadMessage
-from scheduler.rpc.processor import Caller, Pending, Processor
+from scheduler.rpc.processor import Pending, Processor
 from scheduler.rpc.replies import Payload
+from scheduler.security.names import CHALLENGE
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +73,8 @@ class Api:
             headers.append((b"content-type", content_type))
         if status == 405:
             headers.append((b"allow", b"POST, GET, OPTIONS"))
+        if status == 401:
+            headers.append(CHALLENGE)
         if status in (413, 415):
             headers.append((b"connection", b"close"))  # the rest of the body is not read
         await send({"type": "http.response.start", "status": status, "headers": headers})
@@ -97,6 +102,8 @@ class Api:
             return _text(413, str(wrong))
         except BadMessage as wrong:
             return _text(400, str(wrong))
+        except Unauthenticated as wrong:
+            return _text(401, str(wrong))
         payload = await self._when_durable(pending)
         if payload is None:
             log.warning("HTTP call from %s answered 500: its outcome is unknown", _caller(scope).address)
@@ -170,8 +177,9 @@ def _resolve(settled: asyncio.Future[Outcome], outcome: Outcome) -> None:
 
 
 def _caller(scope: Scope) -> Caller:
+    """`user` stands in the scope when somebody found out (`web/authentication.py`)."""
     client = scope.get("client")
-    return Caller(address=f"{client[0]}:{client[1]}" if client else "")
+    return Caller(scope.get("user", NOBODY), f"{client[0]}:{client[1]}" if client else "")
 
 
 def _text(status: int, sentence: str) -> tuple[int, bytes, bytes]:

@@ -15,7 +15,9 @@ from attrs import field, frozen
 from thriftpy2.thrift import TApplicationException
 
 from scheduler.core.answers import Answer, Code, error
+from scheduler.rpc.access import Access
 from scheduler.rpc.binary import LENIENT
+from scheduler.rpc.callers import Caller
 from scheduler.rpc.handler import Handler, Reply
 from scheduler.rpc.large import NoRoom
 from scheduler.rpc.messages import CALL, EXCEPTION, NOTHING_HAPPENED, Call, Codec
@@ -23,17 +25,6 @@ from scheduler.rpc.pulses import MAX_CACHED, Observer, Pulses
 from scheduler.rpc.replies import MAX_OUTSTANDING_BYTES, Payload, Replies
 
 log = logging.getLogger(__name__)
-
-NOBODY = "UNSECURE"
-"""The user of calls that carry no credentials, as Aurora writes it in histories."""
-
-
-@frozen
-class Caller:
-    """Who calls, and from where."""
-
-    user: str = NOBODY
-    address: str = ""
 
 
 @frozen
@@ -55,28 +46,34 @@ class Processor:
         *,
         max_outstanding_bytes: int = MAX_OUTSTANDING_BYTES,
         max_cached_pulses: int = MAX_CACHED,
+        access: Access | None = None,
     ) -> None:
+        """`access`: who may call what; without it everybody may call everything."""
         self.core = handler.core
         self.replies = Replies(handler.server, max_outstanding_bytes=max_outstanding_bytes)
-        self.pulses = Pulses(handler.core, self.replies, observe, max_cached=max_cached_pulses)
+        may_pulse = None if access is None else access.may_pulse
+        self.pulses = Pulses(handler.core, self.replies, observe, max_cached=max_cached_pulses, may_pulse=may_pulse)
+        self._access = access
         self._handler = handler
         self._observe = observe
 
     def process(self, data: bytes, reads: Codec, writes: Codec, caller: Caller) -> Pending:
-        """Answer one message. Raises BadMessage when it is none."""
-        if reads is LENIENT and writes is LENIENT and (pulse := self.pulses.answer(data)) is not None:
+        """Answer one message. Raises BadMessage when it is none, and Unauthenticated."""
+        if reads is LENIENT and writes is LENIENT and (pulse := self.pulses.answer(data, caller)) is not None:
             offset, reply = pulse
             return Pending(offset, reply, lambda: self.pulses.refusal(reply))
         return self.answer(reads.read(data), writes, caller)
 
     def answer(self, call: Call, writes: Codec, caller: Caller) -> Pending:
-        """Answer one decoded call."""
+        """Answer one decoded call. Raises Unauthenticated."""
         if call.kind != CALL:
             return self._refuse(call, writes, TApplicationException.INVALID_MESSAGE_TYPE, "the message is no call")
         if call.args is None:
             text = f"there is no method {call.method!r} here"
             return self._refuse(call, writes, TApplicationException.UNKNOWN_METHOD, text)
         started = perf_counter_ns()
+        if self._access is not None and (refusal := self._access.refusal(call.method, call.args, caller)) is not None:
+            return self.refused(call, writes, refusal)
         try:
             reply = self._handler.call(call.method, call.args, caller.user)
             offset, code = reply.offset, reply.answer.code
@@ -90,6 +87,13 @@ class Processor:
         if self._observe is not None:
             self._observe(call.method, code, perf_counter_ns() - started, 1)
         return Pending(offset, payload, lambda: self.replies.whole(call, writes, NOTHING_HAPPENED))
+
+    def refused(self, call: Call, writes: Codec, answer: Answer) -> Pending:
+        """What a call is answered that is not carried out."""
+        if self._observe is not None:
+            self._observe(call.method, answer.code, 0, 1)
+        payload = self.replies.whole(call, writes, answer)
+        return Pending(self.core.durable_offset, payload, lambda: payload)
 
     def _encode(self, call: Call, writes: Codec, caller: Caller, reply: Reply) -> Payload:
         if reply.later is not None:

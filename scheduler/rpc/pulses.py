@@ -19,6 +19,7 @@ from scheduler.core.records import JobKey
 from scheduler.core.updates import requests
 from scheduler.core.updates.records import UpdateKey
 from scheduler.rpc.binary import STRICT
+from scheduler.rpc.callers import UNKNOWN, Caller
 from scheduler.rpc.messages import CALL, NOTHING_HAPPENED, REPLY, Call
 from scheduler.rpc.port import Core
 from scheduler.rpc.replies import Replies
@@ -41,6 +42,9 @@ _SIZE: Final = struct.Struct(">i").unpack_from
 
 Observer = Callable[[str, Code, int, int], None]
 """Told of calls: method, response code, nanoseconds they took together, and how many there were."""
+
+MayPulse = Callable[[Caller, JobKey], bool]
+"""May this caller send heartbeats for this job? Whoever may not takes the general way, and is told why."""
 
 
 def read_key(args: bytes) -> UpdateKey | None:
@@ -77,8 +81,18 @@ class Pulses:
     What was observed is told in lots: see `tell`.
     """
 
-    def __init__(self, core: Core, replies: Replies, observe: Observer | None, *, max_cached: int = MAX_CACHED) -> None:
+    def __init__(
+        self,
+        core: Core,
+        replies: Replies,
+        observe: Observer | None,
+        *,
+        max_cached: int = MAX_CACHED,
+        may_pulse: MayPulse | None = None,
+    ) -> None:
+        """`may_pulse`: without it everybody may."""
         self._core = core
+        self._may_pulse = may_pulse
         self._observe = observe
         self._max_cached = max_cached
         self._known: dict[bytes, tuple[UpdateKey, bytes]] = {}
@@ -90,10 +104,12 @@ class Pulses:
         self._calls = 0
         self._nanos = 0
 
-    def answer_frame(self, frame: bytes) -> tuple[int, bytes] | None:
+    def answer_frame(self, frame: bytes, caller: Caller = UNKNOWN) -> tuple[int, bytes] | None:
         """The same as `answer` for a whole frame, answered with a whole frame. Known arguments are quickest."""
         known = self._known.get(frame[4 + _ARGS :])
         if known is not None and frame.startswith(known[1]):
+            if self._may_pulse is not None and not self._may_pulse(caller, known[0].job):
+                return None
             begun = perf_counter_ns()
             try:
                 ticket = self._core.pulse(known[0])
@@ -105,17 +121,17 @@ class Pulses:
                 return ticket.offset, self._frame_head + frame[4 + _SEQID : 4 + _ARGS] + self._beating
         elif int.from_bytes(frame[:4], "big") != len(frame) - 4:
             return None
-        answer = self.answer(frame[4:])
+        answer = self.answer(frame[4:], caller)
         return None if answer is None else (answer[0], len(answer[1]).to_bytes(4, "big") + answer[1])
 
-    def answer(self, message: bytes) -> tuple[int, bytes] | None:
+    def answer(self, message: bytes, caller: Caller = UNKNOWN) -> tuple[int, bytes] | None:
         """Offset and reply; None: the message is to take the general way, nothing has happened yet."""
         if len(message) > _MAX_BYTES or not message.startswith(_CALL_HEAD):
             return None
         args = message[_ARGS:]
         known = self._known.get(args)
         key = read_key(args) if known is None else known[0]
-        if key is None:
+        if key is None or (self._may_pulse is not None and not self._may_pulse(caller, key.job)):
             return None
         begun = perf_counter_ns()
         try:

@@ -14,12 +14,14 @@ from typing import Any, TypeVar
 from scheduler.contracts import Entry, Outcome, Ticket
 from scheduler.core.answers import Answer
 from scheduler.core.updates.records import UpdateKey
+from scheduler.rpc.access import Access
 from scheduler.rpc.handler import Handler
 from scheduler.rpc.http import Api
 from scheduler.rpc.messages import MAX_MESSAGE_BYTES
 from scheduler.rpc.processor import Processor
 from scheduler.rpc.socket import RawServer
 from scheduler.rpc.to_thrift import ServerInfo, ServerState
+from scheduler.security.realm import Realm
 from scheduler.stream.reader import Stream
 from scheduler.stream.ring import MAX_EVENTS
 from scheduler.testing.stage import Stage
@@ -109,13 +111,16 @@ class Serving:
         *,
         enable_cors_for: str | None = None,
         max_message_bytes: int = MAX_MESSAGE_BYTES,
+        realm: Realm | None = None,
     ) -> None:
+        self.realm = realm
         self.stage = stage or Stage()
         self.core = StageCore(self.stage)
         self.stream = followed(self.stage)
         self.event_source = EventSource(self.stream)
         self.handler = Handler(self.core, ServerInfo("test"), self._state, self.stream)
-        self.processor = Processor(self.handler)
+        self.access = None if realm is None else Access(realm.grants)
+        self.processor = Processor(self.handler, access=self.access)
         self.raw = RawServer(self.processor, max_message_bytes=max_message_bytes)
         self._max_message_bytes = max_message_bytes
         self.web: web_server.WebServer | None = None
@@ -131,6 +136,7 @@ class Serving:
             events=self.event_source,
             hostnames=("scheduler.test",),
             enable_cors_for=self._enable_cors_for,
+            realm=self.realm,
         )
         self.web = await web_server.start(app, "127.0.0.1", 0, grace_s=1, doors=self.raw.doors)
         self.http_port = self.web.port
@@ -139,6 +145,8 @@ class Serving:
         await self.raw.stop()
         if self.web is not None:
             await self.web.stop()
+        if self.realm is not None:
+            self.realm.close()
 
     def _state(self) -> ServerState:
         controller = self.stage.controller
@@ -181,12 +189,14 @@ class InThread:
 
 
 @contextmanager
-def serving(stage: Stage | None = None, *, enable_cors_for: str | None = None) -> Iterator[InThread]:
+def serving(
+    stage: Stage | None = None, *, enable_cors_for: str | None = None, realm: Realm | None = None
+) -> Iterator[InThread]:
     """Serve a stage from a thread."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="serving")
     thread.start()
-    inner = Serving(stage, enable_cors_for=enable_cors_for)
+    inner = Serving(stage, enable_cors_for=enable_cors_for, realm=realm)
     try:
         asyncio.run_coroutine_threadsafe(inner.start(), loop).result(10)
         yield InThread(inner, loop)

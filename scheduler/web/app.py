@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from scheduler.web.authentication import Authentication, Realm
 from scheduler.web.guard import App, Guard, Receive, Scope, Send
 from scheduler.web.metrics import Metrics, vars_json, vars_text
 
@@ -20,11 +21,13 @@ def application(
     events: App | None = None,
     hostnames: Iterable[str] = (),
     enable_cors_for: str | None = None,
+    realm: Realm | None = None,
 ) -> Guard:
     """Everything this server answers over HTTP.
 
     `api` is the ASGI application for exactly /api, `events` that for /events. `hostnames` are names of this server
     besides its addresses and localhost. `enable_cors_for` is the one origin whose pages may call.
+    `realm` knows the users; without it everybody may see every page.
     """
 
     async def health(request: Request) -> Response:
@@ -47,4 +50,5 @@ def application(
         else:
             await pages(scope, receive, send)
 
-    return Guard(dispatch, hostnames=hostnames, enable_cors_for=enable_cors_for)
+    inner = dispatch if realm is None else Authentication(dispatch, realm)
+    return Guard(inner, hostnames=hostnames, enable_cors_for=enable_cors_for)

@@ -12,8 +12,9 @@ from collections.abc import Callable
 import pytest
 
 from scheduler.rpc.binary import STRICT
+from scheduler.rpc.callers import Caller
 from scheduler.rpc.messages import BadMessage, Codec
-from scheduler.rpc.processor import Caller, Processor
+from scheduler.rpc.processor import Processor
 from scheduler.rpc.tjson import JSON
 from scheduler.testing.fuzz_messages import altered, mutated
 from scheduler.testing.serving import Serving

@@ -9,9 +9,10 @@ from thriftpy2.thrift import TApplicationException
 from scheduler.core.answers import OK, Code
 from scheduler.interface import aurora
 from scheduler.rpc.binary import LENIENT, STRICT
+from scheduler.rpc.callers import Caller
 from scheduler.rpc.handler import METHODS
 from scheduler.rpc.messages import BadMessage, Codec
-from scheduler.rpc.processor import Caller, Processor
+from scheduler.rpc.processor import Processor
 from scheduler.rpc.tjson import JSON
 from scheduler.testing.serving import Serving
 from tests.rpc.calls import JOB, UPDATE, binary_call, job, json_call, raw_call, read_reply, update_request

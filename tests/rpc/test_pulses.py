@@ -13,8 +13,9 @@ from scheduler.core.updates import requests
 from scheduler.interface import aurora
 from scheduler.rpc import from_thrift
 from scheduler.rpc.binary import LENIENT, STRICT
+from scheduler.rpc.callers import Caller
 from scheduler.rpc.messages import BadMessage
-from scheduler.rpc.processor import Caller, Pending, Processor
+from scheduler.rpc.processor import Pending, Processor
 from scheduler.rpc.pulses import read_key
 from scheduler.testing.serving import Serving
 from tests.rpc.calls import JOB, binary_call, framed, job, raw_call, read_reply, update_request

@@ -10,8 +10,9 @@ from scheduler.core.updates import requests, standing, verdicts
 from scheduler.core.updates.records import UpdateKey
 from scheduler.interface import aurora, thesan
 from scheduler.rpc.binary import STRICT
+from scheduler.rpc.callers import NOBODY, Caller
 from scheduler.rpc.handler import Handler
-from scheduler.rpc.processor import NOBODY, Caller, Processor
+from scheduler.rpc.processor import Processor
 from scheduler.rpc.to_thrift import ServerInfo, ServerState
 from scheduler.testing.script import Script
 from tests.rpc.calls import binary_call, read_reply

@@ -1,0 +1,105 @@
+"""Who sends an HTTP request, and which pages want a user.
+
+As in Aurora, a request without credentials passes and one with wrong credentials is answered 401, whatever it is for;
+Thrift's methods ask for a user themselves (`rpc/access.py`). Otherwise than in Aurora, the pages that end the process,
+change it or show its inside want a user too, with the permission `http.Admin:<page>`, and so does every page that does
+not only read.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+from scheduler.security.limits import host_of
+from scheduler.security.names import CHALLENGE
+from scheduler.security.permissions import Grants
+from scheduler.security.realm import Denied, TryLater
+from scheduler.web.guard import App, Receive, Scope, Send
+
+SERVICE: Final = "http.Admin"
+
+ADMIN_PAGES: Final = frozenset({"quitquitquit", "abortabortabort", "logconfig", "threads", "contention"})
+"""First parts of paths; all methods of these want a user."""
+
+THRIFT: Final = frozenset({"api", "apibeta"})
+"""The method that is called asks for itself."""
+
+OPEN: Final = frozenset({"mname"})
+"""All methods of these are open: they only redirect."""
+
+_READING: Final = ("GET", "HEAD", "OPTIONS")
+
+
+class Realm(Protocol):
+    """What is needed of whoever knows the users."""
+
+    def known(self, header: bytes) -> str | None:
+        """The user of credentials that were found right before."""
+
+    async def identify(self, header: bytes, host: str) -> str:
+        """The user of credentials. Raises Denied and TryLater."""
+
+    def grants(self, user: str) -> Grants:
+        """What a user may do now."""
+
+
+def permission(path: str, method: str) -> str | None:
+    """What a request for a page asks for, as the second part of a permission; None: nothing."""
+    page = path.strip("/").partition("/")[0]
+    if page in ADMIN_PAGES:
+        return page
+    if page in THRIFT or page in OPEN or method in _READING:
+        return None
+    return page or "index"
+
+
+class Authentication:
+    """Wraps an application. The user stands in the scope as `user`, also when a certificate told (`protocol.py`)."""
+
+    def __init__(self, app: App, realm: Realm) -> None:
+        self._app = app
+        self._realm = realm
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        given = [value for name, value in scope["headers"] if name == b"authorization"]
+        if given:
+            user = self._realm.known(given[0]) if len(given) == 1 else None
+            if user is None:
+                user = await self._identify(given, scope, send)
+                if user is None:
+                    return
+            scope["user"] = user
+        if scope["path"] != "/api" and (wanted := permission(scope["path"], scope["method"])) is not None:
+            user = scope.get("user")
+            if user is None:
+                await _refuse(send, 401, "This page wants a user.", CHALLENGE)
+                return
+            if not self._realm.grants(user).allows(SERVICE, wanted):
+                await _refuse(send, 403, f"{user} lacks permission {SERVICE}:{wanted}.")
+                return
+        await self._app(scope, receive, send)
+
+    async def _identify(self, given: list[bytes], scope: Scope, send: Send) -> str | None:
+        """None when the request was answered here."""
+        client = scope.get("client")
+        try:
+            if len(given) > 1:
+                raise Denied("The request has several Authorization headers.")
+            return await self._realm.identify(given[0], host_of(client[0]) if client else "")
+        except Denied as denied:
+            await _refuse(send, 401, str(denied), CHALLENGE)
+        except TryLater as later:
+            await _refuse(send, 429, str(later), (b"retry-after", b"%d" % (later.after_s + 1)))
+        return None
+
+
+async def _refuse(send: Send, status: int, sentence: str, *more: tuple[bytes, bytes]) -> None:
+    body = f"{sentence}\n".encode()
+    headers = [
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-length", b"%d" % len(body)),
+        (b"connection", b"close"),  # the body, if there is one, is not read
+        *more,
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
