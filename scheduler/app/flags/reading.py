@@ -64,6 +64,6 @@ def warnings_of(given: Mapping[str, Any], rows: Mapping[str, Row]) -> list[str]:
 
 def refuse_unsafe(row: Unused, param: click.Parameter, ctx: click.Context, value: str) -> None:
     """A flag that does nothing is refused where nothing is less than was asked for."""
-    if row.only and value.upper() not in row.only:
+    if row.only and value.upper() not in map(str.upper, row.only):
         allowed = " or ".join(row.only)
         raise click.BadParameter(f"{value!r} is not served: {row.why}; it must be {allowed}", ctx=ctx, param=param)
