@@ -105,7 +105,10 @@ class File(Kind):
     def parse(self, text: str) -> Path:
         if not text.strip() or "\0" in text:
             raise ValueError
-        return Path(text).expanduser()
+        try:
+            return Path(text).expanduser()
+        except RuntimeError as wrong:  # ~ and the name of nobody
+            raise ValueError(f"a path: {wrong}") from None
 
 
 class Switch(Kind):
