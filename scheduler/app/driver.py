@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Sequence
 from uuid import uuid4
 
@@ -22,6 +23,9 @@ LOG = logging.getLogger("thesan")
 
 EFFECTS_PER_SLICE = 100
 """Then others have their turn."""
+
+REPORTS_PER_SLICE = 50
+"""In one decision. A host that dies, or an engine that is asked for everything, tells of thousands of tasks at once."""
 
 
 class Driver:
@@ -39,6 +43,8 @@ class Driver:
         self._durable = durable
         self._work = asyncio.Event()
         self._alarm: asyncio.TimerHandle | None = None
+        self._reports: deque[TaskReport] = deque()
+        """What the engine told and nobody has looked at yet."""
         self._stopping = False
         controller.ready = self._work.set
 
@@ -50,12 +56,14 @@ class Driver:
                 self._work.clear()
                 await self._turn()
         finally:
+            self._reports.clear()
             if self._alarm is not None:
                 self._alarm.cancel()
 
     async def _turn(self) -> None:
         if self.controller.tick():
             self._work.set()
+            await asyncio.sleep(0)  # a full slice of decisions: encoding them is the next slice
         self._log_failures()
         await self._commit()
         if self._owes:
@@ -127,8 +135,19 @@ class Driver:
     # --- the engine tells ---
 
     def reported(self, reports: Sequence[TaskReport]) -> None:
-        rows = [(report.task_id, report.status, report.message, report.timestamp_ms) for report in reports]
-        self.controller.attempt(takeover.take_reports, rows)
+        was_idle = not self._reports
+        self._reports.extend(reports)
+        if was_idle:
+            self._take_reports()
+
+    def _take_reports(self) -> None:
+        """A slice of what was told, in order; the next slice in the loop's next turn."""
+        told = [self._reports.popleft() for _ in range(min(len(self._reports), REPORTS_PER_SLICE))]
+        if told:
+            rows = [(report.task_id, report.status, report.message, report.timestamp_ms) for report in told]
+            self.controller.attempt(takeover.take_reports, rows)
+        if self._reports:
+            asyncio.get_running_loop().call_soon(self._take_reports)
 
     def hosts_changed(self, hosts: Sequence[Host]) -> None:
         self.controller.attempt(takeover.offer_hosts, hosts)
@@ -145,6 +164,8 @@ class Driver:
         """Returns the tasks that should be there and are not. An incomplete list says nothing about absence."""
         snapshot = await self._engine.reconcile()
         self.reported(snapshot.tasks)
+        while self._reports:  # noqa: ASYNC110 - each turn of the loop takes a slice of them
+            await asyncio.sleep(0)
         missing: list[str] = []
         if snapshot.complete:
             present = {report.task_id: report.status for report in snapshot.tasks}

@@ -7,7 +7,7 @@ the instance stand in the event that began it (`docs/events.md`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 from scheduler.contracts import Entry, Event, EventKind
@@ -15,19 +15,74 @@ from scheduler.core import ops
 from scheduler.core.records import TaskEvent
 from scheduler.core.updates.records import UpdateEvent, UpdateKey
 
-__all__ = ["events_of"]
+__all__ = ["Kept", "events_of"]
 
 Fields = dict[str, Any]
 
 
 def events_of(entry: Entry) -> tuple[Event, ...]:
     """All of an entry, in the order of its ops."""
+    return _events(entry.offset, entry.timestamp_ms, entry.ops)
+
+
+def _events(offset: int, timestamp_ms: int, told: Iterable[Any]) -> tuple[Event, ...]:
     found: list[Event] = []
-    for op in entry.ops:
+    for op in told:
         for fields in _FIELDS.get(type(op), _none)(op):
-            fields.setdefault("timestamp_ms", entry.timestamp_ms)
-            found.append(Event(cursor=entry.offset, index=len(found), **fields))
+            fields.setdefault("timestamp_ms", timestamp_ms)
+            found.append(Event(cursor=offset, index=len(found), **fields))
     return tuple(found)
+
+
+class Kept:
+    """An entry as memory keeps it: what its events are made of, and from the first reading on the events.
+
+    Making an event costs more than deciding what it tells of, and most are read by nobody. What would keep a
+    configuration alive after the state has dropped it becomes its fields at once.
+    """
+
+    __slots__ = ("_events", "_made_of", "_timestamp_ms", "count", "message_bytes", "offset")
+
+    def __init__(self, entry: Entry) -> None:
+        self.offset = entry.offset
+        self._timestamp_ms = entry.timestamp_ms
+        self._made_of = [_light(op) for op in entry.ops if type(op) in _FIELDS]
+        self._events: tuple[Event, ...] | None = None
+        self.count = 0
+        """How many events there are."""
+        self.message_bytes = 0
+        """About what their messages take."""
+        for op in self._made_of:
+            self._weigh(op)
+
+    def _weigh(self, op: Any) -> None:
+        kind = type(op)
+        if kind is ops.RemoveTasks:
+            self.count += len(op.task_ids)
+        elif kind is ops.RemoveUpdates:
+            self.count += len(op.keys)
+        elif kind is _Told:
+            self.count += len(op)
+            self.message_bytes += sum(len(fields.get("message") or "") for fields in op)
+        else:
+            self.count += 1
+            if kind is not ops.EpochBegun and op.event.message:
+                self.message_bytes += len(op.event.message)
+
+    def events(self) -> tuple[Event, ...]:
+        """The same as `events_of` the entry."""
+        if self._events is None:
+            self._events = _events(self.offset, self._timestamp_ms, self._made_of)
+            self._made_of = []
+        return self._events
+
+
+class _Told(list[Fields]):
+    """In the place of an op: the fields of its events."""
+
+
+def _light(op: Any) -> Any:
+    return _Told(_FIELDS[type(op)](op)) if type(op) in _HOLD_CONFIGURATIONS else op
 
 
 def _none(op: Any) -> Iterator[Fields]:
@@ -119,4 +174,7 @@ _FIELDS: Final[dict[type, Callable[[Any], Iterator[Fields]]]] = {
     ops.MoveUpdate: _moved_update,
     ops.RecordInstance: _instance,
     ops.RemoveUpdates: _removed_updates,
+    _Told: iter,
 }
+
+_HOLD_CONFIGURATIONS: Final = frozenset({ops.SaveTask, ops.StartUpdate})

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from typing import Final
 
 from scheduler.contracts import Entry, Event, Events
-from scheduler.stream.events import events_of
+from scheduler.stream.events import Kept
 
 __all__ = ["MAX_BYTES", "MAX_EVENTS", "Ring"]
 
@@ -30,7 +30,7 @@ class Ring:
         self._max_events = max_events
         self._max_bytes = max_bytes
         self._offsets: list[int] = []
-        self._rows: list[tuple[int, tuple[Event, ...]]] = []
+        self._rows: list[Kept | None] = []
         self._first = 0
         """Rows before it are evicted; they are cut off when they are many."""
 
@@ -38,26 +38,26 @@ class Ring:
         """Take the next entry. Returns whether it has events."""
         if entry.offset != self.end + 1:
             raise ValueError(f"entry {entry.offset} cannot follow entry {self.end}")
-        events = events_of(entry)
         self.end = entry.offset
-        if not events:
+        kept = Kept(entry)
+        if not kept.count:
             return False
-        size = sum(_EVENT_BYTES + len(event.message or "") for event in events)
         self._offsets.append(entry.offset)
-        self._rows.append((size, events))
-        self.events += len(events)
-        self.bytes += size
+        self._rows.append(kept)
+        self.events += kept.count
+        self.bytes += _bytes(kept)
         # The newest entry stays whatever its size: its followers wait for it.
         while (self.events > self._max_events or self.bytes > self._max_bytes) and self._first < len(self._rows) - 1:
             self._evict()
         return True
 
     def _evict(self) -> None:
-        size, events = self._rows[self._first]
-        self.begin = self._offsets[self._first]
-        self.events -= len(events)
-        self.bytes -= size
-        self._rows[self._first] = (0, ())
+        kept = self._rows[self._first]
+        assert kept is not None
+        self.begin = kept.offset
+        self.events -= kept.count
+        self.bytes -= _bytes(kept)
+        self._rows[self._first] = None
         self._first += 1
         if self._first > 1000 and self._first * 2 > len(self._rows):
             del self._rows[: self._first], self._offsets[: self._first]
@@ -70,6 +70,12 @@ class Ring:
         while at < len(self._rows):
             if len(found) >= limit:
                 return Events(cursor, self._offsets[at] - 1, tuple(found))
-            found += self._rows[at][1]
+            kept = self._rows[at]
+            assert kept is not None
+            found += kept.events()
             at += 1
         return Events(cursor, self.end, tuple(found))
+
+
+def _bytes(kept: Kept) -> int:
+    return kept.count * _EVENT_BYTES + kept.message_bytes

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from weakref import ref
+
 from scheduler.contracts import Entry, Event, EventKind
 from scheduler.core import ops
 from scheduler.core.records import JobKey, TaskStatus
 from scheduler.core.updates.records import InstanceAction, UpdateStatus
-from scheduler.stream.events import events_of
+from scheduler.stream.events import Kept, events_of
 from scheduler.testing.script import Script
 
 JOB = JobKey("www", "prod", "web")
@@ -62,3 +64,27 @@ def test_what_is_dropped_is_said_and_what_is_internal_is_not() -> None:
         (EventKind.TASK_REMOVED, "a", 500, 7, 0),
         (EventKind.TASK_REMOVED, "b", 500, 7, 1),
     ]
+
+
+def test_what_memory_keeps_of_an_entry_gives_the_same_events() -> None:
+    for entry in list(story().stage.log):  # what is read back keeps its configurations alive
+        kept = Kept(entry)
+        found = events_of(entry)
+        assert kept.count == len(found)
+        assert kept.message_bytes == sum(
+            len(event.message or "") for event in found if event.kind is not EventKind.LEADER
+        )
+        assert kept.events() == found
+        assert kept.events() is kept.events(), "made once"
+
+
+def test_what_memory_keeps_holds_no_configuration() -> None:
+    """A job that is created and killed over and over is gone from the state: its configurations must be too."""
+    kept, configs = [], []
+    for entry in list(story().stage.log):
+        kept.append(Kept(entry))
+        configs += [ref(op.config) for op in entry.ops if isinstance(op, ops.SaveConfig)]
+    del entry
+    assert configs
+    assert not any(config() for config in configs)
+    assert any(one.count for one in kept)

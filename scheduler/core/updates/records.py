@@ -203,9 +203,11 @@ class JobUpdate:
     events: History[UpdateEvent] = field(factory=History)
     instance_events: History[InstanceEvent] = field(factory=History)
     notes: Notes = NO_NOTES
+    status: UpdateStatus = field(init=False)
+    """Of the last event: it is asked for far more often than it changes."""
 
-    @property
-    def status(self) -> UpdateStatus:
+    @status.default
+    def _last_status(self) -> UpdateStatus:
         return self.events[-1].status
 
     @property

@@ -196,6 +196,8 @@ def _judge(look: Look, one: Seen, progress: InstanceProgress, phases: tuple[Phas
     if phase is not Phase.WORKING:
         look.working -= 1
         phases = (*phases, phase)
+    elif verdict is Verdict.WAIT and not phases and not progress.exit_seq:
+        return  # it is on its way still
     new = InstanceProgress(phase, failures, 0, progress.recorded)
     look.steps.append(Step(one.instance, phases, new, verdict, one.task))
 

@@ -1,7 +1,7 @@
 """One scheduler without ports, for benchmarks: the production controller and changelog on the simulated engine's model.
 
-It drives the controller as `app/driver.py` does. The engine's socket and process are left out, because they are not
-what is measured.
+It drives the controller as `app/driver.py` does, with the event stream that every scheduler keeps. The engine's socket
+and process are left out, because they are not what is measured.
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ from scheduler.core.state import State, apply
 from scheduler.core.transaction import World
 from scheduler.engines.simulated import model
 from scheduler.engines.simulated.options import Options
+from scheduler.stream.reader import Stream
 
 AT_ONCE = Options(hosts=1, cpus=1e6, ram_mb=10**9, disk_mb=10**9, start_ms=0, run_ms=0, stop_ms=0)
 """One host with room for everything, where everything happens at once."""
 
-REPORTS_PER_DECISION = 100
-"""As an engine hands them over: in slices, so that a decision stays short."""
+REPORTS_PER_DECISION = 50
+"""As `app/driver.py` takes them: in slices, so that a decision stays short."""
 
 
 class RealClock:
@@ -50,6 +51,9 @@ class House:
         world = World(policy or Policy(), "bench", lambda: next(ids), random.Random(0).random)
         self.controller = Controller(state, world, RealClock(), epoch=1, offset=loaded.offset)
         self.controller.write(takeover.begin_epoch, 1)
+        self.stream = Stream()
+        self.stream.begin_epoch(self.changelog.lineage, loaded.offset)
+        self.stream.open()
         self.entries = 0
         self._engine = model.Model(AT_ONCE)
         self.controller.write(takeover.offer_hosts, self._engine.hosts())
@@ -61,10 +65,13 @@ class House:
         """Deadlines, one commit, its effects, what the engine says of them. Returns whether more is due."""
         controller = self.controller
         more = controller.tick()
+        if more:
+            await asyncio.sleep(0)
         entry = controller.next_entry(b"\0" * 16)
         if entry is not None:
             await self.changelog.append(entry)
             controller.committed(entry.offset)
+            self.stream.committed(entry)
             self.entries += 1
         await self._carry_out(controller.take_effects())
         if controller.failures:
@@ -113,13 +120,18 @@ class Ticker:
 
     def __init__(self) -> None:
         self.late_ms: list[float] = []
+        self.own_ms = 0.0
+        """The longest lateness, counting no more of each than the CPU time that the loop's thread took meanwhile: what
+        is left of it on a machine that does nothing else."""
         self._task = asyncio.create_task(self._tick())
 
     async def _tick(self) -> None:
         while True:
-            before = time.perf_counter()
+            before, cpu = time.perf_counter(), time.thread_time()
             await asyncio.sleep(0.005)
-            self.late_ms.append((time.perf_counter() - before) * 1000 - 5)
+            late_ms = (time.perf_counter() - before) * 1000 - 5
+            self.late_ms.append(late_ms)
+            self.own_ms = max(self.own_ms, min(late_ms, (time.thread_time() - cpu) * 1000))
 
     def stop(self) -> list[float]:
         """All lateness, ascending, in milliseconds."""
