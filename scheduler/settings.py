@@ -18,6 +18,7 @@ MAX_MESSAGE_BYTES = 0xFFFFFF
 """The longest frame whose length still begins with a zero byte, by which frames are known."""
 
 AUTHENTICATION_MECHANISMS = ("NONE", "BASIC")
+TLS_CLIENT_AUTH = ("optional", "required")
 ENGINES = ("local", "simulated")
 PULSE_AFTER_FAILOVER = ("wait", "infer")
 
@@ -74,9 +75,23 @@ class Settings:
     http_authentication_mechanism: str = "NONE"
     shiro_ini_path: Path | None = None
     """Users and roles; wanted with BASIC."""
+    tls_certificate: Path | None = None
+    """With it both ports speak TLS and nothing else."""
+    tls_key: Path | None = None
+    tls_client_ca: Path | None = None
+    tls_client_auth: str = "optional"
+    tls_handshake_timeout_ms: int = 10_000
 
     def __attrs_post_init__(self) -> None:
         if self.http_port == self.thrift_port != 0:
             raise WrongSetting(f"--http-port and --thrift-port are both {self.http_port}; they must differ")
         if self.http_authentication_mechanism == "BASIC" and self.shiro_ini_path is None:
             raise WrongSetting("--http-authentication-mechanism is BASIC; --shiro-ini-path must name the users' file")
+        if (self.tls_certificate is None) is not (self.tls_key is None):
+            raise WrongSetting("--tls-certificate and --tls-key go together; one of them is missing")
+        if self.tls_client_ca is not None and self.tls_certificate is None:
+            raise WrongSetting("--tls-client-ca is given without --tls-certificate; certificates are shown in TLS")
+        if self.tls_client_auth == "required" and self.tls_client_ca is None:
+            raise WrongSetting(
+                "--tls-client-auth is required; --tls-client-ca must say whose certificates are believed"
+            )

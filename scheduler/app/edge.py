@@ -52,6 +52,7 @@ class Edge:
             message_timeout_s=settings.request_timeout_ms / 1000,
             max_message_bytes=settings.max_message_bytes,
             doors=self._doors,
+            tls=self._security.tls,
         )
         status.add(lambda: {**_of_doors(self._doors), **_of_replies(processor), **_of_stream(stream)})
         status.add(self._security.metrics)
@@ -73,7 +74,9 @@ class Edge:
         ip = settings.ip
         try:
             limits = Limits(request_s=settings.request_timeout_ms / 1000)
-            self._web = await web.start(self._web_app, ip, settings.http_port, limits=limits, doors=self._doors)
+            self._web = await web.start(
+                self._web_app, ip, settings.http_port, limits=limits, doors=self._doors, tls=self._security.tls
+            )
         except OSError as error:
             raise refusal("--http-port", ip, settings.http_port, error) from error
         try:
@@ -81,7 +84,8 @@ class Edge:
         except OSError as error:
             await self._web.stop()
             raise refusal("--thrift-port", ip, settings.thrift_port, error) from error
-        LOG.info("HTTP on http://%s:%d (Thrift at /api), raw Thrift on %s:%d", ip, self._web.port, ip, thrift_port)
+        scheme, raw = ("http", "raw Thrift") if self._security.tls is None else ("https", "raw Thrift in TLS")
+        LOG.info("HTTP on %s://%s:%d (Thrift at /api), %s on %s:%d", scheme, ip, self._web.port, raw, ip, thrift_port)
         self._security.start()
         if self._security.realm is None:
             LOG.warning("whoever reaches these ports can run processes here as user %s", _user())

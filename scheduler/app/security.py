@@ -8,7 +8,9 @@ from typing import Final
 from scheduler.app.ports import CannotStart
 from scheduler.rpc.access import Access
 from scheduler.security.accounts import WrongAccounts
+from scheduler.security.handshakes import Tls
 from scheduler.security.realm import Realm
+from scheduler.security.tls import Certificates, Files, WrongCertificate
 from scheduler.settings import Settings
 
 LOOK_EVERY_S: Final = 2.0
@@ -30,6 +32,7 @@ class Security:
             except WrongAccounts as wrong:
                 raise CannotStart(f"--shiro-ini-path: {wrong}") from wrong
             self.access = Access(self.realm.grants)
+        self.tls = _tls(settings)
 
     def start(self) -> None:
         """Look at the files every now and then, until `stop`."""
@@ -38,12 +41,16 @@ class Security:
     def stop(self) -> None:
         if self._looking is not None:
             self._looking.cancel()
+        if self.tls is not None:
+            self.tls.stop()
         if self.realm is not None:
             self.realm.close()
 
     def _look(self) -> None:
         if self.realm is not None:
             self.realm.refresh()
+        if self.tls is not None:
+            self.tls.certificates.refresh()
         self.start()
 
     def metrics(self) -> dict[str, int]:
@@ -56,4 +63,21 @@ class Security:
         if self.access is not None:
             found["shiro_authorization_failures"] = self.access.failures
             found["shiro_bad_requests"] = self.access.bad_requests
+        if self.tls is not None:
+            found["tls_certificate_expires_timestamp_secs"] = int(self.tls.certificates.expires_s)
+            found["tls_certificate_reloads_failed"] = self.tls.certificates.reloads_failed
+            found["tls_handshakes_failed"] = self.tls.failed
+            found["tls_handshakes_at_hand"] = len(self.tls.handshakes)
         return found
+
+
+def _tls(settings: Settings) -> Tls | None:
+    """Raises CannotStart."""
+    if settings.tls_certificate is None or settings.tls_key is None:
+        return None
+    required = settings.tls_client_auth == "required"
+    files = Files(settings.tls_certificate, settings.tls_key, settings.tls_client_ca, required)
+    try:
+        return Tls(Certificates(files), timeout_s=settings.tls_handshake_timeout_ms / 1000)
+    except WrongCertificate as wrong:
+        raise CannotStart(f"--tls-certificate: {wrong}") from wrong

@@ -14,7 +14,7 @@ from typing import Final, Protocol
 from scheduler.contracts import Outcome
 from scheduler.rpc.access import Unauthenticated
 from scheduler.rpc.binary import STRICT
-from scheduler.rpc.callers import Caller
+from scheduler.rpc.callers import NOBODY, Caller
 from scheduler.rpc.doors import Doors
 from scheduler.rpc.framing import FRAMED, UNFRAMED, Incoming
 from scheduler.rpc.large import Large, TooSlow
@@ -22,6 +22,7 @@ from scheduler.rpc.later import Later
 from scheduler.rpc.messages import BadMessage, Call
 from scheduler.rpc.processor import Pending, Processor
 from scheduler.rpc.replies import Payload
+from scheduler.security.tls import user_of
 
 log = logging.getLogger(__name__)
 
@@ -93,6 +94,7 @@ class Connection(asyncio.Protocol):
         "_core",
         "_ended",
         "_incoming",
+        "_is_secured",
         "_loop",
         "_paused",
         "_preparing",
@@ -114,6 +116,7 @@ class Connection(asyncio.Protocol):
         self._core = server.processor.core
         self._pulses = server.processor.pulses
         self._address: str | None = None
+        self._is_secured = False
         self._loop = asyncio.get_running_loop()
         self._since = self._loop.time()
         self._incoming = Incoming(server.max_message_bytes)
@@ -134,7 +137,8 @@ class Connection(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         peer = transport.get_extra_info("peername")
-        self.caller = Caller(address=f"{peer[0]}:{peer[1]}" if peer else "")
+        self._is_secured = transport.get_extra_info("sslcontext") is not None
+        self.caller = Caller(user_of(transport) or NOBODY, f"{peer[0]}:{peer[1]}" if peer else "")
         address = str(peer[0]) if peer else ""
         why_not = self._server.doors.enter(address)
         if why_not is not None:
@@ -167,10 +171,10 @@ class Connection(asyncio.Protocol):
             self._go_on()
 
     def eof_received(self) -> bool:
-        """A client may close its side and still wait for what it asked."""
+        """A client may close its side and still wait for what it asked; in TLS there are no sides."""
         self._ended = True
         self._close_when_done()
-        return True
+        return not self._is_secured
 
     def pause_writing(self) -> None:
         self._paused = True

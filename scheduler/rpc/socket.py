@@ -1,4 +1,4 @@
-"""Raw Thrift on a TCP socket: strict TBinary, framed or not. `connection.py` is one connection."""
+"""Raw Thrift on a TCP socket, in TLS or not: strict TBinary, framed or not. `connection.py` is one connection."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from scheduler.rpc.connection import Connection
 from scheduler.rpc.doors import Doors
 from scheduler.rpc.messages import MAX_MESSAGE_BYTES
 from scheduler.rpc.processor import Processor
+from scheduler.security.handshakes import Tls
 
 log = logging.getLogger(__name__)
 
@@ -24,12 +25,14 @@ class RawServer:
         message_timeout_s: float = 30,
         max_message_bytes: int = MAX_MESSAGE_BYTES,
         doors: Doors | None = None,
+        tls: Tls | None = None,
     ) -> None:
         if not 0 < max_message_bytes <= MAX_MESSAGE_BYTES:
             raise ValueError(f"max_message_bytes is {max_message_bytes}; 1 to {MAX_MESSAGE_BYTES} are allowed")
         self.processor = processor
         self.max_message_bytes = max_message_bytes
         self.doors = doors or Doors()
+        self._tls = tls
         self.connections: set[Connection] = set()
         self._idle_timeout_s = idle_timeout_s
         self._message_timeout_s = message_timeout_s
@@ -40,10 +43,14 @@ class RawServer:
     async def start(self, host: str, port: int) -> int:
         """Listen; returns the port, which is chosen by the system for port 0. Raises OSError."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: Connection(self), host, port)
+        self._server = await loop.create_server(self._connection, host, port)
         self._sweep_later(loop)
         listening: int = self._server.sockets[0].getsockname()[1]
         return listening
+
+    def _connection(self) -> asyncio.Protocol:
+        connection = Connection(self)
+        return connection if self._tls is None else self._tls.protocol(connection, self.doors)
 
     async def stop(self, grace_s: float = 1.0) -> None:
         """Listen and read no more. Replies that are due may leave for `grace_s`, then every connection is cut."""

@@ -21,6 +21,7 @@ from scheduler.rpc.messages import MAX_MESSAGE_BYTES
 from scheduler.rpc.processor import Processor
 from scheduler.rpc.socket import RawServer
 from scheduler.rpc.to_thrift import ServerInfo, ServerState
+from scheduler.security.handshakes import Tls
 from scheduler.security.realm import Realm
 from scheduler.stream.reader import Stream
 from scheduler.stream.ring import MAX_EVENTS
@@ -112,7 +113,9 @@ class Serving:
         enable_cors_for: str | None = None,
         max_message_bytes: int = MAX_MESSAGE_BYTES,
         realm: Realm | None = None,
+        tls: Tls | None = None,
     ) -> None:
+        self.tls = tls
         self.realm = realm
         self.stage = stage or Stage()
         self.core = StageCore(self.stage)
@@ -121,7 +124,7 @@ class Serving:
         self.handler = Handler(self.core, ServerInfo("test"), self._state, self.stream)
         self.access = None if realm is None else Access(realm.grants)
         self.processor = Processor(self.handler, access=self.access)
-        self.raw = RawServer(self.processor, max_message_bytes=max_message_bytes)
+        self.raw = RawServer(self.processor, max_message_bytes=max_message_bytes, tls=tls)
         self._max_message_bytes = max_message_bytes
         self.web: web_server.WebServer | None = None
         self.thrift_port = 0
@@ -138,10 +141,12 @@ class Serving:
             enable_cors_for=self._enable_cors_for,
             realm=self.realm,
         )
-        self.web = await web_server.start(app, "127.0.0.1", 0, grace_s=1, doors=self.raw.doors)
+        self.web = await web_server.start(app, "127.0.0.1", 0, grace_s=1, doors=self.raw.doors, tls=self.tls)
         self.http_port = self.web.port
 
     async def stop(self) -> None:
+        if self.tls is not None:
+            self.tls.stop()
         await self.raw.stop()
         if self.web is not None:
             await self.web.stop()
@@ -190,13 +195,17 @@ class InThread:
 
 @contextmanager
 def serving(
-    stage: Stage | None = None, *, enable_cors_for: str | None = None, realm: Realm | None = None
+    stage: Stage | None = None,
+    *,
+    enable_cors_for: str | None = None,
+    realm: Realm | None = None,
+    tls: Tls | None = None,
 ) -> Iterator[InThread]:
     """Serve a stage from a thread."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="serving")
     thread.start()
-    inner = Serving(stage, enable_cors_for=enable_cors_for, realm=realm)
+    inner = Serving(stage, enable_cors_for=enable_cors_for, realm=realm, tls=tls)
     try:
         asyncio.run_coroutine_threadsafe(inner.start(), loop).result(10)
         yield InThread(inner, loop)

@@ -15,6 +15,8 @@ import httptools
 from attrs import frozen
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from scheduler.security.tls import user_of
+
 log = logging.getLogger(__name__)
 
 MAX_PIPELINED: Final = 32
@@ -71,7 +73,7 @@ class _Transport:
     def close(self) -> None:
         if self._half_closed or self._inner.is_closing():
             return
-        if self._begin_to_close():
+        if self._begin_to_close() and self._inner.can_write_eof():  # in TLS there are no halves
             self._half_closed = True
             self._inner.write_eof()
             self._inner.resume_reading()
@@ -94,6 +96,8 @@ class Connection(HttpToolsProtocol):
         self._doors = doors
         self._address: str | None = None
         """Set while the doors count this connection."""
+        self._user: str | None = None
+        """Whom the client's certificate names."""
         self._turned_away = False
         self._refusal: _Refusal | None = None
         self._deaf = False
@@ -121,6 +125,7 @@ class Connection(HttpToolsProtocol):
             transport.close()
             return
         self._address = address
+        self._user = user_of(transport)
         super().connection_made(_Transport(transport, self._begin_to_close))  # type: ignore[arg-type]
 
     def _begin_to_close(self) -> bool:
@@ -168,6 +173,8 @@ class Connection(HttpToolsProtocol):
         self._begun = self.loop.time()
         self._head_bytes = 0
         super().on_message_begin()
+        if self._user is not None:
+            self.scope["user"] = self._user  # type: ignore[typeddict-unknown-key]
 
     def on_url(self, url: bytes) -> None:
         self._count(len(url))

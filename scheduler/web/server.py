@@ -11,6 +11,7 @@ from typing import Any, Final, cast
 
 import uvicorn
 
+from scheduler.security.handshakes import Tls
 from scheduler.web.guard import App
 from scheduler.web.protocol import Connection, Doors, Limits
 
@@ -66,11 +67,24 @@ class WebServer:
 
 
 async def start(
-    app: App, host: str, port: int, *, grace_s: int = 2, limits: Limits | None = None, doors: Doors | None = None
+    app: App,
+    host: str,
+    port: int,
+    *,
+    grace_s: int = 2,
+    limits: Limits | None = None,
+    doors: Doors | None = None,
+    tls: Tls | None = None,
 ) -> WebServer:
     """Serve `app`; port 0 takes any free one. Requests at hand have `grace_s` to end on stop. Raises OSError."""
     listening = _listen(host, port)
-    protocol: Any = partial(Connection, limits=limits or Limits(), doors=doors)
+    plain = partial(Connection, limits=limits or Limits(), doors=doors)
+
+    def secured(**given: Any) -> Any:
+        assert tls is not None
+        return tls.protocol(plain(**given), doors)
+
+    protocol: Any = plain if tls is None else secured
     config: Any = uvicorn.Config(
         app,
         http=protocol,

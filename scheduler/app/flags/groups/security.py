@@ -1,12 +1,12 @@
-"""Who may call."""
+"""Who may call, and over what."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from scheduler.app.flags.kinds import Choice, File
+from scheduler.app.flags.kinds import Choice, Duration, File
 from scheduler.app.flags.rows import Flag, Group, Unused
-from scheduler.settings import AUTHENTICATION_MECHANISMS
+from scheduler.settings import AUTHENTICATION_MECHANISMS, TLS_CLIENT_AUTH
 
 NO_KERBEROS: Final = "Kerberos is not served"
 NO_JAVA: Final = "Java classes cannot be loaded"
@@ -30,6 +30,35 @@ GROUP = Group(
             "Users and roles, in Aurora's INI form; read again when it changes.",
             "there is no place where everybody has it",
             differs="read again when it changes; passwords may be hashed",
+        ),
+        Flag(
+            "tls_certificate",
+            File(),
+            "tls_certificate",
+            "PEM: the server's certificate and those between it and the root. With it both ports speak TLS.",
+            "there is none before somebody makes one",
+        ),
+        Flag("tls_key", File(), "tls_key", "PEM: its key, not encrypted.", "as its certificate"),
+        Flag(
+            "tls_client_ca",
+            File(),
+            "tls_client_ca",
+            "PEM: whose certificates of clients are believed; their common name is the user.",
+            "no certificate is asked for",
+        ),
+        Flag(
+            "tls_client_auth",
+            Choice(*TLS_CLIENT_AUTH),
+            "tls_client_auth",
+            "With --tls-client-ca: may a client come without a certificate?",
+            "passwords remain possible",
+        ),
+        Flag(
+            "tls_handshake_timeout_ms",
+            Duration(100, 600_000, bare=True),
+            "tls_handshake_timeout_ms",
+            "In which a client must have shaken hands.",
+            "as long as for a request's headers",
         ),
         Unused("shiro_realm_modules", NO_JAVA, only=("INI_AUTHNZ",)),
         Unused(
