@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from enum import Enum
-from typing import Protocol
+from typing import Final, Protocol
 
 from attrs import frozen
 
@@ -48,6 +48,28 @@ class Changelog(Protocol):
         Raises `Fenced` when a newer epoch exists, `Unavailable` when nothing was written for certain,
         `OutcomeUnknown` when it may have been.
         """
+
+
+class Permission(Protocol):
+    """May this scheduler decide and act now? A leader may while its lease holds; without it, it waits."""
+
+    @property
+    def is_valid(self) -> bool: ...
+
+    async def regained(self) -> None:
+        """Returns while it is valid, at once or later. Raises ChangelogError when it never will be again."""
+
+
+class _Always:
+    """The permission of a scheduler that shares its log with nobody."""
+
+    is_valid = True
+
+    async def regained(self) -> None:
+        return
+
+
+ALWAYS: Final = _Always()
 
 
 class ChangelogError(Exception):

@@ -6,6 +6,7 @@ defaults stand here, and those of what the core decides by in `core/policy.py`.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import socket
 from pathlib import Path
@@ -46,6 +47,20 @@ class Settings:
     data_dir: Path = field(factory=default_data_dir)
     cluster_name: str = "local"
     hostname: str = field(factory=socket.gethostname)
+    """How others reach this machine."""
+    zk_endpoints: str | None = None
+    """`host:port,host:port`: several schedulers share one log there. None: this one is alone."""
+    serverset_path: str = "/aurora/scheduler"
+    """Where clients look for the leader, and where schedulers stand for election."""
+    zk_log_path: str | None = None
+    """Where the log is; `/thesan/<cluster name>` unless told otherwise."""
+    zk_session_timeout_ms: int = 4_000
+    """What is asked for; ZooKeeper grants at least two of its ticks, which are 2 s by default."""
+    zk_chroot_path: str = ""
+    zk_digest_credentials: str | None = None
+    """`user:password`: what is made with them may be changed by nobody else, and read by everybody."""
+    engine_dir: Path | None = None
+    """Where the engine keeps its tasks: shared by the schedulers of one machine. `<data_dir>/engine` otherwise."""
     stats_url_prefix: str = ""
     """Stands in every answer: where a person finds the graphs of a job."""
     log_level: str = "info"
@@ -81,6 +96,19 @@ class Settings:
     tls_client_ca: Path | None = None
     tls_client_auth: str = "optional"
     tls_handshake_timeout_ms: int = 10_000
+
+    @property
+    def log_root(self) -> str:
+        return self.zk_log_path or f"/thesan/{self.cluster_name}"
+
+    @property
+    def advertised_host(self) -> str:
+        """Where clients are sent. Who listens on loopback can only be reached there."""
+        try:
+            is_loopback = ipaddress.ip_address(self.ip).is_loopback
+        except ValueError:
+            is_loopback = self.ip == "localhost"
+        return self.ip if is_loopback else self.hostname
 
     def __attrs_post_init__(self) -> None:
         if self.http_port == self.thrift_port != 0:

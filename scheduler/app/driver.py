@@ -10,11 +10,14 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 from uuid import uuid4
 
-from scheduler.contracts import Changelog, Engine, Entry, LaunchOrder, Signal, TaskReport
+from scheduler.contracts import ALWAYS, Changelog, Engine, Entry, LaunchOrder, Permission, Signal, TaskReport
 from scheduler.controller.controller import Controller
 from scheduler.core import takeover
+from scheduler.core.answers import Answer
 from scheduler.core.effects import Effect, Forget, Launch, Say, Terminate
 from scheduler.core.records import Host
 from scheduler.failpoints import failpoint
@@ -35,17 +38,28 @@ class Driver:
     """
 
     def __init__(
-        self, controller: Controller, changelog: Changelog, engine: Engine, *, durable: Callable[[Entry], None]
+        self,
+        controller: Controller,
+        changelog: Changelog,
+        engine: Engine,
+        *,
+        durable: Callable[[Entry], None],
+        permission: Permission = ALWAYS,
     ) -> None:
         self.controller = controller
         self._changelog = changelog
         self._engine = engine
         self._durable = durable
+        self._permission = permission
+        self._held_back: list[Callable[[], object]] = []
+        """What the engine told while we were suspended: it is weighed once we may decide again."""
         self._work = asyncio.Event()
         self._alarm: asyncio.TimerHandle | None = None
         self._reports: deque[TaskReport] = deque()
         """What the engine told and nobody has looked at yet."""
         self._stopping = False
+        self.is_appending = False
+        """An entry is on its way, or was when the changelog gave up on it."""
         controller.ready = self._work.set
 
     async def run(self) -> None:
@@ -61,6 +75,7 @@ class Driver:
                 self._alarm.cancel()
 
     async def _turn(self) -> None:
+        await self._permitted()
         if self.controller.tick():
             self._work.set()
             await asyncio.sleep(0)  # a full slice of decisions: encoding them is the next slice
@@ -72,16 +87,20 @@ class Driver:
 
     async def _commit(self) -> None:
         await self._append()
+        await self._permission.regained()
         for count, effect in enumerate(self.controller.take_effects(), 1):
             self._perform(effect)
             if count % EFFECTS_PER_SLICE == 0:
                 await asyncio.sleep(0)
+                await self._permission.regained()
 
     async def _append(self) -> None:
         entry = self.controller.next_entry(uuid4().bytes)
         if entry is not None:
             failpoint("after-decide")
+            self.is_appending = True
             await self._changelog.append(entry)
+            self.is_appending = False
             failpoint("after-commit")
             self.controller.committed(entry.offset)
             self._durable(entry)
@@ -141,7 +160,10 @@ class Driver:
             self._take_reports()
 
     def _take_reports(self) -> None:
-        """A slice of what was told, in order; the next slice in the loop's next turn."""
+        """A slice of what was told, in order; the next slice in the loop's next turn, or when we may decide again."""
+        if not self._permission.is_valid:
+            self._hold_back(self._take_reports)
+            return
         told = [self._reports.popleft() for _ in range(min(len(self._reports), REPORTS_PER_SLICE))]
         if told:
             rows = [(report.task_id, report.status, report.message, report.timestamp_ms) for report in told]
@@ -150,8 +172,26 @@ class Driver:
             asyncio.get_running_loop().call_soon(self._take_reports)
 
     def hosts_changed(self, hosts: Sequence[Host]) -> None:
-        self.controller.attempt(takeover.offer_hosts, hosts)
+        self.attempt(takeover.offer_hosts, hosts)
         self.controller.want_placement()
+
+    def attempt(self, decision: Callable[..., Answer | None], *args: Any) -> None:
+        """A decision nobody waits for, now or as soon as we may decide."""
+        if self._permission.is_valid:
+            self.controller.attempt(decision, *args)
+        else:
+            self._hold_back(partial(self.controller.attempt, decision, *args))
+
+    def _hold_back(self, decide: Callable[[], object]) -> None:
+        self._held_back.append(decide)
+        self._work.set()
+
+    async def _permitted(self) -> None:
+        """Wait until we may decide and act, and weigh what came meanwhile."""
+        await self._permission.regained()
+        held_back, self._held_back = self._held_back, []
+        for decide in held_back:
+            decide()
 
     async def reconcile(self, *, again_after_s: float) -> None:
         """Make engine and state agree. What is missing is looked for once more before it is called LOST."""
@@ -163,9 +203,13 @@ class Driver:
     async def _reconcile_once(self, missing_before: frozenset[str]) -> frozenset[str]:
         """Returns the tasks that should be there and are not. An incomplete list says nothing about absence."""
         snapshot = await self._engine.reconcile()
+        while not self._permission.is_valid:  # what it told is old by the time we may decide again
+            await self._permitted()
+            snapshot = await self._engine.reconcile()
         self.reported(snapshot.tasks)
-        while self._reports:  # noqa: ASYNC110 - each turn of the loop takes a slice of them
+        while self._reports:
             await asyncio.sleep(0)
+            await self._permission.regained()
         missing: list[str] = []
         if snapshot.complete:
             present = {report.task_id: report.status for report in snapshot.tasks}

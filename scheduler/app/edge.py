@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import logging
 import resource
+from collections.abc import Callable
 from types import TracebackType
 from typing import Final
 
@@ -24,6 +25,7 @@ from scheduler.web import server as web
 from scheduler.web.app import application
 from scheduler.web.events import EventSource
 from scheduler.web.protocol import Limits
+from scheduler.web.redirect import Leader
 
 RESERVED_DESCRIPTORS: Final = 256
 """For files, engines and tasks."""
@@ -34,7 +36,9 @@ LOG = logging.getLogger("thesan")
 class Edge:
     """Use as an async context: inside, the ports answer."""
 
-    def __init__(self, settings: Settings, gateway: Gateway, status: Status, stream: Stream) -> None:
+    def __init__(
+        self, settings: Settings, gateway: Gateway, status: Status, stream: Stream, leader: Callable[[], Leader]
+    ) -> None:
         self._settings = settings
         handler = Handler(
             gateway, to_thrift.ServerInfo(settings.cluster_name, settings.stats_url_prefix), status.server_state, stream
@@ -62,12 +66,27 @@ class Edge:
         self._web_app = application(
             Api(processor, enable_cors_for=cors, max_message_bytes=settings.max_message_bytes),
             status.metrics,
+            leader,
             events=events,
             hostnames=(settings.hostname,),
             enable_cors_for=cors,
             realm=self._security.realm,
         )
         self._web: web.WebServer | None = None
+
+    @property
+    def http_port(self) -> int:
+        """The real one, once inside."""
+        assert self._web is not None
+        return self._web.port
+
+    def hang_up(self) -> None:
+        """This server leads no longer: whoever is connected shall look for the leader again. Answers that are due
+        leave first.
+        """
+        self._raw.hang_up()
+        if self._web is not None:
+            self._web.hang_up()
 
     async def __aenter__(self) -> Edge:
         settings = self._settings

@@ -44,15 +44,16 @@ def make_policy(settings: Settings) -> Policy:
 def make_engine(settings: Settings, *, on_fenced: Callable[[int], None]) -> Engine:
     """The engine of these settings, not yet attached. Raises EngineError when the simulated one does not start."""
     if settings.engine == "simulated":
-        socket = settings.data_dir / "simulated.sock"
+        socket = (settings.engine_dir or settings.data_dir) / "simulated.sock"
         options = Options(hosts=settings.simulated_hosts, seed=settings.simulated_seed)
         if settings.simulated_hosts_file is not None:
             options = _with_file(options, settings.simulated_hosts_file.absolute())
         ensure_server(socket, options)
         return SimulatedEngine(socket, cluster=settings.cluster_name, on_fenced=on_fenced)
+    folder = settings.engine_dir or settings.data_dir / "engine"
     first, last = settings.port_range
     machine = Machine(settings.hostname, ports=range(first, last + 1))
-    return LocalEngine(settings.data_dir / "engine", machine, cluster=settings.cluster_name, on_fenced=on_fenced)
+    return LocalEngine(folder, machine, cluster=settings.cluster_name, on_fenced=on_fenced)
 
 
 def _with_file(options: Options, path: Path) -> Options:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Final
 
 from scheduler.changelog.errors import Unreadable
-from scheduler.changelog.sqlite import SqliteChangelog
 from scheduler.changelog.tail import read_tail
 from scheduler.contracts import ChangelogError, Entry, NotFollowing
 from scheduler.core import ops
@@ -25,10 +24,11 @@ MAX_JOBS: Final = 100_000
 class Following:
     """One log, from its loading on. Feeds a stream."""
 
-    def __init__(self, stream: Stream, changelog: SqliteChangelog) -> None:
+    def __init__(self, stream: Stream, folder: Path, lineage: str) -> None:
+        """`folder` has the tail: that of the embedded changelog, or of the checkpoint."""
         self._stream = stream
-        self._data_dir: Path = changelog.data_dir
-        self._lineage = changelog.lineage
+        self._folder = folder
+        self._lineage = lineage
         self._jobs: dict[bytes, JobKey] = {}
         self._begun = False
         # One at a time, so that many followers who are far behind do not take the machine.
@@ -72,7 +72,7 @@ class Following:
         loop = asyncio.get_running_loop()
         try:
             return await loop.run_in_executor(
-                self._thread, read_tail, self._data_dir, after, upto, events, self._jobs.get
+                self._thread, read_tail, self._folder, after, upto, events, self._jobs.get
             )
         except (ChangelogError, Unreadable, OSError, RuntimeError) as wrong:
             LOG.error("events after %d cannot be read back: %s", after, wrong)

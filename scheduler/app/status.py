@@ -11,6 +11,7 @@ from scheduler.controller.gateway import Gateway
 from scheduler.core.answers import Code
 from scheduler.core.records import ACTIVE_STATES, TaskStatus
 from scheduler.core.updates.records import UpdateStatus
+from scheduler.leadership.steps import Steps
 from scheduler.lifecycle import Lifecycle, Stage
 from scheduler.rpc.to_thrift import ServerState
 
@@ -20,6 +21,8 @@ class Status:
 
     def __init__(self, cluster_name: str, started_ms: int, gateway: Gateway, lifecycle: Lifecycle) -> None:
         self.lineage = ""
+        self.steps: Steps | None = None
+        """Of the last take-over."""
         self._cluster_name = cluster_name
         self._started_ms = started_ms
         self._gateway = gateway
@@ -58,6 +61,9 @@ class Status:
         for stage in Stage:
             name = stage.value.upper().replace(" ", "_")
             found[f"scheduler_lifecycle_{name}"] = int(self._lifecycle.stage is stage)
+        if self.steps is not None:
+            found |= {f"takeover_{step}_ms": took_ms for step, took_ms in self.steps.took_ms.items()}
+            found["takeover_total_ms"] = self.steps.total_ms
         return found | more | self._of_state()
 
     def _of_state(self) -> dict[str, int | float | str]:

@@ -30,7 +30,7 @@ from scheduler.changelog.gc_policy import rehydrating
 from scheduler.changelog.load import LoadResult, load
 from scheduler.changelog.store import DB_FILE, Pointer, move_pointer, open_for_writing, read_meta
 from scheduler.changelog.writer import Writer, explain
-from scheduler.contracts import Unavailable
+from scheduler.contracts import Entry, Unavailable
 from scheduler.core.ops import Op
 
 __all__ = ["FOLDER", "SET_ASIDE", "Checkpoint", "End"]
@@ -117,16 +117,23 @@ class Checkpoint:
             raise Unavailable(f"the checkpoint in {self.folder} cannot be written: {error}") from error
         self.end = End(lineage, base.covered, base.checksum)
 
-    def load(self, lineage: bytes, apply: Callable[[Op], None], configs: Configs) -> LoadResult:
+    def load(
+        self,
+        lineage: bytes,
+        apply: Callable[[Op], None],
+        configs: Configs,
+        passed: Callable[[Entry], None] | None = None,
+    ) -> LoadResult:
         """Give everything it holds to `apply`, in order; then `add` may be called. Once, and blocking.
 
+        `passed` is told each entry behind the base, once it was applied.
         Raises Unreadable: `set_aside`, and load again into a fresh state.
         """
         if self._db is None:
             prepare(self.folder)
             self._db = open_for_writing(self.folder, self._cluster, lineage, durable=False)
         with rehydrating():
-            loaded = load(self._db, self.folder, apply, configs)
+            loaded = load(self._db, self.folder, apply, configs, passed=passed)
         self.offset = loaded.offset
         self._writer = Writer(self._db)
         self._writer.start()

@@ -78,6 +78,9 @@ class ZooKeeperChangelog:
         self.on_quorum_write: Callable[[int], None] = lambda sent_ms: None
         """Told of each claim and commit when it had been sent (same clock): that renews the lease."""
 
+        self.on_entry: Callable[[Entry], None] = lambda entry: None
+        """Told of each entry that was read, once its ops were applied; not of those folded into the base."""
+
     # --- where we stand ---
 
     @property
@@ -208,13 +211,13 @@ class ZooKeeperChangelog:
             return apply
         here = self._here
         try:
-            loaded = self.checkpoint.load(here.lineage, apply, here.configs)
+            loaded = self.checkpoint.load(here.lineage, apply, here.configs, self.on_entry)
         except Unreadable as wrong:
             if self._arrived is not None:
                 raise  # not our copy is damaged, but what it was made from
             self.checkpoint.set_aside(str(wrong))
             apply = begin()
-            loaded = self.checkpoint.load(here.lineage, apply, here.configs)
+            loaded = self.checkpoint.load(here.lineage, apply, here.configs, self.on_entry)
         here.stands_at(loaded)
         self.loaded = loaded
         return apply
@@ -272,6 +275,7 @@ class ZooKeeperChangelog:
                 for op in entry.ops:
                     _apply(apply, op, entry.offset)
                 here.move(entry, checksum)
+                self.on_entry(entry)
                 read.append((entry.offset, frame))
                 if boot_ms() - slice_ms >= _SLICE_MS:
                     self._keep(read)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from scheduler.contracts import Outcome, Ticket
+from scheduler.contracts import ALWAYS, Outcome, Permission, Ticket
 from scheduler.controller.controller import Controller
 from scheduler.core.answers import Answer, Code
 from scheduler.core.updates.records import UpdateKey
+
+SUSPENDED = "The scheduler cannot reach its store; nothing is decided meanwhile."
 
 NOWHERE = 0
 """The offset of an answer that was made from no state: it may leave at once."""
@@ -19,11 +21,13 @@ class Gateway:
 
     def __init__(self) -> None:
         self._controller: Controller | None = None
+        self._permission: Permission = ALWAYS
         self._why_not = "The scheduler is starting."
 
-    def open(self, controller: Controller) -> None:
-        """From now on `controller` answers: its state is complete and its epoch has begun."""
+    def open(self, controller: Controller, permission: Permission = ALWAYS) -> None:
+        """From now on `controller` answers while it may: its state is complete and its epoch has begun."""
         self._controller = controller
+        self._permission = permission
 
     def close(self, why_not: str) -> None:
         self._controller = None
@@ -34,28 +38,31 @@ class Gateway:
         return self._controller
 
     def write(self, decision: Callable[..., Answer | None], *args: Any) -> Ticket:
-        if self._controller is None:
+        if self._controller is None or not self._permission.is_valid:
             return self._refusal()
         return self._controller.write(decision, *args)
 
     def read(self, view: Callable[..., Answer], *args: Any) -> Ticket:
-        if self._controller is None:
+        if self._controller is None or not self._permission.is_valid:
             return self._refusal()
         return self._controller.read(view, *args)
 
     def read_now(self, view: Callable[..., Answer], *args: Any) -> Ticket:
-        if self._controller is None:
+        if self._controller is None or not self._permission.is_valid:
             return self._refusal()
         return self._controller.read_now(view, *args)
 
     def pulse(self, key: UpdateKey) -> Ticket:
-        return self._refusal() if self._controller is None else self._controller.pulse(key)
+        if self._controller is None or not self._permission.is_valid:
+            return self._refusal()
+        return self._controller.pulse(key)
 
     def canonical(self, key: UpdateKey) -> UpdateKey | None:
         return None if self._controller is None else self._controller.canonical(key)
 
     def _refusal(self) -> Ticket:
-        return Ticket(NOWHERE, Answer(Code.ERROR_TRANSIENT, (self._why_not,)))
+        why_not = self._why_not if self._controller is None else SUSPENDED
+        return Ticket(NOWHERE, Answer(Code.ERROR_TRANSIENT, (why_not,)))
 
     @property
     def durable_offset(self) -> int:

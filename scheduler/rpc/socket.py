@@ -68,6 +68,11 @@ class RawServer:
         if self._server is not None:
             await self._server.wait_closed()
 
+    def hang_up(self) -> None:
+        """Close every connection once what it is owed has left."""
+        for connection in list(self.connections):
+            connection.finish()
+
     def lost(self, connection: Connection) -> None:
         """A connection is gone."""
         self.connections.discard(connection)

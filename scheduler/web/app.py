@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -12,11 +12,13 @@ from starlette.routing import Route
 from scheduler.web.authentication import Authentication, Realm
 from scheduler.web.guard import App, Guard, Receive, Scope, Send
 from scheduler.web.metrics import Metrics, vars_json, vars_text
+from scheduler.web.redirect import Leader, LeaderRedirect, Ourselves, leader_health
 
 
 def application(
     api: App,
     metrics: Metrics,
+    leader: Callable[[], Leader] = Ourselves,
     *,
     events: App | None = None,
     hostnames: Iterable[str] = (),
@@ -25,8 +27,9 @@ def application(
 ) -> Guard:
     """Everything this server answers over HTTP.
 
-    `api` is the ASGI application for exactly /api, `events` that for /events. `hostnames` are names of this server
-    besides its addresses and localhost. `enable_cors_for` is the one origin whose pages may call.
+    `api` is the ASGI application for exactly /api, `events` that for /events. `leader` tells who leads.
+    `hostnames` are names of this server besides its addresses and localhost.
+    `enable_cors_for` is the one origin whose pages may call.
     `realm` knows the users; without it everybody may see every page.
     """
 
@@ -41,10 +44,14 @@ def application(
 
     pages = Starlette(routes=[Route("/health", health), Route("/vars", as_text), Route("/vars.json", as_json)])
 
+    by_leader = LeaderRedirect(api, leader)
+
     # The hot path does not go through routing: that costs a third of a call.
     async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] == "/api":
-            await api(scope, receive, send)
+            await by_leader(scope, receive, send)
+        elif scope["path"] == "/leaderhealth":
+            await leader_health(leader(), send)
         elif scope["path"] == "/events" and events is not None:
             await events(scope, receive, send)
         else:

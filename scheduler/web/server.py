@@ -51,6 +51,11 @@ class WebServer:
         for connection in list(self._server.server_state.connections):
             connection.transport.abort()
 
+    def hang_up(self) -> None:
+        """Close every connection once the request at hand is answered."""
+        for connection in list(self._server.server_state.connections):
+            connection.shutdown()
+
     @property
     def connections(self) -> int:
         return len(self._server.server_state.connections)

@@ -33,8 +33,10 @@ def renew_at_ms(sent_ms: int, session_timeout_ms: int) -> int:
 class Lease:
     """Of one epoch. Milliseconds of CLOCK_BOOTTIME, which counts on while the machine sleeps."""
 
-    def __init__(self, now_ms: Callable[[], int] = boot_ms) -> None:
+    def __init__(self, now_ms: Callable[[], int] = boot_ms, *, renewed: Callable[[], None] = lambda: None) -> None:
+        """`renewed` is called each time that it is."""
         self._now_ms = now_ms
+        self._renewed = renewed
         self.sent_ms = 0
         """When the newest write was sent that is known to have passed the quorum."""
         self.until_ms = 0
@@ -43,6 +45,7 @@ class Lease:
         """A write that was sent then was answered. Answers may come late, so an older one changes nothing."""
         self.sent_ms = max(self.sent_ms, sent_ms)
         self.until_ms = max(self.until_ms, lease_until_ms(sent_ms, session_timeout_ms))
+        self._renewed()
 
     def end(self) -> None:
         """Given up, or lost."""

@@ -30,7 +30,7 @@ async def read_all(stream: Stream, cursor: int) -> list[Event]:
 
 async def opened(data_dir: Path, stream: Stream) -> tuple[SqliteChangelog, Following, State]:
     changelog = SqliteChangelog(data_dir, CLUSTER, fold=False)
-    following = Following(stream, changelog)
+    following = Following(stream, data_dir, changelog.lineage)
     state = State()
 
     def take(op: Op) -> None:

@@ -23,6 +23,7 @@ MAX_DURATION_MS: Final = 100 * 366 * MS_OF_UNIT["days"]
 
 _AMOUNT: Final = re.compile(r"(\d{1,18})([A-Za-z]*)", re.ASCII)
 _HOST_PORT: Final = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(\d{1,5})", re.ASCII)
+_ZK_PATH: Final = re.compile(r"(/(?!\.{1,2}(/|$))[^/\x00-\x1f\x7f]+)+")
 
 
 class Kind(click.ParamType[Any]):
@@ -249,6 +250,31 @@ class HostPorts(Kind):
             if found is None or not 1 <= int(found[2]) <= 65_535:
                 raise ValueError
         return ",".join(parts)
+
+
+class ZkPath(Kind):
+    """A path in ZooKeeper: absolute, without a slash at its end."""
+
+    name = "/path"
+    allowed = "an absolute path, like /aurora/scheduler"
+
+    def parse(self, text: str) -> str:
+        if not _ZK_PATH.fullmatch(text):
+            raise ValueError
+        return text
+
+
+class Credentials(Kind):
+    """`user:password`."""
+
+    name = "user:password"
+    allowed = "a user and a password, with a colon between"
+
+    def parse(self, text: str) -> str:
+        user, colon, password = text.partition(":")
+        if not (user and colon and password):
+            raise ValueError
+        return text
 
 
 class PortRange(Kind):

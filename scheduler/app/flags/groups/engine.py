@@ -21,6 +21,14 @@ GROUP = Group(
             "Ports the local engine hands out to tasks, both ends included.",
             "as a Mesos agent's, and below the ports that Linux hands out itself",
         ),
+        Flag(
+            "engine_dir",
+            File(),
+            "engine_dir",
+            "Where the engine keeps its tasks. The schedulers of one machine share it.",
+            "a scheduler alone needs one folder only",
+            default="DATA-DIR/engine",
+        ),
         Flag("simulated_hosts", Number(1), "simulated_hosts", "With --engine simulated.", "a small cluster"),
         Flag(
             "simulated_hosts_file",

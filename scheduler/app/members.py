@@ -1,0 +1,91 @@
+"""Alone or among others: how this server takes part, by its settings, and where the leader is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from scheduler.app.reading import Reading
+from scheduler.changelog.checkpoint import FOLDER
+from scheduler.changelog.sqlite import SqliteChangelog
+from scheduler.leadership.alone import Alone
+from scheduler.leadership.shared import Ensemble, Shared
+from scheduler.leadership.term import Membership
+from scheduler.lifecycle import Lifecycle, Stage
+from scheduler.settings import Settings
+from scheduler.stream.reader import Stream
+from scheduler.web.redirect import Leader, Nobody, Other, Ourselves
+from scheduler.zk.client import Condition
+from scheduler.zk.clock import boot_ms
+from scheduler.zk.serverset import Endpoint
+
+_LEADS: Final = (Stage.LEADING, Stage.SUSPENDED)
+
+CONNECTION_STATES: Final[dict[str, Condition | None]] = {
+    "CONNECTED": Condition.CONNECTED,
+    "SUSPENDED": Condition.SUSPENDED,
+    "LOST": Condition.ENDED,
+    "RECONNECTED": None,
+    "READ_ONLY": None,
+}
+"""The names of Aurora's gauges. Being connected again is being connected, and nothing is ever read-only here."""
+
+
+class Members:
+    """Makes this server's membership, one after another."""
+
+    def __init__(self, settings: Settings, stream: Stream, lifecycle: Lifecycle) -> None:
+        self._settings = settings
+        self._lifecycle = lifecycle
+        shared = settings.zk_endpoints is not None
+        self.reading = Reading(stream, settings.data_dir / FOLDER if shared else settings.data_dir)
+        self.own: Endpoint | None = None
+        """Where clients reach us, once the ports are open."""
+        self._shared: Shared | None = None
+
+    def join(self) -> Membership:
+        """Begin to take part. Raises DataDirRefused, Unreadable, Unavailable."""
+        settings = self._settings
+        if settings.zk_endpoints is None:
+            return Alone(SqliteChangelog(settings.data_dir, settings.cluster_name), self.reading, boot_ms)
+        ensemble = Ensemble(
+            settings.zk_endpoints,
+            serverset_path=settings.serverset_path,
+            log_root=settings.log_root,
+            session_timeout_ms=settings.zk_session_timeout_ms,
+            chroot=settings.zk_chroot_path,
+            credentials=settings.zk_digest_credentials,
+        )
+        self._shared = Shared(ensemble, settings.data_dir, settings.cluster_name, self.reading, self._advertised)
+        return self._shared
+
+    def _advertised(self) -> Endpoint:
+        assert self.own is not None, "nobody is advertised before the ports are open"
+        return self.own
+
+    def leader(self) -> Leader:
+        """Who leads, as far as is known here."""
+        if self._shared is None or self._lifecycle.stage in _LEADS:
+            return Ourselves()
+        found = self._shared.leader
+        if found is None or found == self.own:
+            return Nobody()
+        return Other(found.host, found.port)
+
+    def metrics(self) -> Mapping[str, int]:
+        """For /vars. Aurora's names where it has them."""
+        shared = self._shared
+        if shared is None:
+            return {}
+        log, checkpoint, follower = shared.changelog, shared.changelog.checkpoint, shared.follower
+        found = {f"zk_connection_state_{name}": int(shared.condition is at) for name, at in CONNECTION_STATES.items()}
+        found["zk_session_timeout_ms"] = shared.session_timeout_ms
+        found["log_head_offset"] = log.head_offset
+        found["log_replayed_entries_at_start"] = 0 if log.loaded is None else log.loaded.tail_entries
+        if follower is not None:
+            found["standby_lag_entries"] = follower.lag_entries
+            found["standby_staleness_ms"] = follower.staleness_ms
+        if checkpoint is not None:
+            found["checkpoint_offset"] = checkpoint.offset
+            found["checkpoint_is_behind"] = int(checkpoint.is_behind)
+        return found

@@ -1,0 +1,177 @@
+"""ZooKeeper mode: several schedulers share one log; one of them leads, the others follow it and stand for election.
+
+A `Shared` is one scheduler's part in that. While it stands by it outlives sessions: what it has read is kept. Once it
+has led it is thrown away, whatever the reason, and another one begins with a fresh state (docs/zookeeper.md).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from attrs import frozen
+
+from scheduler.changelog.zookeeper import ZooKeeperChangelog
+from scheduler.changelog.zookeeper_follower import Follower
+from scheduler.contracts import ChangelogError, Unavailable
+from scheduler.core.ops import Op
+from scheduler.leadership.race import cancel, meanwhile
+from scheduler.leadership.reader import Reader
+from scheduler.leadership.shared_term import SharedTerm
+from scheduler.leadership.steps import Steps
+from scheduler.leadership.tenure import Tenure
+from scheduler.zk.client import Client, Condition
+from scheduler.zk.clock import boot_ms
+from scheduler.zk.election import Election
+from scheduler.zk.errors import SessionOver, ZkError
+from scheduler.zk.serverset import Endpoint, LeaderWatch
+
+LOG = logging.getLogger("thesan")
+
+CONNECT_WITHIN_S: Final = 5.0
+TRY_AGAIN_AFTER_S: Final = 1.0
+
+
+@frozen
+class Ensemble:
+    """Where the log is and how to get there."""
+
+    endpoints: str
+    """`host:port,host:port`."""
+    serverset_path: str
+    log_root: str
+    session_timeout_ms: int
+    chroot: str = ""
+    credentials: str | None = None
+    scheme: str = "http"
+    """The name of the endpoint that is advertised: how clients are to speak to it."""
+
+    def client(self) -> Client:
+        return Client(
+            self.endpoints,
+            session_timeout_ms=self.session_timeout_ms,
+            chroot=self.chroot,
+            credentials=self.credentials,
+        )
+
+
+class Shared:
+    """Implements `Membership`."""
+
+    def __init__(
+        self, ensemble: Ensemble, data_dir: Path, cluster: str, reader: Reader, advertised: Callable[[], Endpoint]
+    ) -> None:
+        """Raises DataDirRefused, Unavailable. `advertised` is asked once this scheduler is to lead."""
+        self._ensemble = ensemble
+        self._reader = reader
+        self._advertised = advertised
+        self._client = ensemble.client()
+        self.changelog = ZooKeeperChangelog(self._client, ensemble.log_root, data_dir, cluster)
+        self.changelog.on_entry = reader.passed
+        self._apply: Callable[[Op], None] | None = None
+        self._watching: asyncio.Task[None] | None = None
+        self._watch: LeaderWatch | None = None
+        self.follower: Follower | None = None
+        """There while this scheduler stands by."""
+
+    @property
+    def condition(self) -> Condition:
+        return self._client.condition
+
+    @property
+    def session_timeout_ms(self) -> int:
+        """As granted; 0 before the first connection."""
+        return self._client.session_timeout_ms
+
+    @property
+    def leader(self) -> Endpoint | None:
+        """Who is advertised, as far as is known."""
+        return None if self._watch is None else self._watch.leader
+
+    async def elected(self, won: Callable[[], None]) -> SharedTerm:
+        while True:
+            try:
+                await self._join()
+                election = await self._win()
+                won()
+                steps, tenure = Steps(boot_ms), Tenure(self._client)
+                self.changelog.on_quorum_write = tenure.renew
+                assert election.node is not None
+                await self.changelog.claim(election.node)
+                break
+            except SessionOver as over:
+                LOG.warning("the session with ZooKeeper is over, a new one is begun: %s", over)
+            except (ZkError, ChangelogError) as wrong:
+                LOG.warning("not elected, tried again: %s", wrong)
+            await self._part()
+            await asyncio.sleep(TRY_AGAIN_AFTER_S)
+        return await self._begin(election, steps, tenure)
+
+    async def _join(self) -> None:
+        """Connect, and read what this machine has of the log."""
+        client = self._client
+        if client.condition is Condition.ENDED:
+            client = self._client = self._ensemble.client()
+            self.changelog.attach(client)
+        await client.start(CONNECT_WITHIN_S)
+        await client.ensure(self._ensemble.serverset_path)
+        self._watch = LeaderWatch(client, self._ensemble.serverset_path)
+        self._watching = asyncio.create_task(self._watch.run(), name="leader watch")
+        self._watching.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+        if self._apply is None:
+            await self.changelog.open()
+            self._apply = self.changelog.load(lambda: self._reader.begin(self.changelog.lineage))
+            self._reader.caught_up(self.changelog.offset)
+
+    async def _part(self) -> None:
+        """End this session; what was read is kept."""
+        self.follower = None
+        if self._watching is not None:
+            await cancel(self._watching)
+            self._watching = None
+        await self._client.close()
+
+    async def _win(self) -> Election:
+        """Follow the log until elected."""
+        assert self._apply is not None
+        election = Election(self._client, self._ensemble.serverset_path, _introduction(self._advertised()))
+        self.follower = Follower(self._client, self.changelog, self._apply)
+        try:
+            await meanwhile(election.win(), self.follower.run())
+        finally:
+            self.follower = None
+        return election
+
+    async def _begin(self, election: Election, steps: Steps, tenure: Tenure) -> SharedTerm:
+        """Nobody else can write now: read what was written last. What fails here, ends the term."""
+        assert self._apply is not None
+        steps.done("claim")
+        try:
+            await self.changelog.follow(self._apply)
+        except ZkError as error:
+            raise Unavailable(f"the log could not be read to its end: {error}") from error
+        steps.done("read")
+        return SharedTerm(
+            self._reader.state,
+            self.changelog,
+            steps,
+            tenure,
+            client=self._client,
+            election=election,
+            path=self._ensemble.serverset_path,
+            advertised=self._advertised(),
+            scheme=self._ensemble.scheme,
+        )
+
+    async def close(self) -> None:
+        await self._part()
+        await self.changelog.close()
+
+
+def _introduction(at: Endpoint) -> bytes:
+    """What a candidate says of itself."""
+    return json.dumps({"host": at.host, "port": at.port}).encode()
