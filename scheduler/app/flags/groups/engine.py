@@ -27,7 +27,7 @@ GROUP = Group(
             "engine_dir",
             "Where the engine keeps its tasks. The schedulers of one machine share it.",
             "a scheduler alone needs one folder only",
-            default="DATA-DIR/engine",
+            default="in the data directory",
         ),
         Flag("simulated_hosts", Number(1), "simulated_hosts", "With --engine simulated.", "a small cluster"),
         Flag(

@@ -30,7 +30,7 @@ GROUP = Group(
             "zk_log_path",
             "Where the log is, one for each cluster.",
             "two clusters on one ensemble must not share a log",
-            default="/thesan/CLUSTER-NAME",
+            default="/thesan/NAME",
         ),
         Flag(
             "zk_session_timeout",
