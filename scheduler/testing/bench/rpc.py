@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import socket
 import statistics
@@ -59,9 +60,12 @@ class Served:
 
 
 @contextmanager
-def serve(*words: str) -> Iterator[Served]:
+def serve(*words: str, cpu: int | None = None) -> Iterator[Served]:
+    """`cpu`: the only processor it may use. It is told before the server has threads, which inherit it."""
     command = [sys.executable, "-m", "scheduler.testing.bench.served", *words]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    if cpu is not None:
+        os.sched_setaffinity(process.pid, {cpu})
     assert process.stdin is not None
     assert process.stdout is not None
     try:
@@ -119,12 +123,12 @@ def posted(codec: Codec, body: bytes) -> bytes:
 Kind = tuple[Served, int, Callable[[tuple[str, str]], bytes]]
 
 
-def kinds(stack: ExitStack) -> dict[str, Kind]:
+def kinds(stack: ExitStack, cpu: int | None = None) -> dict[str, Kind]:
     """Start every server. Name to server, port and the request for an update's key."""
-    ours = stack.enter_context(serve("thesan", str(UPDATES)))
-    plain = stack.enter_context(serve("plain", str(UPDATES)))
-    echo = stack.enter_context(serve("echo"))
-    threaded = stack.enter_context(serve("threaded"))
+    ours = stack.enter_context(serve("thesan", str(UPDATES), cpu=cpu))
+    plain = stack.enter_context(serve("plain", str(UPDATES), cpu=cpu))
+    echo = stack.enter_context(serve("echo", cpu=cpu))
+    threaded = stack.enter_context(serve("threaded", cpu=cpu))
     return {
         "echo": (echo, echo.thrift_port, lambda key: framed(call(STRICT, key))),
         "raw, plain": (plain, plain.thrift_port, lambda key: framed(call(STRICT, key))),
@@ -194,11 +198,18 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.4, help="of each server in each round (%(default)s)")
     parser.add_argument("--idle", type=int, default=IDLE, help="idle connections (%(default)s)")
+    parser.add_argument(
+        "--pin", action="store_true", help="all servers on one processor and the load on the others, as on a full host"
+    )
     told = parser.parse_args()
+    server_cpu = None
+    if told.pin:
+        server_cpu, *others = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, others or {server_cpu})
     report = Report("rpc")
     report.heading()
     with ExitStack() as stack:
-        running = kinds(stack)
+        running = kinds(stack, server_cpu)
         measure_idle(report, running["raw, cached"][0], told.idle)
         measure(report, running, told.connections, told.rounds, told.seconds)
     report.finish()
