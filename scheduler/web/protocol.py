@@ -8,6 +8,7 @@ refused is answered once what was asked before it is answered; then the connecti
 from __future__ import annotations
 
 import logging
+from asyncio import AbstractEventLoop
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
@@ -58,21 +59,39 @@ class _Refusal(Exception):
 
 
 class _Transport:
-    """The connection's transport. Closed while the client is still sending, it closes its own side first.
+    """The connection's transport, with two things asyncio's has not.
 
-    Otherwise the kernel throws the answer away together with what was not read, and the client never sees it.
+    Closed while the client is still sending, it closes its own side first: otherwise the kernel throws the answer away
+    together with what was not read, and the client never sees it. And an answer's head, which uvicorn writes by itself,
+    leaves together with the body that follows at once: a write is a sixth of what a call costs.
     """
 
-    def __init__(self, inner: Any, begin_to_close: Callable[[], bool]) -> None:
+    def __init__(self, inner: Any, loop: AbstractEventLoop, begin_to_close: Callable[[], bool]) -> None:
         self._inner = inner
+        self._loop = loop
+        self._head = b""
         self._begin_to_close = begin_to_close
         """Tells the connection; returns whether the client is still sending."""
         self._half_closed = False
-        self.write = inner.write
+
+    def write(self, data: bytes) -> None:
+        if self._head:
+            data, self._head = self._head + data, b""
+        elif data.startswith(b"HTTP/1.1 "):
+            self._head = data
+            self._loop.call_soon(self._flush)  # a stream may have nothing to say for a long time
+            return
+        self._inner.write(data)
+
+    def _flush(self) -> None:
+        if self._head:
+            head, self._head = self._head, b""
+            self._inner.write(head)
 
     def close(self) -> None:
         if self._half_closed or self._inner.is_closing():
             return
+        self._flush()
         if self._begin_to_close() and self._inner.can_write_eof():  # in TLS there are no halves
             self._half_closed = True
             self._inner.write_eof()
@@ -126,7 +145,7 @@ class Connection(HttpToolsProtocol):
             return
         self._address = address
         self._user = user_of(transport)
-        super().connection_made(_Transport(transport, self._begin_to_close))  # type: ignore[arg-type]
+        super().connection_made(_Transport(transport, self.loop, self._begin_to_close))  # type: ignore[arg-type]
 
     def _begin_to_close(self) -> bool:
         self._deaf = True

@@ -46,6 +46,8 @@ class House:
         refused = [(b"connection", b"close")] if scope["path"] == "/refuse" else []
         headers = [(b"content-length", b"%d" % len(body)), *refused]
         await send({"type": "http.response.start", "status": 403 if refused else 200, "headers": headers})
+        if scope["path"] == "/stream":
+            await self.may_end.wait()
         await send({"type": "http.response.body", "body": body})
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -181,6 +183,39 @@ async def test_who_does_not_take_the_answer_is_cut(house: House) -> None:
     house.sweep_in(LIMITS.request_s + 1)
     await house.connections_are(0)
     writer.transport.abort()
+
+
+@in_loop
+async def test_a_head_does_not_wait_for_a_body_that_comes_later(house: House) -> None:
+    reader, writer = await house.connect()
+    writer.write(GET.replace(b"/quick", b"/stream"))
+    assert status(await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)) == 200
+    house.may_end.set()
+    assert await reader.readexactly(2) == b"ok"
+    writer.close()
+
+
+def test_a_head_and_its_body_are_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[bytes] = []
+    write = asyncio.selector_events._SelectorSocketTransport.write  # type: ignore[attr-defined]
+
+    def noted(self: Any, data: bytes) -> None:
+        written.append(bytes(data))
+        write(self, data)
+
+    async def use() -> None:
+        async with served() as house:
+            reader, writer = await house.connect()
+            monkeypatch.setattr(asyncio.selector_events._SelectorSocketTransport, "write", noted)  # type: ignore[attr-defined]
+            for _ in range(3):
+                writer.write(GET)
+                await reader.readuntil(b"ok")
+            writer.close()
+
+    asyncio.run(use())
+    answers = [data for data in written if data != GET]
+    assert len(answers) == 3
+    assert all(status(data) == 200 and data.endswith(b"\r\n\r\nok") for data in answers)
 
 
 @in_loop
