@@ -19,8 +19,6 @@ from scheduler.zk.client import Condition
 from scheduler.zk.clock import boot_ms
 from scheduler.zk.serverset import Endpoint
 
-_LEADS: Final = (Stage.LEADING, Stage.SUSPENDED)
-
 CONNECTION_STATES: Final[dict[str, Condition | None]] = {
     "CONNECTED": Condition.CONNECTED,
     "SUSPENDED": Condition.SUSPENDED,
@@ -65,12 +63,13 @@ class Members:
 
     def leader(self) -> Leader:
         """Who leads, as far as is known here."""
-        if self._shared is None or self._lifecycle.stage in _LEADS:
+        stage = self._lifecycle.stage
+        if self._shared is None or stage is Stage.LEADING:
             return Ourselves()
         found = self._shared.leader
-        if found is None or found == self.own:
-            return Nobody()
-        return Other(found.host, found.port)
+        if found is not None and found != self.own:
+            return Other(found.host, found.port)
+        return Ourselves() if stage is Stage.SUSPENDED else Nobody()
 
     def metrics(self) -> Mapping[str, int]:
         """For /vars. Aurora's names where it has them."""
