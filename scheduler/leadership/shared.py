@@ -63,7 +63,12 @@ class Shared:
     """Implements `Membership`."""
 
     def __init__(
-        self, ensemble: Ensemble, data_dir: Path, cluster: str, reader: Reader, advertised: Callable[[], Endpoint]
+        self,
+        ensemble: Ensemble,
+        data_dir: Path | None,
+        cluster: str,
+        reader: Reader,
+        advertised: Callable[[], Endpoint],
     ) -> None:
         """Raises DataDirRefused, Unavailable. `advertised` is asked once this scheduler is to lead."""
         self._ensemble = ensemble

@@ -1,7 +1,7 @@
 """One scheduler without ports, for benchmarks: the production controller and changelog on the simulated engine's model.
 
-It drives the controller as `app/driver.py` does, with the event stream that every scheduler keeps. The engine's socket
-and process are left out, because they are not what is measured.
+It drives the controller as `leadership/driver.py` does, with the event stream that every scheduler keeps. The engine's
+socket and process are left out, because they are not what is measured.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ AT_ONCE = Options(hosts=1, cpus=1e6, ram_mb=10**9, disk_mb=10**9, start_ms=0, ru
 """One host with room for everything, where everything happens at once."""
 
 REPORTS_PER_DECISION = 50
-"""As `app/driver.py` takes them: in slices, so that a decision stays short."""
+"""As `leadership/driver.py` takes them: in slices, so that a decision stays short."""
 
 
 class RealClock:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from scheduler.app.driver import REPORTS_PER_SLICE, Driver
 from scheduler.contracts import TaskReport
 from scheduler.core import jobs
 from scheduler.core.records import JobConfiguration, JobKey, TaskStatus
+from scheduler.leadership.driver import REPORTS_PER_SLICE, Driver
 from scheduler.testing.bench.house import House
 from scheduler.testing.stage import service
 
