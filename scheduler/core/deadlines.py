@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from scheduler.core.effects import Terminate
+from scheduler.core.placement import holding
 from scheduler.core.records import TaskStatus
 from scheduler.core.tasks import lifecycle, rescheduling
 from scheduler.core.tasks.table import END_ASKED_STATES, TRANSIENT_STATES
@@ -105,6 +106,12 @@ def _place(tx: Transaction, nothing: None) -> None:
     tx.wants_placement = True
 
 
+def _preempt(tx: Transaction, nothing: None) -> None:
+    tx.state.placement.search_wanted = True
+    tx.state.placement.search_due_ms = None
+    tx.wants_placement = True
+
+
 _REACHED: Final[dict[DeadlineKind, Callable[[Transaction, Any], None]]] = {
     DeadlineKind.PULSE: _pulse,
     DeadlineKind.OVERRIDE: expiring.override_due,
@@ -115,5 +122,7 @@ _REACHED: Final[dict[DeadlineKind, Callable[[Transaction, Any], None]]] = {
     DeadlineKind.KILL: _kill,
     DeadlineKind.TRANSIENT: _transient,
     DeadlineKind.PARTITION: _partition,
+    DeadlineKind.RESERVATION: holding.expired,
+    DeadlineKind.PREEMPT: _preempt,
     DeadlineKind.PLACE: _place,
 }

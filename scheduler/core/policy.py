@@ -6,10 +6,10 @@ Defaults are Aurora's unless a comment says otherwise (source: Aurora's document
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import Enum
+from enum import StrEnum
 from typing import Final
 
-from attrs import frozen
+from attrs import field, frozen
 
 from scheduler.core.records import TaskConfig
 
@@ -40,7 +40,7 @@ class Tier:
         return not self.preemptible and not self.revocable
 
 
-class OfferOrder(Enum):
+class OfferOrder(StrEnum):
     """Which of several hosts with room is taken: any one, or the one with the least left of something."""
 
     RANDOM = "RANDOM"
@@ -86,7 +86,7 @@ class Policy:
     executor_milli_cpus: int = 0
     executor_ram_mb: int = 0
     """What the executor takes on a host beside each task. Aurora's takes 0.25 CPU and 128 MB."""
-    offer_order: OfferOrder = OfferOrder.RANDOM
+    offer_order: OfferOrder = field(default=OfferOrder.RANDOM, converter=OfferOrder)
     max_tasks_per_schedule_attempt: int = 5
     initial_schedule_penalty_ms: int = SECOND_MS
     max_schedule_penalty_ms: int = MINUTE_MS

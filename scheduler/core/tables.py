@@ -66,8 +66,11 @@ class ConfigTable(Table[bytes, TaskConfig]):
     def __init__(self) -> None:
         super().__init__()
         self.digests: dict[TaskConfig, bytes] = {}
+        self.version = 0
+        """Counts every change."""
 
     def _moved(self, key: bytes, old: TaskConfig | None, new: TaskConfig | None) -> None:
+        self.version += 1
         if old is not None:
             self.digests.pop(old, None)
         if new is not None:

@@ -53,6 +53,8 @@ class DeadlineKind(Enum):
     KILL = "kill"  # a task id: ask again, harder
     TRANSIENT = "transient"  # a task id: it has been on its way for too long
     PARTITION = "partition"  # a task id: its host has been silent for as long as its policy allows
+    RESERVATION = "reservation"  # a ReservationKey: room was kept for long enough
+    PREEMPT = "preempt"  # None: somebody has waited long enough for others to make way
     PLACE = "place"  # None: a group of pending tasks has backed off for long enough
 
 

@@ -39,6 +39,7 @@ class Narrator:
 
     def __init__(self) -> None:
         self.with_tasks = False
+        self.with_hosts = False
         self.with_sentences = False
         self.updates: list[UpdateKey] = []
         self._tasks: dict[str, Task] = {}
@@ -61,7 +62,8 @@ class Narrator:
         elif isinstance(op, ops.MoveTask | ops.AssignTask):
             task = self._tasks[op.task_id]
             if self.with_tasks:
-                yield Line(task.job, f"T{task.instance_id} {op.event.status.name}{self.renamed(_why(op.event))}")
+                where = f" on {op.host}" if self.with_hosts and isinstance(op, ops.AssignTask) else ""
+                yield Line(task.job, f"T{task.instance_id} {op.event.status.name}{where}{self.renamed(_why(op.event))}")
         elif isinstance(op, ops.RemoveTasks):
             for gone in (self._tasks.pop(task_id) for task_id in op.task_ids):
                 yield Line(gone.job, f"drop {gone.instance_id} {version(gone.config)}")

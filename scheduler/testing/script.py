@@ -31,6 +31,7 @@ Lines of a job other than the one the script talks about begin with its name. Co
     job web 0-2 old [5 new ...]      tasks that run, made outside of any update; the script now talks about this job
     on web                           talk about this job
     hosts on | off                   with no hosts, new tasks stay PENDING
+    host a cpus=4 rack=r1, gone a    a host comes (in the place of the one that has room for all), or goes
     start new 0-2 [OPTION ...]       startJobUpdate to instances 0-2 of "new". Options: queue=1, batch=2, variable=1,2,
                                      autopause, watch=2000, pulse=10000, failures=0 (per instance), failed=0
                                      (instances), norollback, only=0-1, note=KEY:VALUE[,KEY:VALUE], user=NAME, "message"
@@ -40,9 +41,12 @@ Lines of a job other than the one the script talks about begin with its name. Co
     override 60s "why" [u1] [user=NAME]; pause-for 60s ["message"]   overrideHeartbeat (0 ends it), pauseJobUpdateFor
     retry 0-1 "why" [u1]; skip 2 "why"                  retryInstances, skipInstances
     explain [u1]                     why it is not moving
-    create 3 old, kill [0-1], restart-shards 0-1, add-instances 0 2     the requests of those names
+    quota 8                          so many cores for production tasks of the role
+    create 3 old [cpus=2 tier=preferred priority=1 limit=rack:1]       createJob; the same options after `start`
+    kill [0-1], restart-shards 0-1, add-instances 0 2     the requests of those names
     run 0-2                          the engine starts these tasks and they run
     swap 0-2                         the engine ends them as it was told, and runs what follows
+    obey                             the engine does all that it was told of the job's tasks
     exit 0 FAILED ["why"]            the engine reports an end
     move 0 DRAINING                  somebody brings a task to a state by hand
     wait 2000                        also 2s, 5m, 1h, 1d: turn the clock, stopping at every deadline
@@ -71,9 +75,15 @@ from scheduler.contracts import Entry
 from scheduler.core import jobs, pruning
 from scheduler.core.answers import Answer
 from scheduler.core.effects import Effect
-from scheduler.core.policy import Policy
+from scheduler.core.policy import OfferOrder, Policy
 from scheduler.core.queries import UpdateRequest
-from scheduler.core.records import JobConfiguration, JobKey, Metadata, Task, TaskStatus
+from scheduler.core.records import (
+    JobConfiguration,
+    JobKey,
+    Metadata,
+    Task,
+    TaskStatus,
+)
 from scheduler.core.tasks import actions
 from scheduler.core.tasks.lifecycle import transition
 from scheduler.core.tasks.table import END_ASKED_STATES
@@ -83,13 +93,14 @@ from scheduler.core.updates.records import JobUpdate, UpdateKey
 from scheduler.core.validation import valid_config
 from scheduler.testing.monitoring import Monitoring
 from scheduler.testing.narration import NOBODY, Line, Narrator, version
-from scheduler.testing.stage import ROOMY_HOST, Stage, service
-from scheduler.testing.words import Options, ScriptError, ids, milliseconds, settings_from, split
+from scheduler.testing.stage import Stage, service
+from scheduler.testing.surrounding import Surrounding
+from scheduler.testing.words import Options, ScriptError, ids, milliseconds, settings_from, split, wishes_from
 
 MOST_STEPS = 500
 
 
-class Script(Monitoring):
+class Script(Monitoring, Surrounding):
     """Carries out commands on a stage of its own and writes down what comes of them."""
 
     def __init__(self, *, through_codec: bool = False) -> None:
@@ -171,16 +182,13 @@ class Script(Monitoring):
     def do_policy(self, *changes: str) -> None:
         if self._stage is not None:
             raise ScriptError("policy comes first of all")
-        words = {"on": True, "off": False}
+        words: dict[str, object] = {"on": True, "off": False, **OfferOrder.__members__}
         pairs = (change.split("=") for change in changes)
         values: dict[str, Any] = {k: words[v] if v in words else milliseconds(v) for k, v in pairs}
         self._policy = attrs.evolve(self._policy, **values)
 
     def do_tell(self, what: str) -> None:
         setattr(self.narrator, f"with_{what}", True)
-
-    def do_hosts(self, state: str) -> None:
-        self.stage.offer((ROOMY_HOST,) if state == "on" else ())
 
     def do_on(self, name: str) -> None:
         self.job = JobKey("www", "prod", name)
@@ -209,11 +217,12 @@ class Script(Monitoring):
         if wanted != list(range(count)):
             raise ScriptError("an update is always to instances 0 to n")
         settings = settings_from(options)
+        wanted_config = wishes_from(service(self.job, config), options)
         notes = options.take("note")
         metadata = tuple(Metadata(*note.split(":", 1)) for note in notes.split(",") if note)
         user = options.take("user", NOBODY)
         options.done()
-        request = UpdateRequest(service(self.job, config), count, settings, metadata)
+        request = UpdateRequest(wanted_config, count, settings, metadata)
         return self.stage.ask(requests.start, request, user, options.message)
 
     def _about_update(self, decision: Callable[..., Answer], words: tuple[str, ...]) -> Answer:
@@ -237,8 +246,9 @@ class Script(Monitoring):
     def do_pulse(self, *words: str) -> Answer:
         return self.stage.ask(requests.pulse, self.key(*words))
 
-    def do_create(self, count: str, config: str) -> Answer:
-        description = JobConfiguration(self.job, service(self.job, config), int(count))
+    def do_create(self, count: str, config: str, *words: str) -> Answer:
+        wanted = wishes_from(service(self.job, config), Options(list(words)))
+        description = JobConfiguration(self.job, wanted, int(count))
         return self.stage.ask(jobs.create, description, NOBODY)
 
     def do_kill(self, instances: str = "") -> Answer:
@@ -288,6 +298,10 @@ class Script(Monitoring):
             if not self._obey() and not self._next_deadline():
                 return
         raise ScriptError(f"the update is not done after {MOST_STEPS} steps")
+
+    def do_obey(self) -> None:
+        while self._obey():
+            pass
 
     def _obey(self) -> bool:
         """The engine does one thing that it was told; False: there is nothing."""

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import shlex
 
+from attrs import evolve
+
 from scheduler.core.queries import SettingsRequest
+from scheduler.core.records import Constraint, LimitConstraint, Resource, ResourceKind, TaskConfig
 from scheduler.core.updates.records import (
     BatchStrategy,
     QueueStrategy,
@@ -76,6 +79,20 @@ class Options:
     def done(self) -> None:
         if self.values:
             raise ScriptError(f"what is {', '.join(self.values)}?")
+
+
+def wishes_from(config: TaskConfig, options: Options) -> TaskConfig:
+    """The configuration with other cores, tier, priority or limits, taken out of `options`."""
+    cpus = float(options.take("cpus", "1"))
+    kept = tuple(r for r in config.resources if r.kind is not ResourceKind.CPUS)
+    limits = [part.partition(":") for part in options.take("limit").split(",") if part]
+    return evolve(
+        config,
+        resources=(*kept, Resource(ResourceKind.CPUS, cpus)),
+        tier=options.take("tier") or config.tier,
+        priority=int(options.take("priority", "0")),
+        constraints=tuple(Constraint(name, LimitConstraint(int(limit))) for name, _, limit in limits),
+    )
 
 
 def settings_from(options: Options) -> SettingsRequest:

@@ -159,6 +159,22 @@ class Decimal(Kind):
         return value
 
 
+class MilliCpus(Kind):
+    """Cores, kept in thousandths."""
+
+    name = "cores"
+
+    def __init__(self) -> None:
+        self._cores = Decimal(0, 1000)
+        self.allowed = self._cores.allowed
+
+    def parse(self, text: str) -> int:
+        return round(self._cores.parse(text) * 1000)
+
+    def show(self, value: Any) -> str:
+        return f"{value / 1000:g}"
+
+
 class _Amount(Kind):
     """A whole number and a unit. A bare number is an error unless the flag's name ends in its unit (`bare`)."""
 
@@ -205,6 +221,22 @@ class Size(_Amount):
 
     def __init__(self, lowest: int = 0, highest: int = 1 << 50, *, bare: bool = False) -> None:
         super().__init__(lowest, highest, bare=bare)
+
+
+class MegaBytes(Kind):
+    """A size, kept in MB; one that is begun counts as a whole one."""
+
+    name = "size"
+
+    def __init__(self) -> None:
+        self._size = Size(0, BYTES_OF_UNIT["TB"])
+        self.allowed = self._size.allowed
+
+    def parse(self, text: str) -> int:
+        return -(-self._size.parse(text) // BYTES_OF_UNIT["MB"])
+
+    def show(self, value: Any) -> str:
+        return self._size.show(value * BYTES_OF_UNIT["MB"])
 
 
 class Choice(Kind):

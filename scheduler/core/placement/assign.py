@@ -9,12 +9,14 @@ when their back-off ends. Source: Aurora's documentation, "Scheduler configurati
 from __future__ import annotations
 
 from itertools import islice
+from operator import attrgetter
 from typing import Final
 
 from attrs import define
 
 from scheduler.core import ops
 from scheduler.core.effects import Launch
+from scheduler.core.placement import preemption
 from scheduler.core.placement.fit import (
     choose_ports,
     free_ports,
@@ -25,8 +27,10 @@ from scheduler.core.placement.fit import (
     request_of,
     vetoes,
 )
+from scheduler.core.placement.holding import forget_of, give_up, settle
 from scheduler.core.placement.memory import Group
 from scheduler.core.placement.needs import Need
+from scheduler.core.placement.reservations import Instance, ReservationKey
 from scheduler.core.placement.rooms import Room, Search
 from scheduler.core.policy import OfferOrder
 from scheduler.core.records import Host, Task, TaskEvent, TaskStatus
@@ -68,11 +72,14 @@ def place(tx: Transaction) -> bool:
     try:
         refresh(tx)
         _queue(tx)
+        _send_home(tx)
         _work_off(tx, _Work())
+        more = bool(memory.due or memory.unexplained) or (memory.search_wanted and _preempt(tx))
+        _arm_search(tx)
     except BaseException:
         memory.forget_groups()  # this pass is undone, and with it whose turn it was
         raise
-    return bool(memory.due or memory.unexplained)
+    return more
 
 
 def _work_off(tx: Transaction, work: _Work) -> None:
@@ -110,27 +117,71 @@ def refresh(tx: Transaction) -> None:
 
 
 def _queue(tx: Transaction) -> None:
-    """New groups come to the end of the queue; of those that wait, whoever has something new to look at."""
+    """Of those that wait, whoever has something new to look at; then new groups. Who came first is first."""
     memory, pending = tx.state.placement, tx.state.tasks.pending
     for config in [config for config in memory.groups if config not in pending]:
         memory.waiting.pop(config, None)
         del memory.groups[config]
+        forget_of(tx, config)
+    memory.due.extend(sorted(_woken(tx), key=attrgetter("number")))
     for config in pending:
         if config not in memory.groups:
-            group = memory.groups[config] = Group(request_of(tx.policy, config))
+            memory.numbers += 1
+            group = memory.groups[config] = Group(request_of(tx.policy, config), memory.numbers)
             memory.due.append(group)
-    freed, woken, due_ms = memory.rooms.freed, 0, None
-    for config, group in list(memory.waiting.items()):
+
+
+def _woken(tx: Transaction) -> list[Group]:
+    """Taken out of those that wait."""
+    memory, due_ms = tx.state.placement, None
+    freed = memory.rooms.freed
+    woken: list[Group] = []
+    for group in memory.waiting.values():
         if group.seen == freed and group.departures == group.left(tx.state):
             continue
-        if woken < WOKEN_AT_ONCE or group.due_ms <= tx.mono_ms:
-            woken += 1
-            del memory.waiting[config]
-            memory.due.append(group)
+        if len(woken) < WOKEN_AT_ONCE or group.due_ms <= tx.mono_ms:
+            woken.append(group)
         else:
             due_ms = group.due_ms if due_ms is None else min(due_ms, group.due_ms)
+    for group in woken:
+        del memory.waiting[group.request.config]
     if due_ms is not None:
         tx.arm_mono(DeadlineKind.PLACE, None, due_ms)
+    return woken
+
+
+def _send_home(tx: Transaction) -> None:
+    """Instances that an update replaced go where they were, if there is room; where not, nothing is kept any more."""
+    state = tx.state
+    for owner in [owner for owner in state.reservations.by_owner if isinstance(owner, Instance)]:
+        task = state.tasks.active.get(owner.job, {}).get(owner.number)
+        if task is None or task.status is not TaskStatus.PENDING:
+            continue
+        for name, own in list(state.reservations.by_owner[owner].items()):
+            room, group = state.placement.rooms.by_name.get(name), state.placement.groups[task.config]
+            if room is not None and has_room(room, group.request.need, own) and _allows(tx, group, room):
+                _assign(tx, task, room)
+                room.lessen(group.request.need)
+                break
+            give_up(tx, ReservationKey(name, owner))
+
+
+def _preempt(tx: Transaction) -> bool:
+    tx.state.placement.search_wanted = preemption.search(tx)
+    return tx.state.placement.search_wanted
+
+
+def _arm_search(tx: Transaction) -> None:
+    """Once at a time; one whose decision was undone is armed again after a while."""
+    memory = tx.state.placement
+    armed_ms = memory.search_due_ms
+    if memory.search_wanted or (
+        armed_ms is not None and tx.mono_ms <= armed_ms + tx.policy.preemption_search_interval_ms
+    ):
+        return
+    memory.search_due_ms = preemption.next_search_ms(tx)
+    if memory.search_due_ms is not None:
+        tx.arm_mono(DeadlineKind.PREEMPT, None, memory.search_due_ms)
 
 
 def _attempt(tx: Transaction, group: Group, work: _Work) -> None:
@@ -179,8 +230,10 @@ def _back_off(tx: Transaction, group: Group) -> None:
 def _find(tx: Transaction, group: Group, work: _Work) -> Room | None:
     """A host with room; None: there is none, or no more looks are left."""
     memory, request = tx.state.placement, group.request
-    soon_ms = tx.now_ms + tx.policy.unavailability_threshold_ms
-    counts = group.counts(tx.state)
+    for name, own in tx.state.reservations.by_owner.get(request.config, {}).items():
+        kept = memory.rooms.by_name.get(name)
+        if kept is not None and has_room(kept, request.need, own) and _allows(tx, group, kept):
+            return kept
     while True:
         if group.search is None:
             group.search = _begin(tx, group)
@@ -193,14 +246,19 @@ def _find(tx: Transaction, group: Group, work: _Work) -> Room | None:
         if work.looks <= 0:
             return None
         work.looks -= 1
-        if (
-            has_room(room, request.need)
-            and memory.bans.veto(tx.policy, room, request) is None
-            and maintenance_veto(room.host, soon_ms) is None
-            and limit_veto(room, request, counts) is None
-        ):
+        if has_room(room, request.need) and _allows(tx, group, room):
             return room
         group.search.drop()
+
+
+def _allows(tx: Transaction, group: Group, room: Room) -> bool:
+    """Would the host take it, if there were room?"""
+    request, policy = group.request, tx.policy
+    return (
+        tx.state.placement.bans.veto(policy, room, request) is None
+        and maintenance_veto(room.host, tx.now_ms + policy.unavailability_threshold_ms) is None
+        and limit_veto(room, request, group.counts(tx.state)) is None
+    )
 
 
 def _begin(tx: Transaction, group: Group) -> Search:
@@ -262,6 +320,7 @@ def _assign(tx: Transaction, task: Task, room: Room) -> None:
     if task.config not in tx.state.tasks.pending:
         tx.state.replace(tx.state.pending_reasons, task.config, None)
     assigned = tx.state.tasks[task.task_id]
+    settle(tx, assigned)
     tx.changes.append(TaskChanged(assigned))
     arm_deadlines(tx, assigned)
     tx.effect(Launch(assigned))

@@ -16,6 +16,7 @@ from scheduler.core.records import Constraint, Host, TaskConfig
 from scheduler.core.tables import Spread
 
 if TYPE_CHECKING:
+    from scheduler.core.placement.preemption import Run
     from scheduler.core.state import State
 
 
@@ -29,6 +30,7 @@ class Group:
         "due_ms",
         "explained_ms",
         "nearest",
+        "number",
         "penalty_ms",
         "request",
         "rest",
@@ -36,8 +38,10 @@ class Group:
         "seen",
     )
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, number: int) -> None:
         self.request = request
+        self.number = number
+        """Groups are numbered in the order in which they came."""
         self.search: Search | None = None
         self.seen = -1
         """Up to which freed host it has searched; -1: not at all."""
@@ -120,9 +124,19 @@ class Memory:
         self.rooms = Rooms()
         self.bans = Bans()
         self.groups: dict[TaskConfig, Group] = {}
+        self.numbers = 0
         self.due: deque[Group] = deque()
         self.waiting: dict[TaskConfig, Group] = {}
         self.unexplained: deque[Group] = deque()
+        # Of preemption:
+        self.search_due_ms: int | None = None
+        """For when its deadline is armed."""
+        self.search_wanted = False
+        self.searched_ms: int | None = None
+        """When the last search began."""
+        self.run: Run | None = None
+        self.weakest: dict[tuple[str, bool], int] = {}
+        self.weakest_of: int | None = None
 
     def forget_groups(self) -> None:
         """They are found again with the next pass, and search anew."""
@@ -130,3 +144,5 @@ class Memory:
         self.due.clear()
         self.waiting.clear()
         self.unexplained.clear()
+        self.run = None
+        self.search_due_ms = None

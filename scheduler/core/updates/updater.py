@@ -17,6 +17,7 @@ from attrs import define, field, frozen
 
 from scheduler.core import ops
 from scheduler.core.answers import Refused, invalid
+from scheduler.core.placement.holding import keep_for_successor
 from scheduler.core.records import TERMINAL_STATES, Task
 from scheduler.core.tasks import actions
 from scheduler.core.transaction import DeadlineKind, Transaction
@@ -297,6 +298,7 @@ def _act(look: Look, step: Step) -> None:
         current = tx.state.tasks.active.get(update.key.job, {}).get(step.instance)
         if current is not None:
             tx.say(update.key, f"instance {step.instance} is ended, to be replaced or removed")
+            keep_for_successor(tx, current, look.plan.target(step.instance, back=look.back))
             actions.kill(tx, current, f"Killed for job update {update.key.id}")
     elif step.verdict in (Verdict.ADD, Verdict.EXITED):
         # After an exit the scheduler has replaced the task already, unless it never does: one of a job that is no

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scheduler.app.flags.kinds import Choice, File, Number, PortRange
+from scheduler.app.flags.kinds import Choice, File, MegaBytes, MilliCpus, Number, PortRange
 from scheduler.app.flags.rows import Flag, Group, Unused
 from scheduler.settings import ENGINES
 
@@ -38,6 +38,22 @@ GROUP = Group(
             "hosts of one size are enough for most",
         ),
         Flag("simulated_seed", Number(0), "simulated_seed", "With --engine simulated.", "runs can be repeated"),
+        Flag(
+            "thermos_executor_cpu",
+            MilliCpus(),
+            "policy.executor_milli_cpus",
+            "What the executor takes on a host beside each task, in cores.",
+            "Thesan's executor sleeps nearly always",
+            differs="0 by default; Aurora: 0.25",
+        ),
+        Flag(
+            "thermos_executor_ram",
+            MegaBytes(),
+            "policy.executor_ram_mb",
+            "The same of memory.",
+            "Thesan's executor takes 3.4 MB",
+            differs="0 by default; Aurora: 128 MB",
+        ),
         Unused("mesos_master_address", NO_MESOS),
         Unused("mesos_role", NO_MESOS),
         Unused("mesos_driver", NO_MESOS),
@@ -55,8 +71,6 @@ GROUP = Group(
         Unused("thermos_executor_flags", NO_THERMOS),
         Unused("thermos_executor_resources", NO_THERMOS),
         Unused("thermos_home_in_sandbox", NO_THERMOS, switch=True),
-        Unused("thermos_executor_cpu", "the executor is small and is not charged for"),
-        Unused("thermos_executor_ram", "the executor is small and is not charged for"),
         Unused("webhook_config", "webhooks are not served yet; /events tells of every change"),
     ),
 )

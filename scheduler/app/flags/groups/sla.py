@@ -21,6 +21,5 @@ GROUP = Group(
         Unused("sla_prod_metrics", NO_SLA),
         Unused("sla_non_prod_metrics", NO_SLA),
         Unused("host_maintenance_polling_interval", NO_SLA),
-        Unused("unavailability_threshold", "no engine here announces maintenance by itself, as Mesos does"),
     ),
 )

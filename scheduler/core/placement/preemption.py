@@ -1,0 +1,239 @@
+"""Tasks that make way: who has waited long enough may end tasks that matter less, and gets the room they leave.
+
+A search goes over all groups that wait, a few tasks of each in turn, and over each host once for each group. What it
+finds it does at once: the victims are asked to end (PREEMPTING) and the room is kept for the group. Searches are cut
+into slices like everything else; what was found before is looked at again before it is done, because it is found and
+done in one decision. Source: Aurora's documentation, "Resource isolation and sizing" and "Multitenancy".
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Final
+
+from attrs import define, field, frozen
+
+from scheduler.core.placement.fit import (
+    has_room,
+    limit_veto,
+    maintenance_veto,
+    overhead_of,
+)
+from scheduler.core.placement.holding import keep
+from scheduler.core.placement.memory import Group
+from scheduler.core.placement.needs import Need, need_of
+from scheduler.core.placement.reservations import ReservationKey
+from scheduler.core.placement.rooms import Room
+from scheduler.core.policy import Policy
+from scheduler.core.records import Task, TaskConfig, TaskStatus
+from scheduler.core.tables import NO_USAGE
+from scheduler.core.tasks.lifecycle import Outcome, transition
+from scheduler.core.transaction import Transaction
+
+LOOKS_PER_SLICE: Final = 2_000
+FOUND_PER_SLICE: Final = 50
+
+_GIVE_WAY: Final = frozenset({TaskStatus.ASSIGNED, TaskStatus.STARTING, TaskStatus.RUNNING})
+
+Kind = tuple[str, bool]
+"""A role, and whether its tasks are of a preemptible tier."""
+
+
+@frozen
+class Prey:
+    """A task that might make way, and what it leaves."""
+
+    task: Task
+    need: Need
+    kind: Kind
+    priority: int
+
+
+@define(eq=False)
+class Run:
+    """One search. `census`: hosts whose tasks are still to be counted; then `turns`: groups, and what they want."""
+
+    census: Iterator[Room]
+    turns: deque[Turn] | None = None
+    prey: dict[str, list[Prey]] = field(factory=dict)
+    by_kind: dict[Kind, list[Room]] = field(factory=dict)
+
+
+@define(eq=False)
+class Turn:
+    group: Group
+    wanted: int
+    hosts: Iterator[Room]
+
+
+def kind_of(policy: Policy, config: TaskConfig) -> Kind:
+    tier = policy.tier(config.tier or policy.default_tier)
+    return config.job.role, tier is not None and tier.preemptible
+
+
+def may_preempt(mine: Kind, priority: int, theirs: Kind, their_priority: int) -> bool:
+    """A tier that is not preemptible goes before one that is, whoever's; else priority decides, within a role."""
+    if mine[1] is not theirs[1]:
+        return theirs[1]
+    return mine[0] == theirs[0] and priority > their_priority
+
+
+def next_search_ms(tx: Transaction) -> int | None:
+    """When, on the clock that never jumps, a search may find something; None: nobody waits who may preempt."""
+    memory, policy = tx.state.placement, tx.policy
+    if not policy.enable_preemptor or not memory.waiting:
+        return None
+    weakest = _weakest(tx)
+    since = [
+        next(iter(rows.values())).latest_event_ms
+        for config in memory.waiting
+        if (rows := tx.state.tasks.pending.get(config)) and _could(policy, config, weakest)
+    ]
+    if not since:
+        return None
+    due_ms = tx.mono_ms + max(0, min(since) + policy.preemption_delay_ms - tx.now_ms)
+    if memory.searched_ms is not None:
+        due_ms = max(due_ms, memory.searched_ms + policy.preemption_search_interval_ms)
+    return due_ms
+
+
+def _weakest(tx: Transaction) -> dict[Kind, int]:
+    """The lowest priority of each kind, over all configurations there are."""
+    memory, configs = tx.state.placement, tx.state.configs
+    if memory.weakest_of != configs.version:
+        memory.weakest_of = configs.version
+        memory.weakest = {}
+        for config in configs.values():
+            kind = kind_of(tx.policy, config)
+            memory.weakest[kind] = min(config.priority, memory.weakest.get(kind, config.priority))
+    return memory.weakest
+
+
+def _could(policy: Policy, config: TaskConfig, weakest: dict[Kind, int]) -> bool:
+    mine = kind_of(policy, config)
+    if mine in weakest and config.priority > weakest[mine]:
+        return True
+    return not mine[1] and any(preemptible for _, preemptible in weakest)
+
+
+def search(tx: Transaction) -> bool:
+    """One slice of the search that is under way, or of a new one. Returns whether there is more of it."""
+    memory = tx.state.placement
+    run = memory.run
+    if run is None:
+        run = memory.run = Run(iter(list(memory.rooms.by_name.values())))
+        memory.searched_ms = tx.mono_ms
+    looks, found = LOOKS_PER_SLICE, FOUND_PER_SLICE
+    if run.turns is None:
+        looks = _count(tx, run, looks)
+        if looks == 0:
+            return True
+        run.turns = deque(_turns(tx, run))
+    while run.turns and looks > 0 and found > 0:
+        turn = run.turns[0]
+        run.turns.rotate(-1)
+        batch = min(turn.wanted, tx.policy.preemption_reservation_max_batch_size, found)
+        made, looks = _make_room(tx, run, turn, batch, looks)
+        turn.wanted -= made
+        found -= made
+        if turn.wanted == 0 or (made < batch and looks > 0):
+            run.turns.remove(turn)
+    if run.turns:
+        return True
+    memory.run = None
+    return False
+
+
+def _count(tx: Transaction, run: Run, looks: int) -> int:
+    """What there is on each host that could make way. Returns the looks that are left."""
+    overhead = overhead_of(tx.policy)
+    for room in run.census:
+        tasks = tx.state.tasks.by_host.get(room.name, NO_USAGE).tasks
+        found = [
+            Prey(task, need_of(task.config).plus(overhead), kind_of(tx.policy, task.config), task.config.priority)
+            for task in tasks.values()
+            if task.status in _GIVE_WAY
+        ]
+        found.sort(key=lambda prey: prey.need, reverse=True)  # stable: among equals the one that is there longest
+        run.prey[room.name] = found
+        for kind in {prey.kind for prey in found}:
+            run.by_kind.setdefault(kind, []).append(room)
+        looks -= 1
+        if looks == 0:
+            break
+    return looks
+
+
+def _turns(tx: Transaction, run: Run) -> Iterator[Turn]:
+    """Groups that have waited long enough, and on how many hosts they want room that is not kept for them yet."""
+    state, policy = tx.state, tx.policy
+    for config, group in state.placement.waiting.items():
+        long_enough = [
+            task
+            for task in state.tasks.pending.get(config, {}).values()
+            if tx.now_ms - task.latest_event_ms >= policy.preemption_delay_ms
+        ]
+        wanted = len(long_enough) - len(state.reservations.by_owner.get(config, ()))
+        if wanted > 0:
+            yield Turn(group, wanted, iter(_hunting_ground(policy, run, config)))
+
+
+def _hunting_ground(policy: Policy, run: Run, config: TaskConfig) -> list[Room]:
+    """Hosts with tasks of a kind that might make way, each once."""
+    mine = kind_of(policy, config)
+    kinds = [kind for kind in run.by_kind if kind == mine or (not mine[1] and kind[1])]
+    return list(dict.fromkeys(room for kind in kinds for room in run.by_kind[kind]))
+
+
+def _make_room(tx: Transaction, run: Run, turn: Turn, batch: int, looks: int) -> tuple[int, int]:
+    """On up to `batch` hosts. Returns on how many, and the looks that are left."""
+    made = 0
+    for room in turn.hosts:
+        looks -= 1
+        victims = _victims(tx, run, turn.group, room)
+        if victims:
+            _preempt(tx, room, victims, turn.group)
+            made += 1
+        if made == batch or looks <= 0:
+            break
+    return made, looks
+
+
+def _victims(tx: Transaction, run: Run, group: Group, room: Room) -> list[Prey]:
+    """Who has to make way on this host, the largest first, and no more of them than needed; empty: nobody helps."""
+    memory, request, policy = tx.state.placement, group.request, tx.policy
+    if (
+        memory.rooms.by_name.get(room.name) is not room
+        or ReservationKey(room.name, request.config) in tx.state.reservations
+        or memory.bans.veto(policy, room, request) is not None
+        or maintenance_veto(room.host, tx.now_ms + policy.unavailability_threshold_ms) is not None
+        or limit_veto(room, request, group.counts(tx.state)) is not None
+    ):
+        return []
+    mine, priority = kind_of(policy, request.config), request.config.priority
+    victims: list[Prey] = []
+    left = Need()
+    for prey in run.prey[room.name]:
+        task = tx.state.tasks.get(prey.task.task_id)
+        if task is None or task.status not in _GIVE_WAY or task.host != room.name:
+            continue
+        if may_preempt(mine, priority, prey.kind, prey.priority):
+            victims.append(prey)
+            left = left.plus(prey.need)
+            if has_room(room, request.need, left):
+                return victims
+    return []
+
+
+def _preempt(tx: Transaction, room: Room, victims: list[Prey], group: Group) -> None:
+    config = group.request.config
+    tier = config.tier or tx.policy.default_tier
+    why = f"Makes way for {config.job} (tier {tier}, priority {config.priority})"
+    for prey in victims:
+        done = transition(tx, prey.task.task_id, TaskStatus.PREEMPTING, why)
+        assert done is Outcome.SUCCESS, (prey.task.task_id, done)
+    keep(tx, ReservationKey(room.name, config), config, tx.policy.offer_reservation_duration_ms)
+    room.lessen(group.request.need)
+    who = "1 task makes" if len(victims) == 1 else f"{len(victims)} tasks make"
+    tx.say(config.job, f"{who} way for it on {room.name}")
