@@ -96,6 +96,12 @@ class Settings:
     tls_client_ca: Path | None = None
     tls_client_auth: str = "optional"
     tls_handshake_timeout_ms: int = 10_000
+    max_calls_per_s: int = 0
+    """Of one user, or of one address where no user is known; 0: as many as they like."""
+    max_calls_burst: int = 100
+    """How many may come at once."""
+    audit_log: Path | None = None
+    """None: the audit trail is part of the log."""
 
     @property
     def log_root(self) -> str:

@@ -49,6 +49,8 @@ class Edge:
             observe=status.observe,
             max_outstanding_bytes=settings.max_outstanding_answer_bytes,
             access=self._security.access,
+            limits=self._security.limits,
+            audit=self._security.audit,
         )
         self._doors = _doors(settings)
         self._raw = RawServer(
@@ -71,6 +73,8 @@ class Edge:
             hostnames=(settings.hostname,),
             enable_cors_for=cors,
             realm=self._security.realm,
+            limits=self._security.limits,
+            audit=self._security.audit,
         )
         self._web: web.WebServer | None = None
 

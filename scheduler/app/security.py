@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Final
 
 from scheduler.app.ports import CannotStart
 from scheduler.rpc.access import Access
 from scheduler.security.accounts import WrongAccounts
+from scheduler.security.audit import to_log
 from scheduler.security.handshakes import Tls
+from scheduler.security.limits import Limits
 from scheduler.security.realm import Realm
 from scheduler.security.tls import Certificates, Files, WrongCertificate
 from scheduler.settings import Settings
@@ -33,6 +36,13 @@ class Security:
                 raise CannotStart(f"--shiro-ini-path: {wrong}") from wrong
             self.access = Access(self.realm.grants)
         self.tls = _tls(settings)
+        self.limits = None
+        if settings.max_calls_per_s:
+            self.limits = Limits(settings.max_calls_per_s, settings.max_calls_burst, time.monotonic)
+        try:
+            self.audit = to_log(lambda: time.time_ns() // 1_000_000, settings.audit_log)
+        except OSError as wrong:
+            raise CannotStart(f"--audit-log: {settings.audit_log} cannot be written: {wrong.strerror}") from wrong
 
     def start(self) -> None:
         """Look at the files every now and then, until `stop`."""
@@ -63,6 +73,8 @@ class Security:
         if self.access is not None:
             found["shiro_authorization_failures"] = self.access.failures
             found["shiro_bad_requests"] = self.access.bad_requests
+        if self.limits is not None:
+            found["rpc_calls_limited"] = self.limits.refused
         if self.tls is not None:
             found["tls_certificate_expires_timestamp_secs"] = int(self.tls.certificates.expires_s)
             found["tls_certificate_reloads_failed"] = self.tls.certificates.reloads_failed

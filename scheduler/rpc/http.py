@@ -63,12 +63,12 @@ class Api:
             ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [*self._cors]
         try:
-            status, content_type, body = await self._answer(scope, receive)
+            status, content_type, body = await self._answer(scope, receive, headers)
         except _Gone:
             return
-        size = body.size if isinstance(body, Large) else len(body)
-        headers = [(b"content-length", b"%d" % size), *self._cors]
+        headers.append((b"content-length", b"%d" % (body.size if isinstance(body, Large) else len(body))))
         if content_type:
             headers.append((b"content-type", content_type))
         if status == 405:
@@ -83,8 +83,10 @@ class Api:
         else:
             await send({"type": "http.response.body", "body": body})
 
-    async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, bytes, Payload]:
-        """Status, content type and body of the answer."""
+    async def _answer(
+        self, scope: Scope, receive: Receive, more: list[tuple[bytes, bytes]]
+    ) -> tuple[int, bytes, Payload]:
+        """Status, content type and body of the answer; other headers are added to `more`."""
         headers: Headers = scope["headers"]
         method = scope["method"]
         if method == "OPTIONS":
@@ -104,6 +106,8 @@ class Api:
             return _text(400, str(wrong))
         except Unauthenticated as wrong:
             return _text(401, str(wrong))
+        if pending.request_id:
+            more.append((b"x-request-id", pending.request_id.encode("ascii")))
         payload = await self._when_durable(pending)
         if payload is None:
             log.warning("HTTP call from %s answered 500: its outcome is unknown", _caller(scope).address)
@@ -179,7 +183,7 @@ def _resolve(settled: asyncio.Future[Outcome], outcome: Outcome) -> None:
 def _caller(scope: Scope) -> Caller:
     """`user` stands in the scope when somebody found out (`web/authentication.py`)."""
     client = scope.get("client")
-    return Caller(scope.get("user", NOBODY), f"{client[0]}:{client[1]}" if client else "")
+    return Caller(scope.get("user", NOBODY), f"{client[0]}:{client[1]}" if client else "", scope["headers"])
 
 
 def _text(status: int, sentence: str) -> tuple[int, bytes, bytes]:

@@ -10,12 +10,15 @@ import logging
 import secrets
 from collections.abc import Callable
 from time import perf_counter_ns
+from typing import Final
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from thriftpy2.thrift import TApplicationException
 
+from scheduler.contracts import Outcome
 from scheduler.core.answers import Answer, Code, error
-from scheduler.rpc.access import Access
+from scheduler.rpc import audited
+from scheduler.rpc.access import Access, Unauthenticated
 from scheduler.rpc.binary import LENIENT
 from scheduler.rpc.callers import Caller
 from scheduler.rpc.handler import Handler, Reply
@@ -23,8 +26,15 @@ from scheduler.rpc.large import NoRoom
 from scheduler.rpc.messages import CALL, EXCEPTION, NOTHING_HAPPENED, Call, Codec
 from scheduler.rpc.pulses import MAX_CACHED, Observer, Pulses
 from scheduler.rpc.replies import MAX_OUTSTANDING_BYTES, Payload, Replies
+from scheduler.security.audit import Audit
+from scheduler.security.limits import Limits, host_of
 
 log = logging.getLogger(__name__)
+
+UNLIMITED: Final = frozenset({"pulseJobUpdate", "heartbeat", "heartbeatMany", "getServerState"})
+"""Calls that the limits of calls do not count: a heartbeat that is not heard stops an update."""
+
+_UNWRITTEN: Final = {Outcome.REFUSED: Code.ERROR_TRANSIENT.name, Outcome.UNKNOWN: "UNKNOWN"}
 
 
 @frozen
@@ -34,6 +44,8 @@ class Pending:
     offset: int
     payload: Payload
     refusal: Callable[[], bytes] = field(repr=False)
+    request_id: str = ""
+    """By which it is found in the audit trail, if it is there."""
 
 
 class Processor:
@@ -47,13 +59,19 @@ class Processor:
         max_outstanding_bytes: int = MAX_OUTSTANDING_BYTES,
         max_cached_pulses: int = MAX_CACHED,
         access: Access | None = None,
+        limits: Limits | None = None,
+        audit: Audit | None = None,
     ) -> None:
-        """`access`: who may call what; without it everybody may call everything."""
+        """`access`: who may call what; without it everybody may call everything. `limits`: of calls, for each user,
+        or each address where no user is known. `audit`: is told of every change.
+        """
         self.core = handler.core
         self.replies = Replies(handler.server, max_outstanding_bytes=max_outstanding_bytes)
         may_pulse = None if access is None else access.may_pulse
         self.pulses = Pulses(handler.core, self.replies, observe, max_cached=max_cached_pulses, may_pulse=may_pulse)
         self._access = access
+        self._limits = limits
+        self._audit = audit
         self._handler = handler
         self._observe = observe
 
@@ -72,28 +90,62 @@ class Processor:
             text = f"there is no method {call.method!r} here"
             return self._refuse(call, writes, TApplicationException.UNKNOWN_METHOD, text)
         started = perf_counter_ns()
-        if self._access is not None and (refusal := self._access.refusal(call.method, call.args, caller)) is not None:
-            return self.refused(call, writes, refusal)
         try:
-            reply = self._handler.call(call.method, call.args, caller.user)
-            offset, code = reply.offset, reply.answer.code
+            reply = self._kept_out(call, caller) or self._handler.call(call.method, call.args, caller.user)
+            offset, answer = reply.offset, reply.answer
             payload = self._encode(call, writes, caller, reply)
+        except Unauthenticated as wrong:
+            self._tell_auditor(call, caller, self.core.durable_offset, wrong.answer)
+            raise
         except NoRoom as full:
-            offset, code = self.core.durable_offset, Code.ERROR_TRANSIENT
-            payload = self.replies.whole(call, writes, Answer(code, (str(full),)))
+            offset, answer = self.core.durable_offset, Answer(Code.ERROR_TRANSIENT, (str(full),))
+            payload = self.replies.whole(call, writes, answer)
         except Exception as mistake:
-            offset, code = self.core.durable_offset, Code.ERROR
+            offset, answer = self.core.durable_offset, error()
             payload = self._mistake(call, writes, caller, mistake)
         if self._observe is not None:
-            self._observe(call.method, code, perf_counter_ns() - started, 1)
-        return Pending(offset, payload, lambda: self.replies.whole(call, writes, NOTHING_HAPPENED))
+            self._observe(call.method, answer.code, perf_counter_ns() - started, 1)
+        request_id = self._tell_auditor(call, caller, offset, answer)
+        return Pending(offset, payload, lambda: self.replies.whole(call, writes, NOTHING_HAPPENED), request_id)
 
     def refused(self, call: Call, writes: Codec, answer: Answer) -> Pending:
-        """What a call is answered that is not carried out."""
+        """What a call is answered that nobody carried out."""
         if self._observe is not None:
             self._observe(call.method, answer.code, 0, 1)
         payload = self.replies.whole(call, writes, answer)
         return Pending(self.core.durable_offset, payload, lambda: payload)
+
+    def _kept_out(self, call: Call, caller: Caller) -> Reply | None:
+        """Why the call is not carried out: its caller makes too many, or may not. Raises Unauthenticated."""
+        refusal: Answer | None = None
+        if self._limits is not None and call.method not in UNLIMITED:
+            who = caller.user if caller.is_known else host_of(caller.address)
+            after_s = self._limits.take(who)
+            if after_s:
+                rate = f"{self._limits.rate_per_s:g} calls a second"
+                refusal = Answer(Code.ERROR_TRANSIENT, (f"{who} makes more than {rate}; again in {after_s:.1f} s.",))
+        if refusal is None and self._access is not None:
+            refusal = self._access.refusal(call.method, call.args, caller)
+        return None if refusal is None else Reply(self.core.durable_offset, refusal)
+
+    def _tell_auditor(self, call: Call, caller: Caller, offset: int, answer: Answer) -> str:
+        """Tell of a change once it is known what became of it. Returns the id that the line has; empty: no line."""
+        if self._audit is None:
+            return ""
+        try:
+            if answer.code is not Code.AUTH_FAILED and not audited.is_audited(call.method, call.args):
+                return ""
+            deed = audited.deed(call.method, call.args, caller, answer)
+        except Exception:
+            log.exception("a call of %s from %s could not be audited", call.method, caller.address)
+            return ""
+        audit = self._audit
+
+        def tell(outcome: Outcome) -> None:
+            audit(deed if outcome is Outcome.DURABLE else evolve(deed, result=_UNWRITTEN[outcome], details=""))
+
+        self.core.when_durable(offset, tell)
+        return deed.request_id
 
     def _encode(self, call: Call, writes: Codec, caller: Caller, reply: Reply) -> Payload:
         if reply.later is not None:

@@ -21,7 +21,9 @@ from scheduler.rpc.messages import MAX_MESSAGE_BYTES
 from scheduler.rpc.processor import Processor
 from scheduler.rpc.socket import RawServer
 from scheduler.rpc.to_thrift import ServerInfo, ServerState
+from scheduler.security.audit import Audit
 from scheduler.security.handshakes import Tls
+from scheduler.security.limits import Limits
 from scheduler.security.realm import Realm
 from scheduler.stream.reader import Stream
 from scheduler.stream.ring import MAX_EVENTS
@@ -114,6 +116,8 @@ class Serving:
         max_message_bytes: int = MAX_MESSAGE_BYTES,
         realm: Realm | None = None,
         tls: Tls | None = None,
+        limits: Limits | None = None,
+        audit: Audit | None = None,
     ) -> None:
         self.tls = tls
         self.realm = realm
@@ -123,7 +127,9 @@ class Serving:
         self.event_source = EventSource(self.stream)
         self.handler = Handler(self.core, ServerInfo("test"), self._state, self.stream)
         self.access = None if realm is None else Access(realm.grants)
-        self.processor = Processor(self.handler, access=self.access)
+        self.limits = limits
+        self.audit = audit
+        self.processor = Processor(self.handler, access=self.access, limits=limits, audit=audit)
         self.raw = RawServer(self.processor, max_message_bytes=max_message_bytes, tls=tls)
         self._max_message_bytes = max_message_bytes
         self.web: web_server.WebServer | None = None
@@ -140,6 +146,8 @@ class Serving:
             hostnames=("scheduler.test",),
             enable_cors_for=self._enable_cors_for,
             realm=self.realm,
+            limits=self.limits,
+            audit=self.audit,
         )
         self.web = await web_server.start(app, "127.0.0.1", 0, grace_s=1, doors=self.raw.doors, tls=self.tls)
         self.http_port = self.web.port
@@ -200,12 +208,14 @@ def serving(
     enable_cors_for: str | None = None,
     realm: Realm | None = None,
     tls: Tls | None = None,
+    limits: Limits | None = None,
+    audit: Audit | None = None,
 ) -> Iterator[InThread]:
     """Serve a stage from a thread."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="serving")
     thread.start()
-    inner = Serving(stage, enable_cors_for=enable_cors_for, realm=realm, tls=tls)
+    inner = Serving(stage, enable_cors_for=enable_cors_for, realm=realm, tls=tls, limits=limits, audit=audit)
     try:
         asyncio.run_coroutine_threadsafe(inner.start(), loop).result(10)
         yield InThread(inner, loop)

@@ -9,9 +9,12 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from scheduler.security.audit import Audit
+from scheduler.security.limits import Limits
 from scheduler.web.authentication import Authentication, Realm
 from scheduler.web.guard import App, Guard, Receive, Scope, Send
 from scheduler.web.metrics import Metrics, vars_json, vars_text
+from scheduler.web.pages import Pages
 from scheduler.web.redirect import Leader, LeaderRedirect, Ourselves, leader_health
 
 
@@ -24,6 +27,8 @@ def application(
     hostnames: Iterable[str] = (),
     enable_cors_for: str | None = None,
     realm: Realm | None = None,
+    limits: Limits | None = None,
+    audit: Audit | None = None,
 ) -> Guard:
     """Everything this server answers over HTTP.
 
@@ -31,6 +36,7 @@ def application(
     `hostnames` are names of this server besides its addresses and localhost.
     `enable_cors_for` is the one origin whose pages may call.
     `realm` knows the users; without it everybody may see every page.
+    `limits`: of requests for pages. `audit` is told of what pages change.
     """
 
     async def health(request: Request) -> Response:
@@ -55,7 +61,8 @@ def application(
         elif scope["path"] == "/events" and events is not None:
             await events(scope, receive, send)
         else:
-            await pages(scope, receive, send)
+            await guarded(scope, receive, send)
 
-    inner = dispatch if realm is None else Authentication(dispatch, realm)
+    guarded = Pages(pages, audit, limits)
+    inner = dispatch if realm is None else Authentication(dispatch, realm, audit)
     return Guard(inner, hostnames=hostnames, enable_cors_for=enable_cors_for)

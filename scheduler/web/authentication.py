@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
+from scheduler.security.audit import Audit
 from scheduler.security.limits import host_of
 from scheduler.security.names import CHALLENGE
 from scheduler.security.permissions import Grants
 from scheduler.security.realm import Denied, TryLater
 from scheduler.web.guard import App, Receive, Scope, Send
+from scheduler.web.refusals import refuse, tell
 
 SERVICE: Final = "http.Admin"
 
@@ -27,7 +29,7 @@ THRIFT: Final = frozenset({"api", "apibeta"})
 OPEN: Final = frozenset({"mname"})
 """All methods of these are open: they only redirect."""
 
-_READING: Final = ("GET", "HEAD", "OPTIONS")
+READING: Final = ("GET", "HEAD", "OPTIONS")
 
 
 class Realm(Protocol):
@@ -48,7 +50,7 @@ def permission(path: str, method: str) -> str | None:
     page = path.strip("/").partition("/")[0]
     if page in ADMIN_PAGES:
         return page
-    if page in THRIFT or page in OPEN or method in _READING:
+    if page in THRIFT or page in OPEN or method in READING:
         return None
     return page or "index"
 
@@ -56,9 +58,10 @@ def permission(path: str, method: str) -> str | None:
 class Authentication:
     """Wraps an application. The user stands in the scope as `user`, also when a certificate told (`protocol.py`)."""
 
-    def __init__(self, app: App, realm: Realm) -> None:
+    def __init__(self, app: App, realm: Realm, audit: Audit | None = None) -> None:
         self._app = app
         self._realm = realm
+        self._audit = audit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         given = [value for name, value in scope["headers"] if name == b"authorization"]
@@ -72,10 +75,12 @@ class Authentication:
         if scope["path"] != "/api" and (wanted := permission(scope["path"], scope["method"])) is not None:
             user = scope.get("user")
             if user is None:
-                await _refuse(send, 401, "This page wants a user.", CHALLENGE)
+                tell(self._audit, scope, 401)
+                await refuse(send, 401, "This page wants a user.", CHALLENGE)
                 return
             if not self._realm.grants(user).allows(SERVICE, wanted):
-                await _refuse(send, 403, f"{user} lacks permission {SERVICE}:{wanted}.")
+                tell(self._audit, scope, 403)
+                await refuse(send, 403, f"{user} lacks permission {SERVICE}:{wanted}.")
                 return
         await self._app(scope, receive, send)
 
@@ -87,19 +92,7 @@ class Authentication:
                 raise Denied("The request has several Authorization headers.")
             return await self._realm.identify(given[0], host_of(client[0]) if client else "")
         except Denied as denied:
-            await _refuse(send, 401, str(denied), CHALLENGE)
+            await refuse(send, 401, str(denied), CHALLENGE)
         except TryLater as later:
-            await _refuse(send, 429, str(later), (b"retry-after", b"%d" % (later.after_s + 1)))
+            await refuse(send, 429, str(later), (b"retry-after", b"%d" % (later.after_s + 1)))
         return None
-
-
-async def _refuse(send: Send, status: int, sentence: str, *more: tuple[bytes, bytes]) -> None:
-    body = f"{sentence}\n".encode()
-    headers = [
-        (b"content-type", b"text/plain; charset=utf-8"),
-        (b"content-length", b"%d" % len(body)),
-        (b"connection", b"close"),  # the body, if there is one, is not read
-        *more,
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

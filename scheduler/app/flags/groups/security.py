@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from scheduler.app.flags.kinds import Choice, Duration, File
+from scheduler.app.flags.kinds import Choice, Duration, File, Number
 from scheduler.app.flags.rows import Flag, Group, Unused
 from scheduler.settings import AUTHENTICATION_MECHANISMS, TLS_CLIENT_AUTH
 
@@ -59,6 +59,28 @@ GROUP = Group(
             "tls_handshake_timeout_ms",
             "In which a client must have shaken hands.",
             "as long as for a request's headers",
+        ),
+        Flag(
+            "max_calls_per_s",
+            Number(0, 1_000_000),
+            "max_calls_per_s",
+            "Of one user, or of one address where no user is known; heartbeats do not count. 0: no limit.",
+            "nobody knows what your scripts do",
+        ),
+        Flag(
+            "max_calls_burst",
+            Number(1, 1_000_000),
+            "max_calls_burst",
+            "With --max-calls-per-s: how many may come at once.",
+            "a client's start is a handful of calls",
+        ),
+        Flag(
+            "audit_log",
+            File(),
+            "audit_log",
+            "A line of JSON for each call that changes something. It may be rotated under the server.",
+            "the log has these lines too",
+            default="in the log",
         ),
         Unused("shiro_realm_modules", NO_JAVA, only=("INI_AUTHNZ",)),
         Unused(
