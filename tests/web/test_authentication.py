@@ -1,0 +1,163 @@
+"""Pages and who may ask for them: every page, asked by everybody; and what the auditor hears of it."""
+
+from __future__ import annotations
+
+import http.client
+from base64 import b64encode
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+from scheduler.security.audit import Deed
+from scheduler.security.realm import Realm
+from scheduler.testing.serving import InThread, serving
+from scheduler.web import app as module
+from scheduler.web.authentication import ADMIN_PAGES, permission
+
+FILE: Final = "[users]\nreader = r\nops = o, ops\nadmin = x, admin\n[roles]\nadmin = *\nops = http.Admin:logconfig\n"
+PASSWORDS: Final = {"reader": "r", "ops": "o", "admin": "x"}
+
+PAGES: Final = {
+    ("GET", "/health"): "open",
+    ("GET", "/leaderhealth"): "open",
+    ("GET", "/vars"): "open",
+    ("GET", "/vars.json"): "open",
+    ("GET", "/events"): "open",
+    ("GET", "/threads"): "admin",
+    ("GET", "/contention"): "admin",
+    ("GET", "/logconfig"): "logconfig",
+    ("POST", "/logconfig"): "logconfig",
+    ("POST", "/quitquitquit"): "admin",
+    ("POST", "/abortabortabort"): "admin",
+    ("GET", "/quitquitquit"): "admin",
+    ("POST", "/quitquitquit/"): "admin",
+    ("POST", "//quitquitquit"): "admin",
+    ("POST", "/%71uitquitquit"): "admin",
+    ("POST", "/vars"): "admin",
+    ("DELETE", "/"): "admin",
+    ("PUT", "/a/page/of/tomorrow"): "admin",
+    ("GET", "/a/page/of/tomorrow"): "open",
+    ("POST", "/mname/www/prod/hello/0"): "open",
+}
+WHO: Final = ("anonymous", "wrong password", *PASSWORDS)
+
+
+def expected(kind: str, who: str) -> int | None:
+    """None: the page itself answers."""
+    if who == "wrong password":
+        return 401
+    if kind == "open" or who == "admin" or (kind, who) == ("logconfig", "ops"):
+        return None
+    return 401 if who == "anonymous" else 403
+
+
+@pytest.fixture
+def heard() -> list[Deed]:
+    return []
+
+
+@pytest.fixture
+def house(tmp_path: Path, heard: list[Deed]) -> Iterator[InThread]:
+    path = tmp_path / "users.ini"
+    path.write_text(FILE)
+    path.chmod(0o600)
+    with serving(realm=Realm(path), audit=heard.append) as found:
+        yield found
+
+
+def ask(house: InThread, method: str, path: str, who: str) -> tuple[int, bool]:
+    """Status, and whether it was a challenge."""
+    headers = {}
+    if who != "anonymous":
+        user, password = ("admin", "wrong") if who == "wrong password" else (who, PASSWORDS[who])
+        headers["Authorization"] = "Basic " + b64encode(f"{user}:{password}".encode()).decode()
+    connection = http.client.HTTPConnection("127.0.0.1", house.http_port, timeout=10)
+    connection.request(method, path, headers=headers)
+    answer = connection.getresponse()
+    connection.close()
+    return answer.status, answer.getheader("WWW-Authenticate") is not None
+
+
+@pytest.mark.parametrize(("method", "path"), PAGES, ids=str)
+def test_the_matrix(house: InThread, method: str, path: str) -> None:
+    for who in WHO:
+        status, challenged = ask(house, method, path, who)
+        wanted = expected(PAGES[method, path], who)
+        assert (who, status in (401, 403)) == (who, wanted is not None)
+        assert wanted is None or (who, status) == (who, wanted)
+        assert challenged is (status == 401)
+
+
+def test_every_page_that_is_served_has_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read off the application itself: a new page without a row fails."""
+    served: list[Route] = []
+
+    def noted(*, routes: list[Route]) -> Starlette:
+        served.extend(routes)
+        return Starlette(routes=routes)
+
+    monkeypatch.setattr(module, "Starlette", noted)
+
+    async def api(*_: object) -> None: ...
+
+    module.application(api, dict)
+    assert served
+    for route in served:
+        for method in route.methods or ():
+            if method != "HEAD":
+                assert (method, route.path) in PAGES
+
+
+@pytest.mark.parametrize("page", sorted(ADMIN_PAGES))
+def test_what_shows_or_changes_the_process_wants_a_permission_whatever_the_method(page: str) -> None:
+    for method in ("GET", "HEAD", "POST", "PUT", "OPTIONS", "BREW"):
+        assert permission(f"/{page}", method) == page
+        assert permission(f"/{page}/x", method) == page
+
+
+@pytest.mark.parametrize("path", ["/api", "/apibeta", "/apibeta/killTasks"])
+def test_thrift_asks_for_itself(path: str) -> None:
+    assert permission(path, "POST") is None
+
+
+def test_several_authorization_headers_are_refused(house: InThread) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", house.http_port, timeout=10)
+    connection.putrequest("GET", "/health")
+    for user in ("reader:r", "admin:x"):
+        connection.putheader("Authorization", "Basic " + b64encode(user.encode()).decode())
+    connection.endheaders()
+    assert connection.getresponse().status == 401
+    connection.close()
+
+
+def test_an_address_that_is_wrong_too_often_is_told_to_wait(house: InThread) -> None:
+    found = []
+    for number in range(25):
+        connection = http.client.HTTPConnection("127.0.0.1", house.http_port, timeout=10)
+        header = "Basic " + b64encode(f"admin:{number}".encode()).decode()
+        connection.request("GET", "/health", headers={"Authorization": header})
+        answer = connection.getresponse()
+        found.append((answer.status, answer.getheader("Retry-After")))
+        connection.close()
+    assert found == [(401, None)] * 20 + [(429, "5")] * 5
+
+
+def test_what_is_done_by_way_of_a_page_is_audited(house: InThread, heard: list[Deed]) -> None:
+    for who in ("anonymous", "reader", "admin"):
+        ask(house, "POST", "/quitquitquit", who)
+    ask(house, "GET", "/vars", "admin")
+    assert [(deed.user, deed.call, deed.result) for deed in heard] == [
+        ("UNSECURE", "POST /quitquitquit", "401"),
+        ("reader", "POST /quitquitquit", "403"),
+        ("admin", "POST /quitquitquit", "404"),
+    ]
+
+
+def test_without_users_pages_are_audited_too(heard: list[Deed]) -> None:
+    with serving(audit=heard.append) as found:
+        assert ask(found, "POST", "/quitquitquit", "anonymous") == (404, False)
+    assert [(deed.user, deed.call, deed.result) for deed in heard] == [("UNSECURE", "POST /quitquitquit", "404")]
