@@ -18,6 +18,9 @@ def serve(arguments: tuple[str, ...]) -> None:
     real(args=list(arguments), prog_name="thesan serve")
 
 
+cli.add_lazy("password", "scheduler.app.password", "password", "Make a hash of a password, for --shiro-ini-path.")
+
+
 def main() -> None:
     cli(prog_name="thesan")
 

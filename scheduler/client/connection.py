@@ -1,4 +1,4 @@
-"""Thrift calls over HTTP: one pooled session, redirects to the leader followed, credentials from ~/.netrc.
+"""Thrift calls over HTTP: one pooled session, redirects to the leader followed, credentials as `access.py` has them.
 
 What is tried again, and what is not:
 
@@ -20,6 +20,7 @@ import requests
 from thriftpy2.thrift import TApplicationException
 from urllib3.exceptions import NewConnectionError
 
+from scheduler.client.access import access_to
 from scheduler.client.errors import CommandError, NotAllowed, Refused, Transient, UnknownMethod, Unreachable, Usage
 from scheduler.client.wire import CONTENT_TYPE, NotAnAnswer, decode_answer, encode_call
 from scheduler.interface import aurora
@@ -70,7 +71,9 @@ class Connection:
         self.server = _base_url(server)
         self.retry_s = retry_s
         self._timeout = (connect_timeout_s, timeout_s)
-        self._session = requests.Session()
+        access = access_to(server)
+        self._verify = access.verify
+        self._session = access.session()
         self._session.headers.update({"Content-Type": CONTENT_TYPE, "Accept": CONTENT_TYPE, "User-Agent": "thesan"})
         self._no_proxy = no_proxy(self.server)
         self._seqid = count(1)
@@ -112,7 +115,9 @@ class Connection:
     def get(self, path: str) -> requests.Response:
         """A page of the server that is not Thrift, such as /health. Raises Unreachable."""
         try:
-            return self._session.get(f"{self.server}{path}", timeout=self._timeout, proxies=self._no_proxy)
+            return self._session.get(
+                f"{self.server}{path}", timeout=self._timeout, proxies=self._no_proxy, verify=self._verify
+            )
         except requests.RequestException as failure:
             raise self._unreachable(failure) from failure
 
@@ -120,7 +125,11 @@ class Connection:
         body = encode_call(method, arguments, next(self._seqid))
         try:
             answer = self._session.post(
-                f"{self.server}/api", data=body, timeout=self._timeout, proxies=self._no_proxy.copy()
+                f"{self.server}/api",
+                data=body,
+                timeout=self._timeout,
+                proxies=self._no_proxy.copy(),
+                verify=self._verify,
             )
         except requests.RequestException as failure:
             raise self._unreachable(failure) from failure
@@ -144,7 +153,10 @@ class Connection:
             return
         said = _first_line(answer)
         if status == 401:
-            raise NotAllowed(f"{self.server} wants a user and a password (401); put them into ~/.netrc{said}")
+            how = "give --login, or put them into ~/.netrc"
+            raise NotAllowed(f"{self.server} wants a user and a password (401); {how}{said}")
+        if status == 429:
+            raise Transient("429", f"{self.server} is asked too often{said}")
         if status in _NO_LEADER:
             raise Unreachable(f"{self.server} has no leader to serve the call ({status}){said}", sent=False)
         if status == 500:

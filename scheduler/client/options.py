@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 
+from scheduler.client.access import keep, server_of
 from scheduler.client.connection import DEFAULT_SERVER
 from scheduler.client.quantities import DURATION_HINT, parse_duration_ms, parse_instances
 
@@ -42,13 +43,29 @@ class Instances(click.ParamType[tuple[int, ...]]):
             self.fail(str(wrong), param, ctx)
 
 
+_FILE: Final = click.Path(path_type=Path, dir_okay=False)
+_BESIDE_SERVER: Final = (
+    ("--login", "THESAN_LOGIN", str, "The user; by default whom ~/.netrc has for the host."),
+    ("--password-file", "THESAN_PASSWORD_FILE", _FILE, "The first line is the password; or set THESAN_PASSWORD."),
+    ("--ca-file", "THESAN_CA_FILE", _FILE, "PEM: who must have signed the server's certificate."),
+    ("--client-certificate", "THESAN_CLIENT_CERTIFICATE", _FILE, "PEM: the user's own certificate."),
+    ("--client-key", "THESAN_CLIENT_KEY", _FILE, "PEM: its key, if it is in a file of its own."),
+)
+
+
 def server_option(command: F) -> F:
+    """`--server`, and beside it how to get in. The value is an `access.Server`."""
+    for name, variable, value, help_text in reversed(_BESIDE_SERVER):
+        command = click.option(
+            name, envvar=variable, type=value, expose_value=False, is_eager=True, callback=keep, help=help_text
+        )(command)
     return click.option(
         "--server",
         envvar="THESAN_SERVER",
         default=DEFAULT_SERVER,
         show_default=True,
         metavar="URL",
+        callback=server_of,
         help="The scheduler to talk to; THESAN_SERVER sets it too.",
     )(command)
 

@@ -20,7 +20,7 @@ from scheduler.client.update_calls import summaries
 from scheduler.interface import aurora
 from tests.packaging.tree import ROOT
 
-_LISTENS = re.compile(r"HTTP on (http://\S+:\d+)")
+_LISTENS = re.compile(r"HTTP on (https?://\S+:\d+)")
 
 
 class Served:
