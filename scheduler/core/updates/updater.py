@@ -221,15 +221,14 @@ def _should_pause(look: Look) -> bool:
 
 def _start_groups(look: Look) -> None:
     """Start groups until something is left to wait for. Groups whose members all were done already cost nothing."""
+    size = _group_size(look)
+    if not size:
+        return  # so ends nearly every look
     active = look.tx.state.tasks.active.get(look.update.key.job, {})
     rows = look.tx.state.progress.tally(look.update.key).rows
     turns = _whose_turn(look)
     waiting = False
-    while look.overall is Overall.WORKING and not waiting:
-        counts = Counts(look.total, look.started, look.working)
-        size = next_group_size(look.update.settings.strategy, counts, back=look.back)
-        if size == 0:
-            return
+    while size and look.overall is Overall.WORKING and not waiting:
         for instance in islice(turns, size):
             look.started += 1
             look.working += 1
@@ -238,6 +237,12 @@ def _start_groups(look: Look) -> None:
             _judge(look, Seen(instance, active.get(instance)), idle, phases=(Phase.WORKING,))
             waiting = waiting or look.steps[-1].progress.phase is Phase.WORKING
         _weigh(look)
+        size = _group_size(look)
+
+
+def _group_size(look: Look) -> int:
+    counts = Counts(look.total, look.started, look.working)
+    return next_group_size(look.update.settings.strategy, counts, back=look.back)
 
 
 def _whose_turn(look: Look) -> Iterator[int]:

@@ -106,11 +106,12 @@ async def roll(report: Report, name: str, folder: Path, *, job_count: int, size:
     if monitor is not None:
         report.figure(f"{name}: heartbeats answered meanwhile", await monitor.stop(), "pulses")
     report.figure(f"{name}: transitions", done / wall, "1/s", at_least=None if wire else AIM_TRANSITIONS_PER_S)
+    report.figure(f"{name}: transitions by CPU time", done / cpu, "1/s", at_least=AIM_TRANSITIONS_PER_S)
     report.figure(f"{name}: CPU per transition", cpu / done * 1e6, "us")
     report.figure(f"{name}: entries committed", house.entries, "")
     report.figure(f"{name}: loop stall p99", percentile(late, 0.99), "ms", at_most=AIM_STALL_MS)
     report.figure(f"{name}: loop stall max", late[-1], "ms", at_most=AIM_STALL_MS)
-    report.figure(f"{name}: loop stall max, by its own CPU time", ticker.own_ms, "ms")
+    report.figure(f"{name}: loop stall max, by its own CPU time", ticker.own_ms, "ms", at_most=AIM_STALL_MS)
     report.figure(
         f"{name}: peak memory of the process", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "MB"
     )
@@ -185,7 +186,7 @@ async def hold(report: Report, folder: Path, count: int) -> None:
     report.figure(f"{name}: silences recorded", len(awaiting), "", at_least=count)
     report.figure(f"{name}: recorded late, p99", percentile(lateness or [9e9], 0.99), "ms")
     report.figure(f"{name}: loop stall max while they expire", late[-1], "ms", at_most=AIM_STALL_MS)
-    report.figure(f"{name}: the same, by its own CPU time", ticker.own_ms, "ms")
+    report.figure(f"{name}: the same, by its own CPU time", ticker.own_ms, "ms", at_most=AIM_STALL_MS)
     report.figure(f"{name}: peak memory of the process", peak_memory_mb(), "MB")
     await house.changelog.close()
 
