@@ -206,19 +206,19 @@ class TaskConfig:
     task_links: tuple[tuple[str, str], ...] = field(default=(), converter=canonical)
     partition_policy: PartitionPolicy | None = None
     sla_policy: SlaPolicy | None = None
-    _amounts: dict[ResourceKind, float] = field(init=False, eq=False, repr=False)
+    _amounts: tuple[float, ...] = field(init=False, eq=False, repr=False)
+    """By the number of the kind. Placement and its books ask for them at every step of a task."""
 
     @_amounts.default
-    def _add_up(self) -> dict[ResourceKind, float]:
-        amounts: dict[ResourceKind, float] = {}
+    def _add_up(self) -> tuple[float, ...]:
+        amounts: list[float] = [0] * (max(ResourceKind) + 1)
         for r in self.resources:
-            value = 1 if r.kind is ResourceKind.PORT else float(r.value)
-            amounts[r.kind] = amounts.get(r.kind, 0) + value
-        return amounts
+            amounts[r.kind] += 1 if r.kind is ResourceKind.PORT else float(r.value)
+        return tuple(amounts)
 
     def amount(self, kind: ResourceKind) -> float:
         """How much of a resource one task takes; 0 when it asks for none. Ports are counted."""
-        return self._amounts.get(kind, 0)
+        return self._amounts[kind]
 
     def port_names(self) -> tuple[str, ...]:
         return tuple(str(r.value) for r in self.resources if r.kind is ResourceKind.PORT)

@@ -176,7 +176,13 @@ async def hold(report: Report, folder: Path, count: int) -> None:
         await asyncio.sleep(0.01)
     ticker = Ticker()
     due = {key: house.controller.state.pulses[key] + HELD_TIMEOUT_MS + HELD_GRACE_MS for key in keys}
-    await asyncio.sleep(max(0, max(due.values()) - house.controller.clock.mono_ms()) / 1000 + 2)
+    await asyncio.sleep(max(0, max(due.values()) - house.controller.clock.mono_ms()) / 1000)
+    give_up_ms = house.controller.clock.mono_ms() + 60_000
+    while (house.controller.deadlines.next_ms() or give_up_ms) < (now_ms := house.controller.clock.mono_ms()):
+        if now_ms > give_up_ms:
+            break
+        await asyncio.sleep(0.1)
+    await asyncio.sleep(1)
     late = ticker.stop()
     driving.cancel()
     to_mono = house.controller.clock.mono_ms() - house.controller.clock.wall_ms()
