@@ -12,7 +12,7 @@ AURORA-894                watch-zero
 AURORA-1240               forward-slow-to-schedule
 AURORA-1077               messages
 AURORA-768, 802, 686      test_quota.py
-AURORA-1711, 1764         start-in-progress, tests/wire/test_queries.py
+AURORA-1711, 1764         start-in-progress, tests/wire/life.py
 KILLING to LOST           tests/core/tasks/test_table.py (nothing takes the place of a task whose end was asked for)
 apache/aurora#89, #98     autopause-*
 
