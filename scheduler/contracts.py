@@ -14,6 +14,7 @@ from attrs import frozen
 from scheduler.core.answers import Answer
 from scheduler.core.ops import Op
 from scheduler.core.records import Host, JobKey, TaskConfig, TaskStatus
+from scheduler.core.state import State
 from scheduler.core.updates.records import InstanceAction, UpdateStatus
 
 
@@ -70,6 +71,31 @@ class _Always:
 
 
 ALWAYS: Final = _Always()
+
+
+class Archive(Protocol):
+    """Copies of the state: snapshots, backups, and one backup that is looked through before it becomes the state.
+
+    Of the leader alone. Everything raises `Refused` with a sentence when it cannot be done.
+    """
+
+    async def snapshot(self) -> None:
+        """Returns when everything committed before is in a snapshot."""
+
+    async def back_up(self) -> None:
+        """Make a backup of everything committed before."""
+
+    async def backups(self) -> list[str]:
+        """Their ids, oldest first."""
+
+    async def stage(self, backup_id: str) -> None:
+        """Read a backup into a state of its own, beside the one that is led by. At most one is staged."""
+
+    def staged(self) -> tuple[str, State]:
+        """Id and state of what is staged."""
+
+    def unload(self) -> None:
+        """Stage nothing any more."""
 
 
 class ChangelogError(Exception):

@@ -84,6 +84,10 @@ class Settings:
     """In which a request must arrive, and in which a client must take something of its answer."""
     max_connections: int = 10_000
     max_connections_per_address: int = 2_500
+    backup_dir: Path | None = None
+    """Where backups are kept; None: `backups` under `data_dir`."""
+    backup_interval_ms: int = 3_600_000
+    max_saved_backups: int = 48
     max_outstanding_answer_bytes: int = 512 * 1024 * 1024
     """Of large answers on their way to clients, together; beyond it a read is to be tried again."""
 

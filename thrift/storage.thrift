@@ -310,6 +310,11 @@ struct SaveQuota {
 
 // ---------------------------------------------------------------------------------------------- the body
 
+/** Everything before this op is forgotten; those behind it in its entry build what a backup held. */
+struct Restored {
+  1: string backupId
+}
+
 /** A scheduler took over. */
 struct EpochBegun {
   1: i64 epoch
@@ -332,6 +337,7 @@ union Op {
   12: Update saveUpdate
   13: AnnotateUpdate annotateUpdate
   14: SaveQuota saveQuota
+  20: Restored restored
 }
 
 struct Body {

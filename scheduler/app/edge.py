@@ -9,6 +9,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Final
 
+from scheduler.app.archive import Archive
 from scheduler.app.ports import refusal
 from scheduler.app.security import Security
 from scheduler.app.status import Status
@@ -37,12 +38,17 @@ class Edge:
     """Use as an async context: inside, the ports answer."""
 
     def __init__(
-        self, settings: Settings, gateway: Gateway, status: Status, stream: Stream, leader: Callable[[], Leader]
+        self,
+        settings: Settings,
+        gateway: Gateway,
+        status: Status,
+        stream: Stream,
+        archive: Archive,
+        leader: Callable[[], Leader],
     ) -> None:
         self._settings = settings
-        handler = Handler(
-            gateway, to_thrift.ServerInfo(settings.cluster_name, settings.stats_url_prefix), status.server_state, stream
-        )
+        about = to_thrift.ServerInfo(settings.cluster_name, settings.stats_url_prefix)
+        handler = Handler(gateway, about, status.server_state, stream, archive)
         self._security = Security(settings)
         processor = Processor(
             handler,
@@ -62,6 +68,7 @@ class Edge:
         )
         status.add(lambda: {**_of_doors(self._doors), **_of_replies(processor), **_of_stream(stream)})
         status.add(self._security.metrics)
+        status.add(archive.metrics)
         events = EventSource(stream)
         status.add(lambda: {"events_listeners": events.listeners})
         cors = settings.enable_cors_for

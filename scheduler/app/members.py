@@ -84,6 +84,8 @@ class Members:
         if follower is not None:
             found["standby_lag_entries"] = follower.lag_entries
             found["standby_staleness_ms"] = follower.staleness_ms
+        if shared.term is not None:
+            found |= shared.term.figures()
         if checkpoint is not None:
             found["checkpoint_offset"] = checkpoint.offset
             found["checkpoint_is_behind"] = int(checkpoint.is_behind)

@@ -15,6 +15,7 @@ import time
 import uuid
 from collections.abc import Callable
 
+from scheduler.app.archive import LOOK_EVERY_S, Archive
 from scheduler.app.edge import Edge
 from scheduler.app.engines import make_engine, make_policy
 from scheduler.app.members import Members
@@ -62,7 +63,13 @@ class Server:
         self.status = Status(settings.cluster_name, self.clock.wall_ms(), self.gateway, self.lifecycle)
         self.stream = Stream()
         self.members = Members(settings, self.stream, self.lifecycle)
-        self.edge = Edge(settings, self.gateway, self.status, self.stream, self.members.leader)
+        self.archive = Archive(
+            settings.backup_dir or settings.data_dir / "backups",
+            settings.cluster_name,
+            interval_ms=settings.backup_interval_ms,
+            keep=settings.max_saved_backups,
+        )
+        self.edge = Edge(settings, self.gateway, self.status, self.stream, self.archive, self.members.leader)
         self.status.add(self.members.metrics)
         self._stop = asyncio.Event()
 
@@ -100,11 +107,13 @@ class Server:
 
     def leads(self, term: Term) -> None:
         self.status.steps = term.steps
+        self.archive.open(term.copies, term.lineage)
 
     def closing(self, why: str) -> None:
         self.stream.close(why)
 
     def closed(self, why: str) -> None:
+        self.archive.close()
         self.members.reading.close(why)
 
     def hang_up(self) -> None:
@@ -115,6 +124,7 @@ class Server:
         prune_s = self.settings.prune_interval_ms / 1000
         timers.every("prune tasks", prune_s, lambda: driver.attempt(pruning.prune_tasks))
         timers.every("prune updates", prune_s, lambda: driver.attempt(pruning.prune_updates))
+        timers.every("backups", LOOK_EVERY_S, self.archive.look)
         timers.every("quiet moment", QUIET_MOMENT_EVERY_S, quiet_moment)
         return timers
 

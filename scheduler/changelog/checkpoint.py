@@ -21,6 +21,7 @@ from typing import Final
 
 from attrs import frozen
 
+from scheduler.changelog.base import base_path
 from scheduler.changelog.configs import Configs
 from scheduler.changelog.datadir import lock, prepare
 from scheduler.changelog.errors import Unreadable
@@ -167,6 +168,13 @@ class Checkpoint:
                 self.folding.appended(size, count)
 
         self._writer.submit(insert, asyncio.get_running_loop(), done)
+
+    async def fold(self) -> tuple[Pointer, Path]:
+        """Fold everything that it was given into a base now: what it covers, and its file. Raises Unavailable."""
+        if self.is_behind or self.folding is None:
+            raise Unavailable(f"the checkpoint is behind: {self.failure}" if self.is_behind else "it is not loaded yet")
+        pointer = await self.folding.fold_now(self.offset)
+        return pointer, base_path(self.folder, pointer.generation)
 
     def _close_file(self) -> None:
         if self._db is not None:

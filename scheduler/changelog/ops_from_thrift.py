@@ -233,6 +233,11 @@ class BodyReader:
     def _save_quota(self, op: Any) -> ops.Op:
         return ops.SaveQuota(op.role, Quota(op.cpus or 0.0, op.ramMb or 0, op.diskMb or 0))
 
+    # --- all of it ---
+
+    def _restored(self, op: Any) -> ops.Op:
+        return ops.Restored(op.backupId)
+
 
 def _update_key(key: Any) -> UpdateKey:
     job = key.job
@@ -289,4 +294,5 @@ _READERS: Final[tuple[tuple[str, Callable[[BodyReader, Any], ops.Op]], ...]] = (
     ("removeUpdates", BodyReader._remove_updates),
     ("epochBegun", BodyReader._epoch_begun),
     ("saveQuota", BodyReader._save_quota),
+    ("restored", BodyReader._restored),
 )

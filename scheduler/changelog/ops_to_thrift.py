@@ -59,6 +59,7 @@ _RemoveUpdates = _branch("removeUpdates")
 _SaveUpdate = _branch("saveUpdate")
 _AnnotateUpdate = _branch("annotateUpdate")
 _SaveQuota = _branch("saveQuota")
+_Restored = _branch("restored")
 
 # Absent means 0, false or empty on disk, so `x or None` leaves those out.
 # The structs of ops that occur in masses are built by position, in the order of the IDL: that is twice as fast.
@@ -284,6 +285,11 @@ class BodyWriter:
         quota = op.quota
         return _SaveQuota(storage.SaveQuota(op.role, quota.cpus or None, quota.ram_mb or None, quota.disk_mb or None))
 
+    # --- all of it ---
+
+    def _restored(self, op: ops.Restored) -> Any:
+        return _Restored(storage.Restored(op.backup_id))
+
 
 def _progress(instance: int, progress: InstanceProgress) -> Any:
     return storage.InstanceProgress(
@@ -338,4 +344,5 @@ _WRITERS: Final[dict[type, Callable[[BodyWriter, Any], Any]]] = {
     ops.RemoveUpdates: BodyWriter._remove_updates,
     ops.SaveUpdate: BodyWriter._save_update,
     ops.SaveQuota: BodyWriter._save_quota,
+    ops.Restored: BodyWriter._restored,
 }

@@ -16,14 +16,14 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
-from scheduler.changelog.base import sweep
+from scheduler.changelog.base import base_path, sweep
 from scheduler.changelog.codec import encode
 from scheduler.changelog.configs import Configs
 from scheduler.changelog.datadir import lock, prepare
 from scheduler.changelog.folding import Folding
 from scheduler.changelog.gc_policy import rehydrating
 from scheduler.changelog.load import LoadResult, load
-from scheduler.changelog.store import open_for_writing, read_meta
+from scheduler.changelog.store import Pointer, open_for_writing, read_meta
 from scheduler.changelog.writer import Writer, explain
 from scheduler.contracts import Entry, Fenced, OutcomeUnknown, Unavailable
 from scheduler.core.ops import Op
@@ -144,6 +144,17 @@ class SqliteChangelog:
         if entry.epoch < self._epoch:
             raise Fenced(f"epoch {entry.epoch} is over: the log is in epoch {self._epoch}")
         return encode(entry, lineage=self._lineage, previous=self._checksum, configs=self._configs)
+
+    async def fold(self) -> tuple[Pointer, Path]:
+        """Fold everything that is durable into a base now: what it covers, and its file. Raises Unavailable."""
+        if self.folding is None or self._closed:
+            raise Unavailable(f"the changelog is {'closed' if self._closed else 'not loaded yet'}")
+        pointer = await self.folding.fold_now(self._offset)
+        return pointer, base_path(self.data_dir, pointer.generation)
+
+    async def snapshot(self) -> None:
+        """Here the base is the snapshot. Raises Unavailable."""
+        await self.fold()
 
     async def close(self) -> None:
         """Finish the append in flight, end a helper at work, give the folder back."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from pathlib import Path
 from typing import Final
 
 from scheduler.changelog.base import base_path
@@ -49,18 +50,17 @@ class SnapshotKeeper:
         """Why the last try did not succeed; None when it did."""
 
     async def run(self) -> None:
-        """Publish the base that is there, then each new one. Until cancelled; returns when the epoch is over."""
+        """Publish the base that is there, then each new one. Until cancelled. Raises Superseded."""
         folded = asyncio.Event()
         checkpoint = self._checkpoint
         if checkpoint is None or checkpoint.folding is None:
+            await asyncio.Future()
             return
         checkpoint.folding.folded = folded.set
         while True:
             try:
                 await self._publish(checkpoint, checkpoint.folding.pointer)
                 self.failure, wait_s = None, None
-            except Superseded:
-                return
             except (ZkError, MultiRefused, Unreadable, OSError) as error:
                 # The snapshot before counts on, and the log with it: nothing is lost but room.
                 self.failure, wait_s = str(error), RETRY_AFTER_S
@@ -71,19 +71,23 @@ class SnapshotKeeper:
                 continue
             folded.clear()
 
-    async def make(self) -> int:
+    async def fold(self) -> tuple[Pointer, Path]:
+        """Fold everything committed so far into the checkpoint's base. Raises Unavailable."""
+        return await self._needed().fold()
+
+    def _needed(self) -> Checkpoint:
+        if self._checkpoint is None:
+            raise Unavailable("copies are made from the checkpoint, and there is none")
+        return self._checkpoint
+
+    async def snapshot(self) -> int:
         """Make one of everything committed so far, now; returns the last offset it covers.
 
         Raises Unavailable with what is in the way; the snapshot before counts on.
         """
-        checkpoint = self._checkpoint
-        if checkpoint is None or checkpoint.folding is None:
-            raise Unavailable("a snapshot is made from the checkpoint, and there is none")
-        if checkpoint.is_behind:
-            raise Unavailable(f"a snapshot is made from the checkpoint, which is behind: {checkpoint.failure}")
-        await checkpoint.folding.fold_now(checkpoint.offset)
+        base, _ = await self.fold()
         try:
-            made = await self._publish(checkpoint, checkpoint.folding.pointer)
+            made = await self._publish(self._needed(), base)
         except (ZkError, MultiRefused, Superseded, Unreadable, OSError) as error:
             raise Unavailable(f"the snapshot was not made: {error}") from error
         if made is None:

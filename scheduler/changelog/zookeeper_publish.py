@@ -15,9 +15,10 @@ from uuid import uuid4
 
 from attrs import evolve
 
+from scheduler.changelog.packing import packed
 from scheduler.changelog.store import Pointer
 from scheduler.changelog.zookeeper_layout import Layout
-from scheduler.changelog.zookeeper_snapshot import Snapshot, packed, read_snapshot
+from scheduler.changelog.zookeeper_snapshot import Snapshot, read_snapshot
 from scheduler.failpoints import failpoint
 from scheduler.zk.client import Client
 from scheduler.zk.epoch import Claim

@@ -3,19 +3,12 @@
 It is the very file that the helper process has folded, with each configuration once, compressed and cut into parts;
 one node, `snapshot`, says which parts count. The parts are complete before that node points to them, and are never
 changed. Reading checks them as it checks any base: frame by frame, and the last checksum against the pointer.
-
-Compressed by zlib at level 1: a base of 100,000 tasks, 26 MB, becomes 7.3 MB in 0.2 s of a thread that does not hold
-the interpreter. Level 6 takes four times as long for 8 % less. zstd would make 5.1 MB in 0.03 s; but this happens once
-in 50,000 entries, beside everything else, and it is not worth a dependency that every reader needs for ever.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import os
-import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -23,17 +16,17 @@ from attrs import evolve, frozen
 
 from scheduler.changelog.base import base_path
 from scheduler.changelog.errors import Damaged
-from scheduler.changelog.store import Pointer, sync_folder
-from scheduler.changelog.zookeeper_layout import PART_BYTES, Layout
+from scheduler.changelog.packing import Unpacking
+from scheduler.changelog.store import Pointer
+from scheduler.changelog.zookeeper_layout import Layout
 from scheduler.zk.client import Client
 from scheduler.zk.errors import NoNode
 
-__all__ = ["GENERATION", "Snapshot", "fetch", "packed", "read_snapshot"]
+__all__ = ["GENERATION", "Snapshot", "fetch", "read_snapshot"]
 
 GENERATION: Final = 1
 """Of the base that a fetched snapshot becomes: the first of its folder."""
 
-_READ_BYTES: Final = 1024 * 1024
 _AT_ONCE: Final = 4
 """Parts on their way at a time: below 2 MB."""
 
@@ -102,20 +95,6 @@ async def read_snapshot(client: Client, layout: Layout) -> tuple[Snapshot, int] 
     return Snapshot.from_bytes(data), stat.version
 
 
-def packed(path: Path) -> Iterator[bytes]:
-    """The parts of a base file. Each step is for a thread: it reads, compresses and blocks. Raises OSError."""
-    press, waiting = zlib.compressobj(1), bytearray()
-    with path.open("rb") as file:
-        while piece := file.read(_READ_BYTES):
-            waiting += press.compress(piece)
-            while len(waiting) >= PART_BYTES:
-                yield bytes(waiting[:PART_BYTES])
-                del waiting[:PART_BYTES]
-    waiting += press.flush()
-    for at in range(0, len(waiting), PART_BYTES):
-        yield bytes(waiting[at : at + PART_BYTES])
-
-
 async def fetch(client: Client, layout: Layout, folder: Path) -> Snapshot | None:
     """Bring the snapshot that counts into `folder`, as a durable base file of GENERATION; None when there is none.
 
@@ -137,47 +116,10 @@ async def fetch(client: Client, layout: Layout, folder: Path) -> Snapshot | None
 
 
 async def _fetch(client: Client, layout: Layout, snapshot: Snapshot, path: Path) -> None:
-    with _Arriving(path, snapshot.base) as arriving:
+    with Unpacking(path, snapshot.base) as arriving:
         for first in range(0, snapshot.parts, _AT_ONCE):
             numbers = range(first, min(first + _AT_ONCE, snapshot.parts))
             paths = (f"{layout.snapshot_parts(snapshot.folder)}/{number}" for number in numbers)
             for data, _ in await asyncio.gather(*(client.get(part) for part in paths)):
                 await asyncio.to_thread(arriving.add, data)
         await asyncio.to_thread(arriving.finish)
-
-
-class _Arriving:
-    """A base file that is written as its parts come, in a thread."""
-
-    def __init__(self, path: Path, base: Pointer) -> None:
-        path.touch(mode=0o600)
-        self._file = path.open("wb")
-        self._folder = path.parent
-        self._base = base
-        self._size = 0
-        self._unpack = zlib.decompressobj()
-
-    def __enter__(self) -> _Arriving:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
-    def add(self, part: bytes) -> None:
-        """Raises Damaged, OSError."""
-        left = self._base.size_bytes + 1 - self._size  # one byte more than there should be is enough to know
-        try:
-            piece = self._unpack.decompress(part, max(1, left))
-        except zlib.error as error:
-            raise Damaged(self._base.covered, f"the snapshot cannot be unpacked ({error})") from None
-        self._size += len(piece)
-        self._file.write(piece)
-
-    def finish(self) -> None:
-        """Make it durable. Raises Damaged when it is not as long as it should be, OSError."""
-        if self._size != self._base.size_bytes or not self._unpack.eof:
-            said = f"{self._size} bytes and should have {self._base.size_bytes}"
-            raise Damaged(self._base.covered, f"the snapshot has {said}")
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        sync_folder(self._folder)

@@ -37,4 +37,11 @@ class Say:
     sentence: str
 
 
-Effect = Launch | Terminate | Forget | Say
+@frozen
+class StepDown:
+    """This leader's memory is to be thrown away: whoever leads next begins with what is durable."""
+
+    why: str
+
+
+Effect = Launch | Terminate | Forget | Say | StepDown

@@ -121,7 +121,7 @@ class RemoveUpdates:
 
 @frozen
 class SaveUpdate:
-    """A whole update with its histories and progress. Stands in a base, never in the log."""
+    """A whole update with its histories and progress. Stands in a base, and behind a `Restored`."""
 
     update: JobUpdate
     progress: tuple[tuple[int, InstanceProgress], ...]
@@ -133,6 +133,13 @@ class SaveQuota:
 
     role: str
     quota: Quota
+
+
+@frozen
+class Restored:
+    """Everything before is forgotten, but not which epoch it is. The ops behind it in its entry build what is now."""
+
+    backup_id: str
 
 
 Op = (
@@ -150,4 +157,5 @@ Op = (
     | RemoveUpdates
     | SaveUpdate
     | SaveQuota
+    | Restored
 )

@@ -76,6 +76,18 @@ class Tasks:
 
 
 @frozen
+class StagedTasks:
+    """Tasks of a backup that is staged."""
+
+    tasks: tuple[Task, ...]
+
+
+@frozen
+class Backups:
+    ids: tuple[str, ...]
+
+
+@frozen
 class JobStats:
     active: int = 0
     finished: int = 0

@@ -58,6 +58,11 @@ class State:
 
         self.journal: Journal | None = None
 
+    @property
+    def logged_tables(self) -> tuple[Table[Any, Any], ...]:
+        """Whatever `dump` writes out, tables that refer to others first."""
+        return (self.progress, self.updates, self.tasks, self.config_uses, self.configs, self.quotas)
+
     def replace(self, table: Table[Any, Any], key: Any, new: Any) -> Any:
         """`table.replace`, journaled."""
         old = table.replace(key, new)
@@ -241,6 +246,15 @@ def _save_quota(state: State, op: ops.SaveQuota) -> None:
     state.replace(state.quotas, op.role, op.quota)
 
 
+# --- all of it -------------------------------------------------------------------------------------------------------
+
+
+def _restored(state: State, op: ops.Restored) -> None:
+    for table in state.logged_tables:
+        for key in list(table):
+            state.replace(table, key, None)
+
+
 _APPLY: Final[dict[type, Callable[[State, Any], None]]] = {
     ops.EpochBegun: _epoch_begun,
     ops.SaveConfig: _save_config,
@@ -256,6 +270,7 @@ _APPLY: Final[dict[type, Callable[[State, Any], None]]] = {
     ops.RemoveUpdates: _remove_updates,
     ops.SaveUpdate: _save_update,
     ops.SaveQuota: _save_quota,
+    ops.Restored: _restored,
 }
 
 

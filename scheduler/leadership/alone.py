@@ -12,6 +12,7 @@ from scheduler.contracts import ALWAYS, Changelog, Permission
 from scheduler.core.state import State
 from scheduler.leadership.reader import Reader
 from scheduler.leadership.steps import Steps
+from scheduler.leadership.term import Copies
 
 
 @define
@@ -23,6 +24,7 @@ class OwnTerm:
     epoch: int
     offset: int
     lineage: str
+    copies: Copies
     steps: Steps
     permission: Permission = ALWAYS
 
@@ -55,7 +57,7 @@ class Alone:
         loaded = changelog.load(reader.begin(changelog.lineage), reader.passed)
         reader.caught_up(loaded.offset)
         steps.done("read")
-        return OwnTerm(reader.state, changelog, loaded.epoch + 1, loaded.offset, changelog.lineage, steps)
+        return OwnTerm(reader.state, changelog, loaded.epoch + 1, loaded.offset, changelog.lineage, changelog, steps)
 
     async def close(self) -> None:
         await self._changelog.close()

@@ -14,11 +14,21 @@ from functools import partial
 from typing import Any
 from uuid import uuid4
 
-from scheduler.contracts import ALWAYS, Changelog, Engine, Entry, LaunchOrder, Permission, Signal, TaskReport
+from scheduler.contracts import (
+    ALWAYS,
+    Changelog,
+    Engine,
+    Entry,
+    LaunchOrder,
+    Permission,
+    Signal,
+    TaskReport,
+    Unavailable,
+)
 from scheduler.controller.controller import Controller
 from scheduler.core import takeover
 from scheduler.core.answers import Answer
-from scheduler.core.effects import Effect, Forget, Launch, Say, Terminate
+from scheduler.core.effects import Effect, Forget, Launch, Say, StepDown, Terminate
 from scheduler.core.records import Host
 from scheduler.failpoints import failpoint
 
@@ -138,6 +148,8 @@ class Driver:
         if isinstance(effect, Say):
             LOG.info("%s: %s", effect.subject, effect.sentence)
             return
+        if isinstance(effect, StepDown):
+            raise Unavailable(effect.why)
         failpoint("before-effect")
         if isinstance(effect, Launch):
             task = effect.task

@@ -17,6 +17,7 @@ from attrs import frozen
 
 from scheduler.changelog.zookeeper import ZooKeeperChangelog
 from scheduler.changelog.zookeeper_follower import Follower
+from scheduler.changelog.zookeeper_reading import Truncated
 from scheduler.contracts import ChangelogError, Unavailable
 from scheduler.core.ops import Op
 from scheduler.leadership.race import cancel, meanwhile
@@ -75,13 +76,21 @@ class Shared:
         self._reader = reader
         self._advertised = advertised
         self._client = ensemble.client()
-        self.changelog = ZooKeeperChangelog(self._client, ensemble.log_root, data_dir, cluster)
-        self.changelog.on_entry = reader.passed
+        self._data_dir = data_dir
+        self._cluster = cluster
+        self.changelog = self._make_changelog()
         self._apply: Callable[[Op], None] | None = None
         self._watching: asyncio.Task[None] | None = None
         self._watch: LeaderWatch | None = None
         self.follower: Follower | None = None
         """There while this scheduler stands by."""
+        self.term: SharedTerm | None = None
+        """There once it was elected."""
+
+    def _make_changelog(self) -> ZooKeeperChangelog:
+        made = ZooKeeperChangelog(self._client, self._ensemble.log_root, self._data_dir, self._cluster)
+        made.on_entry = self._reader.passed
+        return made
 
     @property
     def condition(self) -> Condition:
@@ -110,11 +119,19 @@ class Shared:
                 break
             except SessionOver as over:
                 LOG.warning("the session with ZooKeeper is over, a new one is begun: %s", over)
+            except Truncated as cut:
+                LOG.warning("the log was cut behind a snapshot meanwhile, which is read now: %s", cut)
+                await self._forget()
             except (ZkError, ChangelogError) as wrong:
                 LOG.warning("not elected, tried again: %s", wrong)
             await self._part()
             await asyncio.sleep(TRY_AGAIN_AFTER_S)
         return await self._begin(election, steps, tenure)
+
+    async def _forget(self) -> None:
+        """What was read, so that it is read anew."""
+        await self.changelog.close()
+        self.changelog, self._apply = self._make_changelog(), None
 
     async def _join(self) -> None:
         """Connect, and read what this machine has of the log."""
@@ -157,10 +174,10 @@ class Shared:
         steps.done("claim")
         try:
             await self.changelog.follow(self._apply)
-        except ZkError as error:
+        except (ZkError, Truncated) as error:
             raise Unavailable(f"the log could not be read to its end: {error}") from error
         steps.done("read")
-        return SharedTerm(
+        self.term = SharedTerm(
             self._reader.state,
             self.changelog,
             steps,
@@ -171,6 +188,7 @@ class Shared:
             advertised=self._advertised(),
             scheme=self._ensemble.scheme,
         )
+        return self.term
 
     async def close(self) -> None:
         await self._part()

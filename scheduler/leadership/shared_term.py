@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from scheduler.changelog.zookeeper import ZooKeeperChangelog
@@ -14,6 +14,7 @@ from scheduler.core.state import State
 from scheduler.leadership.race import cancel
 from scheduler.leadership.steps import Steps
 from scheduler.leadership.tenure import Tenure
+from scheduler.leadership.term import Copies
 from scheduler.zk.client import Client
 from scheduler.zk.election import Election
 from scheduler.zk.errors import SessionOver, Superseded, ZkError
@@ -60,6 +61,8 @@ class SharedTerm:
         self.offset = changelog.offset
         self.lineage = changelog.lineage
         self.steps = steps
+        self._snapshots = changelog.snapshots()
+        self.copies: Copies = self._snapshots
         self.permission: Permission = tenure
         self._tenure = tenure
         self._log = changelog
@@ -70,11 +73,22 @@ class SharedTerm:
             asyncio.create_task(keep_lease(client, changelog.held, tenure.lease), name="lease")
         ]
 
+    def figures(self) -> Mapping[str, int]:
+        """Of snapshots, for those who watch."""
+        made = self._snapshots.last
+        return {
+            "snapshot_offset": 0 if made is None else made.base.covered,
+            "snapshot_generation": 0 if made is None else made.base.generation,
+            "snapshot_failed": int(self._snapshots.failure is not None),
+            "log_cut_entries": self._snapshots.cut_entries,
+        }
+
     async def advertise(self) -> None:
         with contextlib.suppress(ZkError, Superseded):  # `over` will tell
             await self._advertisement.publish(ADVERTISE_WITHIN_S)
         self._keeping.append(asyncio.create_task(self._advertisement.keep(), name="advertisement"))
         self._keeping.append(asyncio.create_task(self._sweep(), name="sweep"))
+        self._keeping.append(asyncio.create_task(self._snapshots.run(), name="snapshots"))
 
     async def _sweep(self) -> None:
         """What dead leaders left is removed once; whoever leads next tries again."""

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol
 
+from scheduler.changelog.store import Pointer
 from scheduler.contracts import Changelog, Permission
 from scheduler.core.state import State
 from scheduler.leadership.steps import Steps
+
+
+class Copies(Protocol):
+    """Copies of everything that is durable, made beside leading. Both raise Unavailable with what is in the way."""
+
+    async def fold(self) -> tuple[Pointer, Path]:
+        """A base of it: what it covers, and its file."""
+
+    async def snapshot(self) -> object:
+        """What a new machine would begin with."""
 
 
 class Term(Protocol):
@@ -20,6 +32,7 @@ class Term(Protocol):
     """Of the last entry in `state`."""
     lineage: str
     permission: Permission
+    copies: Copies
     steps: Steps
 
     async def advertise(self) -> None:

@@ -11,11 +11,11 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from scheduler.contracts import EventStream, Ticket
+from scheduler.contracts import Archive, EventStream, Ticket
 from scheduler.core import jobs, quota, views
 from scheduler.core.answers import OK, Answer, Refused, error
 from scheduler.core.updates import explain, requests
-from scheduler.rpc import from_thrift, thesan, to_thrift, watching
+from scheduler.rpc import archiving, from_thrift, thesan, to_thrift, watching
 from scheduler.rpc.port import Core
 from scheduler.rpc.unserved import UNSERVED
 
@@ -36,7 +36,9 @@ class Reply:
 
 
 class Handler:
-    """Answers calls. `state` tells how this server is, for getServerState; `events` is what watchEvents reads."""
+    """Answers calls. `state` tells how this server is, for getServerState; `events` is what watchEvents reads;
+    `archive` keeps copies of the state.
+    """
 
     def __init__(
         self,
@@ -44,11 +46,13 @@ class Handler:
         server: to_thrift.ServerInfo,
         state: Callable[[], to_thrift.ServerState],
         events: EventStream | None = None,
+        archive: Archive | None = None,
     ) -> None:
         self.core = core
         self.server = server
         self._state = state
         self._events = events
+        self._archive = archive
 
     def call(self, method: str, args: Any, user: str) -> Reply:
         """Answer one call of a known method. Refusals are answers; any other exception is a mistake of ours."""
@@ -57,11 +61,30 @@ class Handler:
         if method == "watchEvents" and self._events is not None:
             return Reply(self.core.durable_offset, OK, later=partial(watching.watch, self._events, args))
         try:
-            ticket = METHODS[method](args, self.core, user)
+            if self._archive is not None and method in archiving.WAITING:
+                return self._waiting(method, args, self._archive)
+            if self._archive is not None and method in archiving.AT_ONCE:
+                ticket = archiving.AT_ONCE[method](args, self.core, self._archive)
+            else:
+                ticket = METHODS[method](args, self.core, user)
         except Refused as refused:
             ticket = Ticket(self.core.durable_offset, refused.answer)
         struct = thesan.as_struct(method, ticket.answer) if thesan.is_own(method) else None
         return Reply(ticket.offset, ticket.answer, struct)
+
+    def _waiting(self, method: str, args: Any, archive: Archive) -> Reply:
+        leads = self.core.read(archiving.leads)
+        if not leads.answer.ok:
+            return Reply(leads.offset, leads.answer)
+
+        async def later() -> Any:
+            try:
+                answer = await archiving.WAITING[method](args, archive)
+            except Refused as refused:
+                answer = refused.answer
+            return to_thrift.response(answer, self.server)
+
+        return Reply(leads.offset, OK, later=later)
 
 
 # --- reads -----------------------------------------------------------------------------------------------------------
@@ -176,6 +199,10 @@ def _unserved(name: str) -> Method:
     return lambda args, core, user: Ticket(core.durable_offset, answer)
 
 
+def _no_archive(args: Any, core: Core, user: str) -> Ticket:
+    return Ticket(core.durable_offset, error("there is nothing here that keeps copies of the state"))
+
+
 METHODS: Final[dict[str, Method]] = {
     "getRoleSummary": _get_role_summary,
     "getJobSummary": _get_job_summary,
@@ -202,6 +229,7 @@ METHODS: Final[dict[str, Method]] = {
     "pulseJobUpdate": _pulse_job_update,
     "setQuota": _set_quota,
     **thesan.METHODS,
+    **dict.fromkeys(archiving.NAMES, _no_archive),
     **{name: _unserved(name) for name in UNSERVED},
 }
 """Every method but getServerState, which is answered by the server, not by the core."""

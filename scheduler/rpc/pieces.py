@@ -33,6 +33,7 @@ _RESULT: Final = {entry[1]: field_id for field_id, entry in aurora.Result.thrift
 
 _RECORDS: Final[dict[type, Callable[[Any], Sequence[Any]]]] = {
     queries.Tasks: lambda result: result.tasks,
+    queries.StagedTasks: lambda result: result.tasks,
     queries.Jobs: lambda result: result.configs,
     queries.JobSummaries: lambda result: result.summaries,
     queries.UpdateSummaries: lambda result: result.updates,
@@ -58,6 +59,7 @@ class Pieces:
         )
         self._makers: dict[type, Callable[[Any], Iterator[Batch]]] = {
             queries.Tasks: self._task_list,
+            queries.StagedTasks: self._staged_tasks,
             queries.Jobs: self._job_list,
             queries.JobSummaries: self._job_summaries,
             queries.UpdateSummaries: self._update_summaries,
@@ -101,6 +103,12 @@ class Pieces:
 
     def _task_list(self, result: queries.Tasks) -> Iterator[Batch]:
         config_of = self._whole if result.with_data else self._bare
+        return self._listed("scheduleStatusResult", LIST, 1, result.tasks, self._batch_of_tasks(config_of))
+
+    def _staged_tasks(self, result: queries.StagedTasks) -> Iterator[Batch]:
+        return self._listed("queryRecoveryResult", SET, 1, result.tasks, self._batch_of_tasks(self._whole))
+
+    def _batch_of_tasks(self, config_of: ByIdentity[TaskConfig, bytes]) -> Callable[[Sequence[Task]], Batch]:
         around = self._tasks
 
         def batch(records: Sequence[Task]) -> Batch:
@@ -110,7 +118,7 @@ class Pieces:
                 parts += (head, config_of(task.config), tail)
             return parts
 
-        return self._listed("scheduleStatusResult", LIST, 1, result.tasks, batch)
+        return batch
 
     def _around_config(self, task: Task) -> tuple[bytes, bytes]:
         """A task as an element of a list, but for its configuration, which stands between the two."""

@@ -147,6 +147,10 @@ def _moved_update(op: ops.MoveUpdate) -> Iterator[Fields]:
     yield _update(op.key, op.event)
 
 
+def _saved_update(op: ops.SaveUpdate) -> Iterator[Fields]:
+    yield _update(op.update.key, op.update.events[-1])
+
+
 def _instance(op: ops.RecordInstance) -> Iterator[Fields]:
     yield {
         "kind": EventKind.INSTANCE,
@@ -172,6 +176,7 @@ _FIELDS: Final[dict[type, Callable[[Any], Iterator[Fields]]]] = {
     ops.RemoveTasks: _removed_tasks,
     ops.StartUpdate: _started_update,
     ops.MoveUpdate: _moved_update,
+    ops.SaveUpdate: _saved_update,
     ops.RecordInstance: _instance,
     ops.RemoveUpdates: _removed_updates,
     _Told: iter,

@@ -27,6 +27,7 @@ from scheduler.security.limits import Limits
 from scheduler.security.realm import Realm
 from scheduler.stream.reader import Stream
 from scheduler.stream.ring import MAX_EVENTS
+from scheduler.testing.archive import MemoryArchive
 from scheduler.testing.stage import Stage
 from scheduler.web import server as web_server
 from scheduler.web.app import application
@@ -125,7 +126,8 @@ class Serving:
         self.core = StageCore(self.stage)
         self.stream = followed(self.stage)
         self.event_source = EventSource(self.stream)
-        self.handler = Handler(self.core, ServerInfo("test"), self._state, self.stream)
+        self.archive = MemoryArchive(lambda: self.stage.state)
+        self.handler = Handler(self.core, ServerInfo("test"), self._state, self.stream, self.archive)
         self.access = None if realm is None else Access(realm.grants)
         self.limits = limits
         self.audit = audit

@@ -127,6 +127,7 @@ ENTRY = Entry(
         ops.RemoveUpdates((KEY,)),
         ops.SaveUpdate(UPDATE, ((4, PROGRESS),)),
         ops.SaveQuota("www", Quota(2.5, 1024, 4096)),
+        ops.Restored("scheduler-backup-2026-11-21-10-00"),
     ),
 )
 

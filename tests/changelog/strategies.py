@@ -167,7 +167,7 @@ job_updates = st.builds(
     text,
     instructions,
     tuples_of(metadata),
-    st.lists(update_events, max_size=3).map(History),
+    st.lists(update_events, min_size=1, max_size=3).map(History),
     st.lists(instance_events, max_size=3).map(History),
     notes,
 )
@@ -182,6 +182,7 @@ small_ops = st.one_of(
     st.builds(ops.MoveInstance, keys, count, progress),
     st.builds(ops.AnnotateUpdate, keys, notes),
     st.builds(ops.RemoveUpdates, tuples_of(keys)),
+    st.builds(ops.Restored, text),
     st.builds(ops.SaveQuota, text, st.builds(Quota, doubles, i64, i64)),
 )
 config_ops = st.one_of(

@@ -19,7 +19,7 @@ from scheduler.changelog.zookeeper_snapshot import read_snapshot
 from scheduler.contracts import Unavailable
 from scheduler.failpoints import Failpoint, arm, disarm
 from scheduler.zk.client import Client
-from scheduler.zk.errors import ZkError
+from scheduler.zk.errors import Superseded, ZkError
 from tests.changelog.zookeeper_stage import ROOT, Scheduler
 from tests.zk.stage import Stage, eventually, on_stage
 
@@ -48,7 +48,7 @@ async def pointer_of(client: Client) -> dict[str, object]:
 def test_a_new_machine_starts_from_snapshot_and_log(tmp_path: Path) -> None:
     async def play(stage: Stage) -> None:
         leader, keeper = await leading(stage, tmp_path / "leader", 60)
-        assert await keeper.make() == 60
+        assert await keeper.snapshot() == 60
         await leader.tell(75)
         for offset in range(1, 61):
             await leader.client.delete(f"{ROOT}/log/0/{offset}")
@@ -69,7 +69,7 @@ def test_a_new_machine_starts_from_snapshot_and_log(tmp_path: Path) -> None:
 def test_one_without_a_disk_starts_from_it_too(tmp_path: Path) -> None:
     async def play(stage: Stage) -> None:
         leader, keeper = await leading(stage, tmp_path, 40)
-        await keeper.make()
+        await keeper.snapshot()
         await leader.tell(45)
 
         new = await Scheduler.at(stage)
@@ -82,15 +82,15 @@ def test_one_without_a_disk_starts_from_it_too(tmp_path: Path) -> None:
 def test_the_log_is_cut_behind_the_snapshot_before(tmp_path: Path) -> None:
     async def play(stage: Stage) -> None:
         leader, keeper = await leading(stage, tmp_path, 20)
-        await keeper.make()
+        await keeper.snapshot()
         assert await log_of(leader.client) == list(range(1, 21))
         await leader.tell(50)
-        await keeper.make()
+        await keeper.snapshot()
         assert await log_of(leader.client) == list(range(21, 51))
         assert keeper.cut_entries == 20
         assert len(await leader.client.children(LAYOUT.all_snapshots)) == 2
         await leader.tell(60)
-        await keeper.make()
+        await keeper.snapshot()
         assert await log_of(leader.client) == list(range(51, 61))
         assert len(await leader.client.children(LAYOUT.all_snapshots)) == 2
         told = await pointer_of(leader.client)
@@ -102,9 +102,9 @@ def test_the_log_is_cut_behind_the_snapshot_before(tmp_path: Path) -> None:
 def test_whole_folders_of_the_log_go(tmp_path: Path) -> None:
     async def play(stage: Stage) -> None:
         leader, keeper = await leading(stage, tmp_path, 2010)
-        await keeper.make()
+        await keeper.snapshot()
         await leader.tell(2020)
-        await keeper.make()
+        await keeper.snapshot()
         assert await leader.client.children(LAYOUT.log) == ["2"]
         assert await log_of(leader.client) == list(range(2011, 2021))
 
@@ -114,9 +114,9 @@ def test_whole_folders_of_the_log_go(tmp_path: Path) -> None:
 def test_when_nothing_was_committed_since_nothing_is_made(tmp_path: Path) -> None:
     async def play(stage: Stage) -> None:
         leader, keeper = await leading(stage, tmp_path, 20)
-        assert await keeper.make() == 20
+        assert await keeper.snapshot() == 20
         before = await pointer_of(leader.client)
-        assert await keeper.make() == 20
+        assert await keeper.snapshot() == 20
         assert await pointer_of(leader.client) == before
 
     on_stage(play)
@@ -129,7 +129,7 @@ def test_a_standby_that_meets_a_cut_log_begins_anew(tmp_path: Path, caplog: pyte
         await standby.follow()
         for until in (20, 30, 40):
             await leader.tell(until)
-            await keeper.make()
+            await keeper.snapshot()
         with pytest.raises(Truncated, match="offset 11: this entry was cut off"):
             await standby.follow()
         await standby.changelog.close()
@@ -167,7 +167,7 @@ def test_a_reader_races_the_cutting(tmp_path: Path) -> None:
         reader = asyncio.create_task(begin())
         for until in range(60, 260, 10):
             await leader.tell(until)
-            await keeper.make()
+            await keeper.snapshot()
         done.set()
         await reader
         assert begun >= 3
@@ -183,9 +183,9 @@ def test_parts_of_a_large_entry_go_with_it(tmp_path: Path, monkeypatch: pytest.M
         leader, keeper = await leading(stage, tmp_path, 20)
         large = set(await leader.client.children(LAYOUT.all_parts))
         assert large
-        await keeper.make()
+        await keeper.snapshot()
         await leader.tell(30)
-        await keeper.make()
+        await keeper.snapshot()
         left = set(await leader.client.children(LAYOUT.all_parts))
         assert not large & left
         new = await Scheduler.at(stage)
@@ -197,11 +197,11 @@ def test_parts_of_a_large_entry_go_with_it(tmp_path: Path, monkeypatch: pytest.M
 
 def test_no_request_is_above_its_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With parts of 512 bytes a small state needs many: all of them are put together again."""
-    monkeypatch.setattr("scheduler.changelog.zookeeper_snapshot.PART_BYTES", 512)
+    monkeypatch.setattr("scheduler.changelog.packing.PART_BYTES", 512)
 
     async def play(stage: Stage) -> None:
         leader, keeper = await leading(stage, tmp_path, 300)
-        await keeper.make()
+        await keeper.snapshot()
         told = await pointer_of(leader.client)
         folder = LAYOUT.snapshot_parts(str(told["folder"]))
         parts = await leader.client.children(folder)
@@ -215,8 +215,8 @@ def test_no_request_is_above_its_bound(tmp_path: Path, monkeypatch: pytest.Monke
 
 DAMAGE = {
     "a part is missing": ("delete", "a part of the snapshot is missing"),
-    "a part is garbage": (b"garbage", "the snapshot cannot be unpacked"),
-    "a part is empty": (b"", "the snapshot has 0 bytes"),
+    "a part is garbage": (b"garbage", "the packed state cannot be unpacked"),
+    "a part is empty": (b"", "the packed state has 0 bytes"),
 }
 
 
@@ -226,7 +226,7 @@ def test_a_damaged_snapshot_is_named_and_not_taken(what: str, tmp_path: Path) ->
 
     async def play(stage: Stage) -> None:
         leader, keeper = await leading(stage, tmp_path / "leader", 30)
-        await keeper.make()
+        await keeper.snapshot()
         folder = LAYOUT.snapshot_parts(str((await pointer_of(leader.client))["folder"]))
         if isinstance(change, bytes):
             await leader.client.set(f"{folder}/0", change, -1)
@@ -241,7 +241,7 @@ def test_a_damaged_snapshot_is_named_and_not_taken(what: str, tmp_path: Path) ->
 def test_an_altered_pointer_is_damage(tmp_path: Path) -> None:
     async def play(stage: Stage) -> None:
         leader, keeper = await leading(stage, tmp_path, 30)
-        await keeper.make()
+        await keeper.snapshot()
         told = await pointer_of(leader.client)
         for change in ({"base_checksum": "00" * 16}, {"lineage": "00" * 16}, {"covered": 31}, {"size_bytes": 3}):
             await leader.client.set(LAYOUT.snapshot, json.dumps(told | change).encode(), -1)
@@ -257,17 +257,18 @@ def test_an_altered_pointer_is_damage(tmp_path: Path) -> None:
 def test_a_leader_that_is_none_any_more_publishes_and_cuts_nothing(tmp_path: Path) -> None:
     async def play(stage: Stage) -> None:
         old, keeper = await leading(stage, tmp_path / "old", 20)
-        await keeper.make()
+        await keeper.snapshot()
         await old.tell(30)
         new = await Scheduler.at(stage, data_dir=tmp_path / "new")
         await new.lead()
         before = await pointer_of(new.client), await log_of(new.client)
         with pytest.raises(Unavailable, match="epoch 1 is over"):
-            await keeper.make()
-        await asyncio.wait_for(keeper.run(), 10)  # it ends by itself
+            await keeper.snapshot()
+        with pytest.raises(Superseded):
+            await asyncio.wait_for(keeper.run(), 10)
         assert (await pointer_of(new.client), await log_of(new.client)) == before
         new_keeper = new.changelog.snapshots()
-        await new_keeper.make()
+        await new_keeper.snapshot()
         found = await read_snapshot(new.client, LAYOUT)
         assert found is not None
         assert set(await new.client.children(LAYOUT.all_snapshots)) == {found[0].folder, found[0].previous}
@@ -284,12 +285,12 @@ def test_what_a_leader_leaves_half_done_the_next_one_finishes(name: str, tmp_pat
 
     async def play(stage: Stage) -> None:
         leader, keeper = await leading(stage, tmp_path / "leader", 250)
-        await keeper.make()
+        await keeper.snapshot()
         await leader.tell(500)
         arm(Failpoint(name, fail))
         try:
             with pytest.raises(Unavailable, match="died here"):
-                await keeper.make()
+                await keeper.snapshot()
         finally:
             disarm()
         reader = await Scheduler.at(stage, data_dir=tmp_path / "reader")
@@ -300,7 +301,7 @@ def test_what_a_leader_leaves_half_done_the_next_one_finishes(name: str, tmp_pat
         await new.lead()
         await new.tell(501)
         new_keeper = new.changelog.snapshots()
-        await new_keeper.make()
+        await new_keeper.snapshot()
         told = await pointer_of(new.client)
         assert told["covered"] == 501
         assert set(await new.client.children(LAYOUT.all_snapshots)) == {told["folder"], told["previous"]}
@@ -337,15 +338,15 @@ def test_without_a_checkpoint_none_is_made_and_it_is_said(tmp_path: Path) -> Non
     async def play(stage: Stage) -> None:
         _, keeper = await leading(stage, None, 5)
         with pytest.raises(Unavailable, match="made from the checkpoint, and there is none"):
-            await keeper.make()
+            await keeper.snapshot()
         leader, keeper = await leading(stage, tmp_path, 20)
         checkpoint = leader.changelog.checkpoint
         assert checkpoint is not None and checkpoint._db is not None
         checkpoint._db.execute("PRAGMA max_page_count = 5")
         await leader.tell(300)
         await eventually(lambda: checkpoint.is_behind and checkpoint.failure)
-        with pytest.raises(Unavailable, match="which is behind: nothing was written: the disk is full"):
-            await keeper.make()
+        with pytest.raises(Unavailable, match="the checkpoint is behind: nothing was written: the disk is full"):
+            await keeper.snapshot()
 
     on_stage(play)
 
@@ -353,7 +354,7 @@ def test_without_a_checkpoint_none_is_made_and_it_is_said(tmp_path: Path) -> Non
 def test_a_crash_while_it_arrives_leaves_nothing_that_counts(tmp_path: Path) -> None:
     async def play(stage: Stage) -> None:
         leader, keeper = await leading(stage, tmp_path / "leader", 30)
-        await keeper.make()
+        await keeper.snapshot()
         folder = tmp_path / "new" / FOLDER
         folder.mkdir(parents=True, mode=0o700)
         folder.parent.chmod(0o700)

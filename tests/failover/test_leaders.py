@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -208,3 +209,38 @@ def test_without_zookeeper_nothing_is_acknowledged_and_everything_comes_back_by_
         again = fleet.leader(within_s=40)
         assert jobs(again) == {"before"}
         assert create(again, "after") == OK
+
+
+def test_a_machine_that_lost_its_disk_or_was_away_begins_with_the_snapshot(fleet: Fleet) -> None:
+    leader = fleet.start(3)
+    away, emptied = fleet.others(leader)
+    away.scheduler.kill()
+    emptied.scheduler.kill()
+    shutil.rmtree(emptied.scheduler.data_dir / "checkpoint")
+    for number in range(3):
+        assert create(leader, f"job-{number}") == OK
+        assert leader.scheduler.ask("snapshot").responseCode == OK
+    assert leader.vars()["log_cut_entries"] > 0
+    epoch = leader.epoch
+
+    away.scheduler.start(wait=False)
+    emptied.scheduler.start(wait=False)
+    fleet.until_all_follow()
+    assert (away.scheduler.data_dir / "checkpoint-set-aside").exists()
+    assert "begins with the snapshot" in emptied.scheduler.log()
+    leader.scheduler.kill()
+    assert jobs(fleet.leader(after=epoch)) == {"job-0", "job-1", "job-2"}
+
+
+def test_a_backup_is_restored_by_one_leader_and_led_by_the_next(fleet: Fleet) -> None:
+    leader = fleet.start(2)
+    assert create(leader, "kept") == OK
+    assert leader.scheduler.ask("performBackup").responseCode == OK
+    (backup,) = leader.scheduler.ask("listBackups").result.listBackupsResult.backups
+    assert create(leader, "dropped") == OK
+    epoch = leader.epoch
+
+    assert leader.scheduler.ask("stageRecovery", backup).responseCode == OK
+    assert leader.scheduler.ask("commitRecovery").responseCode == OK
+    assert jobs(fleet.leader(after=epoch)) == {"kept"}
+    fleet.until_all_follow()

@@ -12,7 +12,7 @@ from scheduler.core.records import JobKey, ResourceKind
 from scheduler.core.updates import expiring, explain, rehearsal, replay, requests, set_aside, verdicts
 from scheduler.core.updates.records import UpdateKey
 from scheduler.interface import aurora, thesan
-from scheduler.rpc import from_thrift
+from scheduler.rpc import archiving, from_thrift
 from scheduler.rpc.handler import METHODS, Handler
 from scheduler.rpc.to_thrift import ServerInfo, ServerState
 from scheduler.rpc.unserved import UNSERVED
@@ -164,7 +164,7 @@ def test_a_method_asks_the_core(method: str, fields: dict[str, Any], asked: tupl
 
 
 def test_every_served_method_is_tried_above() -> None:
-    elsewhere = {"watchEvents"}  # it asks the event stream, not the core: test_watching.py
+    elsewhere = {"watchEvents", *archiving.NAMES}  # they ask others than the core: test_watching.py, test_archiving.py
     assert {method for method, _, _ in ASKED} == set(METHODS) - set(UNSERVED) - elsewhere
 
 

@@ -32,6 +32,7 @@ class Life:
         self._is_updated()
         self._shrinks()
         self._has_a_quota()
+        self._is_copied()
 
     # --- what is sent
 
@@ -194,6 +195,24 @@ class Life:
         taken = {api("Resource", numCpus=0.0), api("Resource", ramMb=0), api("Resource", diskMb=0)}
         assert told.prodSharedConsumption.resources == taken
         assert told.nonProdSharedConsumption.resources != taken
+
+    def _is_copied(self) -> None:
+        assert self.snapshot().responseCode == OK
+        assert self.performBackup().responseCode == OK
+        backup = max(self.listBackups().result.listBackupsResult.backups)
+        assert self.commitRecovery().responseCode == ERROR
+        assert self.stageRecovery("another one").responseCode == ERROR
+        assert self.stageRecovery(backup).responseCode == OK
+        assert self.stageRecovery(backup).responseCode == ERROR
+        query = api("TaskQuery", role=self._role, statuses=apache.constants().ACTIVE_STATES)
+        staged = self.queryRecovery(query).result.queryRecoveryResult.tasks
+        assert {task.assignedTask.taskId for task in staged} == {task.assignedTask.taskId for task in self._tasks()}
+        assert self.deleteRecoveryTasks(query).responseCode == OK
+        assert self.queryRecovery(query).result.queryRecoveryResult.tasks == set()
+        assert self._tasks()
+        assert self.unloadRecovery().responseCode == OK
+        assert self.unloadRecovery().responseCode == OK
+        assert self.queryRecovery(query).responseCode == ERROR
 
 
 DATA = '{"task": {"name": "hello", "processes": [{"name": "hello", "cmdline": "echo %s; sleep 300"}]}}'

@@ -73,6 +73,14 @@ def _tasks(result: queries.Tasks) -> Any:
     return aurora.ScheduleStatusResult(tasks=found)
 
 
+def _staged_tasks(result: queries.StagedTasks) -> Any:
+    return aurora.QueryRecoveryResult(tasks=[tasks.scheduled_task(task, with_data=True) for task in result.tasks])
+
+
+def _backups(result: queries.Backups) -> Any:
+    return aurora.ListBackupsResult(backups=list(result.ids))
+
+
 def _jobs(result: queries.Jobs) -> Any:
     return aurora.GetJobsResult(configs=[jobs.job_configuration(job) for job in result.configs])
 
@@ -148,6 +156,8 @@ def _pulse(result: queries.PulseAnswer) -> Any:
 
 _RESULTS: Final[dict[type, tuple[str, Callable[[Any], Any]]]] = {
     queries.Tasks: ("scheduleStatusResult", _tasks),
+    queries.StagedTasks: ("queryRecoveryResult", _staged_tasks),
+    queries.Backups: ("listBackupsResult", _backups),
     queries.Jobs: ("getJobsResult", _jobs),
     queries.JobSummaries: ("jobSummaryResult", _job_summaries),
     queries.RoleSummaries: ("roleSummaryResult", _role_summaries),

@@ -7,7 +7,7 @@ from hashlib import blake2b
 
 from scheduler.contracts import Entry
 from scheduler.core import ops
-from scheduler.core.effects import Effect, Forget, Launch, Say
+from scheduler.core.effects import Effect, Forget, Launch, Terminate
 from scheduler.core.queries import PulseAnswer
 from scheduler.testing.simulation.clients import Fate, Request
 
@@ -70,7 +70,7 @@ class Trace:
             self.tell(now_ms, f"launches {effect.task.task_id} on {effect.task.host}")
         elif isinstance(effect, Forget):
             self._hash.update(f"{now_ms} forgets {effect.task_ids}\n".encode())  # too many to be worth showing
-        elif not isinstance(effect, Say):
+        elif isinstance(effect, Terminate):
             self.tell(now_ms, f"{'kills' if effect.hard else 'ends'} {effect.task_id}")
 
     def answered(self, now_ms: int, request: Request) -> None:

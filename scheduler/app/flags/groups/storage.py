@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from scheduler.app.flags.rows import Group, Unused
+from scheduler.app.flags.kinds import Duration, File, Number
+from scheduler.app.flags.rows import Flag, Group, Unused
 
 NO_LOG = "there is no Mesos log: the changelog is kept in --data-dir, or in ZooKeeper"
-NO_BACKUP = "backups are not served yet"
 
 GROUP = Group(
     "Storage",
@@ -21,8 +21,30 @@ GROUP = Group(
             "dlog_snapshot_interval", "a checkpoint is made at every commit; its base is written when the log has grown"
         ),
         Unused("dlog_max_entry_size", "entries are of any size in --data-dir, and split by themselves in ZooKeeper"),
-        Unused("backup_dir", NO_BACKUP),
-        Unused("backup_interval", NO_BACKUP),
-        Unused("max_saved_backups", NO_BACKUP),
+        Flag(
+            "backup_dir",
+            File(),
+            "backup_dir",
+            "Where backups are kept.",
+            "there they are found, but better is another disk",
+            differs="Aurora requires it",
+            default="`backups` in --data-dir",
+        ),
+        Flag(
+            "backup_interval",
+            Duration(60_000),
+            "backup_interval_ms",
+            "The leader makes a backup so long after the newest one.",
+            "as Aurora",
+            differs="a timer of its own; Aurora's goes with the next snapshot. At least a minute",
+        ),
+        Flag(
+            "max_saved_backups",
+            Number(1),
+            "max_saved_backups",
+            "The oldest backups above this number are deleted.",
+            "as Aurora",
+            differs="",
+        ),
     ),
 )

@@ -1,0 +1,148 @@
+"""Backups: files to keep elsewhere. Each is the whole state at one offset, whichever mode it was made in.
+
+A line of JSON says whose state it is and what must come out of what follows: a base file, packed (`packing.py`). A file
+is written beside its name, made durable, and renamed, so what has the name of a backup is whole. Names are Aurora's,
+`scheduler-backup-<yyyy-MM-dd-HH-mm>`, in UTC; a second one in the same minute takes the place of the first, as there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from attrs import frozen
+
+from scheduler.changelog.base import base_path, read_base
+from scheduler.changelog.configs import Configs
+from scheduler.changelog.errors import Damaged, Unreadable
+from scheduler.changelog.packing import PART_BYTES, Unpacking, packed
+from scheduler.changelog.store import Pointer, sync_folder
+from scheduler.core.ops import Op
+
+__all__ = ["Backup", "backup_id", "list_backups", "prune", "read_backup", "write_backup"]
+
+_PREFIX: Final = "scheduler-backup-"
+_TEMPORARY: Final = "temp_"
+_MAGIC: Final = "thesan backup"
+_FORMAT: Final = 1
+_MAX_LINE: Final = 64 * 1024
+
+
+@frozen
+class Backup:
+    """What the first line says: a state of `cluster` in the history `lineage`, as `base` describes it."""
+
+    cluster: str
+    lineage: bytes
+    created_ms: int
+    base: Pointer
+
+    def to_line(self) -> bytes:
+        base = self.base
+        told = {
+            "what": _MAGIC,
+            "format": _FORMAT,
+            "cluster": self.cluster,
+            "lineage": self.lineage.hex(),
+            "created_ms": self.created_ms,
+            "offset": base.covered,
+            "epoch": base.epoch,
+            "timestamp_ms": base.timestamp_ms,
+            "checksum": base.checksum.hex(),
+            "chunks": base.chunks,
+            "size_bytes": base.size_bytes,
+            "base_checksum": base.base_checksum.hex(),
+        }
+        return json.dumps(told).encode() + b"\n"
+
+    @classmethod
+    def from_line(cls, line: bytes, name: str) -> Backup:
+        """Raises Unreadable."""
+        try:
+            told = json.loads(line)
+            if told["what"] != _MAGIC:
+                raise ValueError(told["what"])
+            if told["format"] != _FORMAT:
+                raise Unreadable(f"{name} has format {told['format']}, this version reads {_FORMAT}")
+            base = Pointer(
+                1,
+                int(told["offset"]),
+                int(told["epoch"]),
+                int(told["timestamp_ms"]),
+                bytes.fromhex(told["checksum"]),
+                int(told["chunks"]),
+                int(told["size_bytes"]),
+                bytes.fromhex(told["base_checksum"]),
+            )
+            return cls(str(told["cluster"]), bytes.fromhex(told["lineage"]), int(told["created_ms"]), base)
+        except (ValueError, KeyError, TypeError) as error:
+            raise Unreadable(f"{name} is no backup of Thesan's ({error!r})") from None
+
+
+def backup_id(now_ms: int) -> str:
+    """The name of a backup made now."""
+    return _PREFIX + time.strftime("%Y-%m-%d-%H-%M", time.gmtime(now_ms / 1000))
+
+
+def list_backups(folder: Path) -> list[str]:
+    """Names, oldest first. Nothing when there is no such folder. Raises OSError."""
+    if not folder.is_dir():
+        return []
+    return sorted(path.name for path in folder.iterdir() if path.name.startswith(_PREFIX))
+
+
+def write_backup(folder: Path, name: str, backup: Backup, base_file: Path) -> int:
+    """Make the file `name` of a base; returns its size in bytes. For a thread. Raises OSError."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    temporary = folder / (_TEMPORARY + name)
+    try:
+        temporary.unlink(missing_ok=True)
+        temporary.touch(mode=0o600)
+        with temporary.open("wb") as file:
+            file.write(backup.to_line())
+            for part in packed(base_file):
+                file.write(part)
+            file.flush()
+            os.fsync(file.fileno())
+            size = file.tell()
+        temporary.rename(folder / name)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(folder)
+    return size
+
+
+def prune(folder: Path, keep: int) -> list[str]:
+    """Remove the oldest until `keep` are left; returns which. Raises OSError."""
+    names = list_backups(folder)
+    gone = names[: max(0, len(names) - keep)]
+    for name in gone:
+        (folder / name).unlink(missing_ok=True)
+    return gone
+
+
+def read_backup(path: Path, scratch: Path, apply: Callable[[Op], None]) -> Backup:
+    """Check all of a backup and give its ops to `apply`. `scratch` is an empty folder with room for the base.
+
+    Blocks for seconds with a large state: for a thread. Raises Unreadable, OSError.
+    """
+    with path.open("rb") as file:
+        backup = Backup.from_line(file.readline(_MAX_LINE), path.name)
+        with Unpacking(base_path(scratch, backup.base.generation), backup.base) as base:
+            while part := file.read(PART_BYTES):
+                base.add(part)
+            base.finish()
+    try:
+        for ops in read_base(scratch, backup.base, backup.lineage, Configs()):
+            for op in ops:
+                apply(op)
+    except Damaged as wrong:
+        raise Unreadable(f"{path.name} is damaged: {wrong}") from None
+    finally:
+        base_path(scratch, backup.base.generation).unlink(missing_ok=True)
+    return backup
