@@ -10,6 +10,7 @@ What is tried again, and what is not:
 
 from __future__ import annotations
 
+import ssl
 import time
 from ipaddress import ip_address
 from itertools import count
@@ -106,6 +107,8 @@ class Connection:
             except (Unreachable, Transient) as failure:
                 safe = isinstance(failure, Transient) or not failure.sent or method in IDEMPOTENT
                 wait_s = next(waits, _RETRY_WAITS_S[-1])
+                if isinstance(failure, Unreachable) and failure.lasting:
+                    raise
                 if not safe:
                     raise _with_doubt(failure, method) from failure
                 if time.monotonic() + wait_s > give_up_at:
@@ -164,7 +167,12 @@ class Connection:
         raise CommandError(f"{self.server} refused {method}: HTTP {status} {answer.reason}{said}")
 
     def _unreachable(self, failure: requests.RequestException) -> Unreachable:
-        sent = not any(isinstance(one, (*_NOT_SENT, NewConnectionError)) for one in _chain(failure))
+        chain = _chain(failure)
+        untrusted = next((one for one in chain if isinstance(one, ssl.SSLCertVerificationError)), None)
+        if untrusted is not None:
+            why = f"its certificate is not trusted: {untrusted.verify_message}; --ca-file names who signed it"
+            return Unreachable(f"cannot reach a scheduler at {self.server}: {why}", sent=False, lasting=True)
+        sent = not any(isinstance(one, (*_NOT_SENT, NewConnectionError)) for one in chain)
         if isinstance(failure, requests.exceptions.Timeout):
             why = "no answer in time"
         else:

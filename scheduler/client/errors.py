@@ -55,13 +55,16 @@ class NotAllowed(CommandError):
 
 
 class Unreachable(CommandError):
-    """No answer. `sent` says whether the server may have got, and carried out, the call."""
+    """No answer. `sent` says whether the server may have got, and carried out, the call; `lasting`, that asking again
+    would meet the same.
+    """
 
     exit_code = Exit.UNREACHABLE
 
-    def __init__(self, message: str, *, sent: bool) -> None:
+    def __init__(self, message: str, *, sent: bool, lasting: bool = False) -> None:
         super().__init__(message)
         self.sent = sent
+        self.lasting = lasting
 
 
 class TimedOut(CommandError):
