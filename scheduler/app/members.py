@@ -53,6 +53,7 @@ class Members:
             session_timeout_ms=settings.zk_session_timeout_ms,
             chroot=settings.zk_chroot_path,
             credentials=settings.zk_digest_credentials,
+            scheme="http" if settings.tls_certificate is None else "https",
         )
         self._shared = Shared(ensemble, settings.data_dir, settings.cluster_name, self.reading, self._advertised)
         return self._shared
