@@ -1,11 +1,11 @@
 /*
- * Records of the changelog, of a base and of snapshots: what is on disk, format level 1.
+ * Records of the changelog, of a base and of snapshots: what is on disk, format levels 1 and 2.
  *
  * A log entry is a frame around one Body in Thrift's binary protocol. The frame is fixed, the same at every level, so
  * that an entry of any level can be named, chained and checked without reading its body (all big-endian):
  *
  *   4 bytes   "TSNl" for an entry of the log, "TSNb" for a chunk of a base
- *   u16       format level of the body: everything below is level 1
+ *   u16       format level of the body: the lowest whose readers understand all of it
  *   u16       flags: 0
  *   u64       offset of the entry, from 1 without gaps; of a chunk: its position, from 0
  *   u64       epoch of the leader that wrote the entry; of a chunk: its generation

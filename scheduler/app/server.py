@@ -94,7 +94,7 @@ class Server:
         return self.members.join()
 
     def controller(self, term: Term) -> Controller:
-        return Controller(term.state, self._world(), self.clock, epoch=term.epoch, offset=term.offset)
+        return Controller(term.state, self._world(term.format_level), self.clock, epoch=term.epoch, offset=term.offset)
 
     def engine(self, on_fenced: Callable[[int], None]) -> Engine:
         return make_engine(self.settings, on_fenced=on_fenced)
@@ -128,6 +128,6 @@ class Server:
         timers.every("quiet moment", QUIET_MOMENT_EVERY_S, quiet_moment)
         return timers
 
-    def _world(self) -> World:
+    def _world(self, format_level: int) -> World:
         settings = self.settings
-        return World(make_policy(settings), settings.hostname, lambda: str(uuid.uuid4()), random.random)
+        return World(make_policy(settings), settings.hostname, lambda: str(uuid.uuid4()), random.random, format_level)

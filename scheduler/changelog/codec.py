@@ -19,7 +19,7 @@ from scheduler.changelog.frame import Header, Kind, open_frame, seal
 from scheduler.changelog.ops_from_thrift import BodyReader
 from scheduler.changelog.ops_to_thrift import BodyWriter
 from scheduler.contracts import Entry, Unavailable
-from scheduler.core.ops import Op
+from scheduler.core.ops import FORMAT_LEVEL, Op, level_of
 from scheduler.interface import storage
 
 __all__ = ["Unencodable", "decode", "decode_chunk", "encode", "encode_chunk"]
@@ -38,16 +38,22 @@ def encode(entry: Entry, *, lineage: bytes, previous: bytes, configs: Configs) -
     """
     if len(entry.uuid) != 16:
         raise Unencodable(f"the uuid of entry {entry.offset} has {len(entry.uuid)} bytes, not 16")
-    header = Header(Kind.ENTRY, entry.offset, entry.epoch, entry.timestamp_ms, entry.uuid, lineage, previous)
+    level = level_of(entry.ops)
+    header = Header(
+        Kind.ENTRY, entry.offset, entry.epoch, entry.timestamp_ms, entry.uuid, lineage, previous, level=level
+    )
     return seal(header, _to_bytes(entry.ops, configs))
 
 
-def decode(frame: bytes, *, offset: int, lineage: bytes, previous: bytes, configs: Configs) -> tuple[Entry, bytes]:
+def decode(
+    frame: bytes, *, offset: int, lineage: bytes, previous: bytes, configs: Configs, level: int = FORMAT_LEVEL
+) -> tuple[Entry, bytes]:
     """The entry and its checksum. What is given beside `frame` is what it must agree with.
 
+    `level` is the highest that is read; a lower one than ours is for tests of schedulers that are older than this.
     Raises Damaged, ForeignLineage, FormatTooNew.
     """
-    expected = Header(Kind.ENTRY, offset, 0, 0, _NO_UUID, lineage, previous)
+    expected = Header(Kind.ENTRY, offset, 0, 0, _NO_UUID, lineage, previous, level=level)
     header, body, checksum = open_frame(frame, expected, offset)
     ops = _from_bytes(body, configs, offset)
     return Entry(header.offset, header.epoch, header.uuid, header.timestamp_ms, tuple(ops)), checksum
@@ -57,7 +63,8 @@ def encode_chunk(
     ops: Iterable[Op], *, position: int, generation: int, lineage: bytes, previous: bytes, configs: Configs
 ) -> tuple[bytes, bytes]:
     """One chunk of a base, chained like entries; the first has the hash of the lineage before it."""
-    header = Header(Kind.CHUNK, position, generation, 0, _NO_UUID, lineage, previous)
+    ops = tuple(ops)
+    header = Header(Kind.CHUNK, position, generation, 0, _NO_UUID, lineage, previous, level=level_of(ops))
     return seal(header, _to_bytes(ops, configs))
 
 

@@ -20,10 +20,10 @@ from typing import Final
 from attrs import frozen
 
 from scheduler.changelog.errors import Damaged, ForeignLineage, FormatTooNew
+from scheduler.core.ops import FORMAT_LEVEL
 
 __all__ = [
     "CHECKSUM_BYTES",
-    "FORMAT_LEVEL",
     "OVERHEAD_BYTES",
     "Header",
     "Kind",
@@ -32,9 +32,6 @@ __all__ = [
     "read_header",
     "seal",
 ]
-
-FORMAT_LEVEL: Final = 1
-"""The level this version writes, and the highest it reads."""
 
 CHECKSUM_BYTES: Final = 16
 
@@ -64,6 +61,7 @@ class Header:
     length: int = 0
     """Of the body, in bytes."""
     level: int = FORMAT_LEVEL
+    """What a reader must understand; of what a reader expects: what it understands."""
 
 
 def genesis(lineage: bytes) -> bytes:
@@ -110,8 +108,8 @@ def read_header(frame: bytes, offset: int | None = None) -> Header:
 def open_frame(frame: bytes, expected: Header, offset: int | None = None) -> tuple[Header, bytes, bytes]:
     """Check a frame and take it apart: header, body, checksum.
 
-    Of `expected`, kind, offset, lineage and previous checksum are held against the frame. `offset` names the frame in
-    errors. Raises Damaged, ForeignLineage, and FormatTooNew for a sound frame of a higher level.
+    Of `expected`, kind, offset, lineage, previous checksum and level are held against the frame. `offset` names the
+    frame in errors. Raises Damaged, ForeignLineage, and FormatTooNew for a sound frame of a higher level.
     """
     header = read_header(frame, offset)
     body = frame[_HEADER_BYTES:-CHECKSUM_BYTES]
@@ -130,8 +128,8 @@ def open_frame(frame: bytes, expected: Header, offset: int | None = None) -> tup
         raise Damaged(offset, f"it says of itself that it is number {header.offset}, not {expected.offset}")
     if header.previous != expected.previous:
         raise Damaged(offset, "it does not follow the one before it (the checksums do not chain)")
-    if header.level > FORMAT_LEVEL or frame[6:8] != b"\0\0":
+    if header.level > expected.level or frame[6:8] != b"\0\0":
         raise FormatTooNew(
-            offset, f"its format level is {header.level}, this version reads up to {FORMAT_LEVEL}", header.level
+            offset, f"its format level is {header.level}, this version reads up to {expected.level}", header.level
         )
     return header, body, checksum

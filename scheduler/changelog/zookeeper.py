@@ -34,7 +34,7 @@ from scheduler.changelog.zookeeper_parts import sweep_parts
 from scheduler.changelog.zookeeper_reading import Position, frames, previous_of, read_head
 from scheduler.changelog.zookeeper_snapshot import fetch
 from scheduler.contracts import Entry, Fenced, Unavailable
-from scheduler.core.ops import Op
+from scheduler.core.ops import FORMAT_LEVEL, Op
 from scheduler.zk.client import Client
 from scheduler.zk.clock import boot_ms
 from scheduler.zk.epoch import Claim, claim, epoch_bytes
@@ -78,6 +78,8 @@ class ZooKeeperChangelog:
         self.on_quorum_write: Callable[[int], None] = lambda sent_ms: None
         """Told of each claim and commit when it had been sent (same clock): that renews the lease."""
 
+        self.level = FORMAT_LEVEL
+        """The highest format level that is read; lower only in tests of schedulers that are older than this."""
         self.on_entry: Callable[[Entry], None] = lambda entry: None
         """Told of each entry that was read, once its ops were applied; not of those folded into the base."""
 
@@ -131,7 +133,7 @@ class ZooKeeperChangelog:
             head, _ = await read_head(self._client, self._layout)
         except NoNode:
             head = await self._begin_log()
-        self._position = Position(head.lineage)
+        self._position = Position(head.lineage, level=self.level)
         self.head_offset = head.next - 1
         if self.checkpoint is not None and self.checkpoint.end is not None:
             why = await self._departs(head)

@@ -17,6 +17,7 @@ from scheduler.changelog.store import Pointer
 from scheduler.changelog.zookeeper_layout import Head, Layout, Manifest
 from scheduler.changelog.zookeeper_parts import read_parts
 from scheduler.contracts import Entry
+from scheduler.core.ops import FORMAT_LEVEL
 from scheduler.zk.client import Client
 from scheduler.zk.errors import NoNode
 
@@ -40,6 +41,8 @@ class Position:
     epoch: int = 0
     timestamp_ms: int = 0
     checksum: bytes = b""
+    level: int = FORMAT_LEVEL
+    """The highest format level that is read."""
 
     def __attrs_post_init__(self) -> None:
         self.checksum = self.checksum or genesis(self.lineage)
@@ -56,7 +59,12 @@ class Position:
         """The next entry and its checksum. Raises Unreadable with the offset; nothing is changed."""
         offset = self.offset + 1
         entry, checksum = decode(
-            frame, offset=offset, lineage=self.lineage, previous=self.checksum, configs=self.configs
+            frame,
+            offset=offset,
+            lineage=self.lineage,
+            previous=self.checksum,
+            configs=self.configs,
+            level=self.level,
         )
         if entry.epoch < self.epoch:
             raise Damaged(offset, f"its epoch {entry.epoch} is lower than the epoch {self.epoch} before it")

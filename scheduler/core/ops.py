@@ -6,6 +6,9 @@ became, never why it was decided, and applying it needs nothing but the state be
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import Final
+
 from attrs import frozen
 
 from scheduler.core.records import Metadata, Quota, Task, TaskConfig, TaskEvent
@@ -159,3 +162,14 @@ Op = (
     | SaveQuota
     | Restored
 )
+
+FORMAT_LEVEL: Final = 2
+"""The newest format level: which ops there are and what they say (`thrift/storage.thrift`)."""
+
+SINCE: Final[Mapping[type, int]] = {SaveQuota: 2, Restored: 2}
+"""Ops that came after the first level. A leader decides none that another scheduler of its cluster cannot read yet."""
+
+
+def level_of(ops: Iterable[Op]) -> int:
+    """The lowest format level whose readers understand all of these."""
+    return max((SINCE.get(type(op), 1) for op in ops), default=1)

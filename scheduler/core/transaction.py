@@ -12,16 +12,22 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from attrs import frozen
 
 from scheduler.core import ops
+from scheduler.core.answers import Refused, error
 from scheduler.core.effects import Effect, Say
 from scheduler.core.policy import Policy
 from scheduler.core.records import Task, TaskConfig, content_hash
 from scheduler.core.state import Journal, State, apply
 from scheduler.core.updates.records import UpdateKey
+
+NOT_YET: Final = (
+    "Another scheduler of this cluster is older and could not read what this would record: finish the upgrade first,"
+    " and let the leader change once."
+)
 
 
 class Clocks(NamedTuple):
@@ -39,6 +45,8 @@ class World:
     scheduler: str
     new_id: Callable[[], str]
     random: Callable[[], float]
+    format_level: int = ops.FORMAT_LEVEL
+    """What every scheduler of the cluster can read."""
 
 
 class DeadlineKind(Enum):
@@ -122,7 +130,9 @@ class Transaction:
         return Clocks(self.now_ms, self.mono_ms)
 
     def apply(self, op: ops.Op) -> None:
-        """Record `op` and carry it out in memory."""
+        """Record `op` and carry it out in memory. Raises Refused for one that others could not read yet."""
+        if self.world.format_level < ops.FORMAT_LEVEL and ops.level_of((op,)) > self.world.format_level:
+            raise Refused(error(NOT_YET))
         apply(self.state, op)
         self.ops.append(op)
 

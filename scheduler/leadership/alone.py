@@ -9,6 +9,7 @@ from attrs import define
 
 from scheduler.changelog.sqlite import SqliteChangelog
 from scheduler.contracts import ALWAYS, Changelog, Permission
+from scheduler.core.ops import FORMAT_LEVEL
 from scheduler.core.state import State
 from scheduler.leadership.reader import Reader
 from scheduler.leadership.steps import Steps
@@ -27,6 +28,7 @@ class OwnTerm:
     copies: Copies
     steps: Steps
     permission: Permission = ALWAYS
+    format_level: int = FORMAT_LEVEL
 
     async def advertise(self) -> None:
         """Clients know this scheduler by its address."""

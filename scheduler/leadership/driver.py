@@ -19,7 +19,9 @@ from scheduler.contracts import (
     Changelog,
     Engine,
     Entry,
+    Fenced,
     LaunchOrder,
+    Outcome,
     Permission,
     Signal,
     TaskReport,
@@ -68,8 +70,8 @@ class Driver:
         self._reports: deque[TaskReport] = deque()
         """What the engine told and nobody has looked at yet."""
         self._stopping = False
-        self.is_appending = False
-        """An entry is on its way, or was when the changelog gave up on it."""
+        self.in_flight = Outcome.REFUSED
+        """What is known of the entry that was appended last, should this be the end."""
         controller.ready = self._work.set
 
     async def run(self) -> None:
@@ -108,9 +110,13 @@ class Driver:
         entry = self.controller.next_entry(uuid4().bytes)
         if entry is not None:
             failpoint("after-decide")
-            self.is_appending = True
-            await self._changelog.append(entry)
-            self.is_appending = False
+            self.in_flight = Outcome.UNKNOWN
+            try:
+                await self._changelog.append(entry)
+            except (Fenced, Unavailable):
+                self.in_flight = Outcome.REFUSED
+                raise
+            self.in_flight = Outcome.DURABLE
             failpoint("after-commit")
             self.controller.committed(entry.offset)
             self._durable(entry)

@@ -10,11 +10,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import sys
 from collections.abc import AsyncIterator, Callable
 from typing import Final, Protocol
 
-from scheduler.contracts import ChangelogError, Engine, EngineError, Entry, Fenced, Outcome, OutcomeUnknown, Unavailable
+from scheduler.contracts import ChangelogError, Engine, EngineError, Entry, Fenced, Unavailable
 from scheduler.controller.controller import Controller
 from scheduler.controller.gateway import Gateway
 from scheduler.core import takeover
@@ -154,7 +153,6 @@ class Leading:
         self._superseded = asyncio.get_running_loop().create_future()
         engine = house.engine(self._fenced)
         driver = Driver(controller, term.changelog, engine, durable=house.committed, permission=term.permission)
-        outcome = Outcome.REFUSED
         try:
             controller.write(takeover.begin_epoch, term.epoch)
             await driver.flush()
@@ -171,15 +169,10 @@ class Leading:
             LOG.info("leading: epoch %d, %d tasks, %d updates; %s", term.epoch, tasks, updates, term.steps)
             house.leads(term)
             yield driver
-        except OutcomeUnknown:
-            outcome = Outcome.UNKNOWN
-            raise
         finally:
-            if driver.is_appending and not isinstance(sys.exception(), (Fenced, Unavailable)):
-                outcome = Outcome.UNKNOWN
             house.gateway.close("The scheduler does not lead.")
             house.closed("The scheduler does not lead.")
-            controller.end(outcome)
+            controller.end(driver.in_flight)
             await engine.stop()
 
     async def _drive(self, driver: Driver, term: Term) -> None:

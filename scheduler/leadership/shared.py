@@ -27,7 +27,7 @@ from scheduler.leadership.steps import Steps
 from scheduler.leadership.tenure import Tenure
 from scheduler.zk.client import Client, Condition
 from scheduler.zk.clock import boot_ms
-from scheduler.zk.election import Election
+from scheduler.zk.election import Election, candidates
 from scheduler.zk.errors import SessionOver, ZkError
 from scheduler.zk.serverset import Endpoint, LeaderWatch
 
@@ -160,7 +160,9 @@ class Shared:
     async def _win(self) -> Election:
         """Follow the log until elected."""
         assert self._apply is not None
-        election = Election(self._client, self._ensemble.serverset_path, _introduction(self._advertised()))
+        election = Election(
+            self._client, self._ensemble.serverset_path, _introduction(self._advertised(), self.changelog.level)
+        )
         self.follower = Follower(self._client, self.changelog, self._apply)
         try:
             await meanwhile(election.win(), self.follower.run())
@@ -174,7 +176,8 @@ class Shared:
         steps.done("claim")
         try:
             await self.changelog.follow(self._apply)
-        except (ZkError, Truncated) as error:
+            level = min(_reads(one.data) for one in await candidates(self._client, self._ensemble.serverset_path))
+        except (ZkError, Truncated, ValueError) as error:
             raise Unavailable(f"the log could not be read to its end: {error}") from error
         steps.done("read")
         self.term = SharedTerm(
@@ -182,6 +185,7 @@ class Shared:
             self.changelog,
             steps,
             tenure,
+            level,
             client=self._client,
             election=election,
             path=self._ensemble.serverset_path,
@@ -195,6 +199,14 @@ class Shared:
         await self.changelog.close()
 
 
-def _introduction(at: Endpoint) -> bytes:
-    """What a candidate says of itself."""
-    return json.dumps({"host": at.host, "port": at.port}).encode()
+def _introduction(at: Endpoint, level: int) -> bytes:
+    """What a candidate says of itself: where it is, and the newest format level it reads."""
+    return json.dumps({"host": at.host, "port": at.port, "reads": level}).encode()
+
+
+def _reads(introduction: bytes) -> int:
+    """The newest level a candidate reads; the first one, when it does not say."""
+    try:
+        return int(json.loads(introduction)["reads"])
+    except (ValueError, KeyError, TypeError):
+        return 1

@@ -48,6 +48,7 @@ class SharedTerm:
         changelog: ZooKeeperChangelog,
         steps: Steps,
         tenure: Tenure,
+        format_level: int,
         *,
         client: Client,
         election: Election,
@@ -65,6 +66,7 @@ class SharedTerm:
         self.copies: Copies = self._snapshots
         self.permission: Permission = tenure
         self._tenure = tenure
+        self.format_level = format_level
         self._log = changelog
         self._client = client
         self._election = election

@@ -32,6 +32,8 @@ class Term(Protocol):
     """Of the last entry in `state`."""
     lineage: str
     permission: Permission
+    format_level: int
+    """What every scheduler that takes part can read; fixed for the epoch."""
     copies: Copies
     steps: Steps
 

@@ -1,6 +1,7 @@
-"""What format level 1 looks like, kept in files so that later versions can be held to it.
+"""What each format level looks like, kept in files so that later versions can be held to it.
 
-``python -m tests.changelog.golden`` writes the files anew. Do that only while no release has written this level.
+``python -m tests.changelog.golden`` writes the files of the newest level anew. Do that only while no release has
+written it: then begin the next one (`scheduler.core.ops.FORMAT_LEVEL` and `SINCE`), and keep the files of this.
 """
 
 from __future__ import annotations
@@ -53,8 +54,8 @@ from scheduler.core.updates.records import (
 from scheduler.interface import storage
 
 HERE = Path(__file__).parent
-RECORDS = HERE / "level_1.records"
-BYTES = HERE / "level_1.hex"
+RECORDS = HERE / f"level_{ops.FORMAT_LEVEL}.records"
+BYTES = HERE / f"level_{ops.FORMAT_LEVEL}.hex"
 LINEAGE = bytes(range(16))
 
 JOB = JobKey("www", "prod", "hello")

@@ -148,10 +148,10 @@ def test_a_chunk_is_no_entry() -> None:
 def test_a_higher_level_is_refused_by_its_number() -> None:
     header = framing.Header(framing.Kind.ENTRY, 7, 1, 0, bytes(16), LINEAGE, PREVIOUS, level=framing.FORMAT_LEVEL + 1)
 
-    with pytest.raises(FormatTooNew, match="format level is 2, this version reads up to 1") as caught:
+    with pytest.raises(FormatTooNew, match="format level is 3, this version reads up to 2") as caught:
         from_bytes(framing.seal(header, b"anything")[0])
 
-    assert (caught.value.offset, caught.value.level) == (7, 2)
+    assert (caught.value.offset, caught.value.level) == (7, 3)
 
 
 def test_a_record_of_unknown_kind_is_refused() -> None:
@@ -233,14 +233,37 @@ def test_deltas_are_small() -> None:
     assert (len(to_bytes(entry(*moves * 100))) - empty) / 300 < 70
 
 
-def test_level_1_is_what_it_was() -> None:
+def test_the_newest_level_is_what_it_was() -> None:
     """A change of any record is a new level: see the rule in thrift/storage.thrift."""
-    assert framing.FORMAT_LEVEL == 1
     assert golden.RECORDS.read_text(encoding="utf-8") == golden.records()
 
 
-def test_an_entry_of_level_1_is_read_as_ever() -> None:
-    found = from_bytes(bytes.fromhex(golden.BYTES.read_text(encoding="utf-8")), golden.ENTRY.offset)
+@pytest.mark.parametrize("level", range(1, ops.FORMAT_LEVEL + 1))
+def test_an_entry_of_each_level_is_read_as_ever(level: int) -> None:
+    written = bytes.fromhex((golden.HERE / f"level_{level}.hex").read_text(encoding="utf-8"))
 
-    assert [plain(op) for op in golden.ENTRY.ops] == [plain(op) for op in found.ops]
-    assert {type(op) for op in found.ops} == set(get_args(ops.Op))
+    found = from_bytes(written, golden.ENTRY.offset)
+
+    expected = [op for op in golden.ENTRY.ops if ops.level_of((op,)) <= level]
+    assert [plain(op) for op in expected] == [plain(op) for op in found.ops]
+    assert framing.read_header(written).level == level
+
+
+@pytest.mark.parametrize("level", range(1, ops.FORMAT_LEVEL))
+def test_a_level_keeps_every_record_of_those_before_it(level: int) -> None:
+    """Numbers are never used again, types and names never change."""
+    before = (golden.HERE / f"level_{level}.records").read_text(encoding="utf-8").splitlines()
+    assert set(before) <= set(golden.records().splitlines())
+
+
+def test_the_golden_entry_has_every_op() -> None:
+    assert {type(op) for op in golden.ENTRY.ops} == set(get_args(ops.Op))
+
+
+def test_an_entry_says_the_lowest_level_that_understands_it() -> None:
+    new = golden.ENTRY.ops[-1]
+    assert type(new) in ops.SINCE
+    assert framing.read_header(to_bytes(entry())).level == 1
+    assert framing.read_header(to_bytes(entry(new))).level == ops.SINCE[type(new)]
+    with pytest.raises(FormatTooNew, match="its format level is 2, this version reads up to 1"):
+        decode(to_bytes(entry(new)), offset=7, lineage=LINEAGE, previous=PREVIOUS, configs=Configs(), level=1)
