@@ -24,7 +24,7 @@ def test_a_decision_beyond_the_level_of_the_epoch_is_refused_and_changes_nothing
 
     answer = decide(tx, save_quota)
 
-    assert (answer.code, answer.messages) == (Code.ERROR, (NOT_YET,))
+    assert (answer.code, answer.details) == (Code.ERROR, (NOT_YET,))
     assert tx.ops == [] and "www" not in state.quotas
 
 
