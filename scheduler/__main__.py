@@ -19,6 +19,8 @@ def serve(arguments: tuple[str, ...]) -> None:
 
 
 cli.add_lazy("password", "scheduler.app.password", "password", "Make a hash of a password, for --shiro-ini-path.")
+cli.add_lazy("recover", "scheduler.app.offline", "recover", "Begin an empty store with a backup.")
+cli.add_lazy("log", "scheduler.app.offline", "log", "Look at a changelog without a server.")
 
 
 def main() -> None:
