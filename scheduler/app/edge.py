@@ -15,16 +15,20 @@ from scheduler.app.security import Security
 from scheduler.app.status import Status
 from scheduler.controller.gateway import Gateway
 from scheduler.rpc import to_thrift
+from scheduler.rpc.apibeta import ApiBeta
 from scheduler.rpc.doors import Doors
 from scheduler.rpc.handler import Handler
 from scheduler.rpc.http import Api
 from scheduler.rpc.processor import Processor
 from scheduler.rpc.socket import RawServer
+from scheduler.rpc.writers import Writers
 from scheduler.settings import Settings
 from scheduler.stream.reader import Stream
 from scheduler.web import server as web
 from scheduler.web.app import application
 from scheduler.web.events import EventSource
+from scheduler.web.pages.process import Ending
+from scheduler.web.pages.table import pages
 from scheduler.web.protocol import Limits
 from scheduler.web.redirect import Leader
 
@@ -45,6 +49,7 @@ class Edge:
         stream: Stream,
         archive: Archive,
         leader: Callable[[], Leader],
+        ending: Ending | None = None,
     ) -> None:
         self._settings = settings
         about = to_thrift.ServerInfo(settings.cluster_name, settings.stats_url_prefix)
@@ -74,8 +79,9 @@ class Edge:
         cors = settings.enable_cors_for
         self._web_app = application(
             Api(processor, enable_cors_for=cors, max_message_bytes=settings.max_message_bytes),
-            status.metrics,
+            pages(gateway, Writers(), status.metrics, ending),
             leader,
+            apibeta=ApiBeta(processor, max_message_bytes=settings.max_message_bytes),
             events=events,
             hostnames=(settings.hostname,),
             enable_cors_for=cors,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import random
 import signal
 import time
@@ -35,6 +36,7 @@ from scheduler.lifecycle import Lifecycle
 from scheduler.settings import Settings
 from scheduler.stream.reader import Stream
 from scheduler.timers import Timers
+from scheduler.web.pages.process import Ending
 from scheduler.zk.serverset import Endpoint
 
 LOG = logging.getLogger("thesan")
@@ -62,6 +64,7 @@ class Server:
         self.lifecycle = Lifecycle()
         self.status = Status(settings.cluster_name, self.clock.wall_ms(), self.gateway, self.lifecycle)
         self.stream = Stream()
+        self._stop = asyncio.Event()
         self.members = Members(settings, self.stream, self.lifecycle)
         self.archive = Archive(
             settings.backup_dir or settings.data_dir / "backups",
@@ -69,9 +72,10 @@ class Server:
             interval_ms=settings.backup_interval_ms,
             keep=settings.max_saved_backups,
         )
-        self.edge = Edge(settings, self.gateway, self.status, self.stream, self.archive, self.members.leader)
+        self.edge = Edge(
+            settings, self.gateway, self.status, self.stream, self.archive, self.members.leader, self._ending()
+        )
         self.status.add(self.members.metrics)
-        self._stop = asyncio.Event()
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT. Raises CannotStart."""
@@ -127,6 +131,9 @@ class Server:
         timers.every("backups", LOOK_EVERY_S, self.archive.look)
         timers.every("quiet moment", QUIET_MOMENT_EVERY_S, quiet_moment)
         return timers
+
+    def _ending(self) -> Ending:
+        return Ending(quit=self._stop.set, abort=lambda: os._exit(os.EX_SOFTWARE))
 
     def _world(self, format_level: int) -> World:
         settings = self.settings

@@ -89,16 +89,17 @@ class Binary:
         name = method.encode("ascii")
         return b"\x80\x01\x00%c%b%b%b" % (kind, _I32(len(name)), name, _I32(seqid)), b"\0"
 
-    def nest(self, field_id: int, before: bytes = b"", after: bytes = b"") -> tuple[bytes, bytes]:
-        return before + _FIELD(shapes.STRUCT, field_id), b"\0" + after
+    def nest(self, field: shapes.Field, before: bytes = b"", after: bytes = b"") -> tuple[bytes, bytes]:
+        return before + _FIELD(shapes.STRUCT, field.number), b"\0" + after
 
-    def listing(self, kind: int, field_id: int, count: int) -> tuple[bytes, bytes]:
-        return _FIELD(kind, field_id) + _LIST(shapes.STRUCT, count), b""
+    def listing(self, field: shapes.Field, count: int) -> tuple[bytes, bytes]:
+        return _FIELD(field.kind, field.number) + _LIST(shapes.STRUCT, count), b""
 
     def element(self, fields: bytes) -> bytes:
         return fields + b"\0"
 
     element_around = (b"", b"\0")
+    leading = 0
 
 
 STRICT = Binary(strict=True)

@@ -17,7 +17,7 @@ from scheduler.rpc.access import Unauthenticated
 from scheduler.rpc.callers import NOBODY, Caller
 from scheduler.rpc.content_types import Headers, UnsupportedType, reply_codec, request_codec, values
 from scheduler.rpc.large import Large, TooSlow
-from scheduler.rpc.messages import MAX_MESSAGE_BYTES, BadMessage
+from scheduler.rpc.messages import MAX_MESSAGE_BYTES, BadMessage, Codec
 from scheduler.rpc.processor import Pending, Processor
 from scheduler.rpc.replies import Payload
 from scheduler.security.names import CHALLENGE
@@ -41,6 +41,14 @@ class TooLarge(Exception):
     """The body is longer than a message may be."""
 
 
+_STATUSES: Final[dict[type[Exception], int]] = {
+    UnsupportedType: 415,
+    TooLarge: 413,
+    BadMessage: 400,
+    Unauthenticated: 401,
+}
+
+
 class Api:
     """The application. `enable_cors_for` is the one web origin whose pages may call."""
 
@@ -51,7 +59,7 @@ class Api:
         enable_cors_for: str | None = None,
         max_message_bytes: int = MAX_MESSAGE_BYTES,
     ) -> None:
-        self._processor = processor
+        self.processor = processor
         self._max_message_bytes = max_message_bytes
         self._cors: list[tuple[bytes, bytes]] = []
         if enable_cors_for is not None:
@@ -72,7 +80,7 @@ class Api:
         if content_type:
             headers.append((b"content-type", content_type))
         if status == 405:
-            headers.append((b"allow", b"POST, GET, OPTIONS"))
+            headers.append((b"allow", ", ".join((*self.methods, "OPTIONS")).encode()))
         if status == 401:
             headers.append(CHALLENGE)
         if status in (413, 415):
@@ -87,34 +95,52 @@ class Api:
         self, scope: Scope, receive: Receive, more: list[tuple[bytes, bytes]]
     ) -> tuple[int, bytes, Payload]:
         """Status, content type and body of the answer; other headers are added to `more`."""
-        headers: Headers = scope["headers"]
         method = scope["method"]
         if method == "OPTIONS":
             return 200, b"", b""
-        if method not in ("POST", "GET"):
-            return _text(405, f"{method} is not allowed here; POST a Thrift call")
+        if method not in self.methods:
+            return self.refusal(405, f"{method} is not allowed here; POST a call")
         try:
-            reads = request_codec(headers)
-            writes = reply_codec(headers)
-            body = await self._body(headers, receive)
-            pending = self._processor.process(body, reads, writes, _caller(scope))
-        except UnsupportedType as wrong:
-            return _text(415, str(wrong))
-        except TooLarge as wrong:
-            return _text(413, str(wrong))
-        except BadMessage as wrong:
-            return _text(400, str(wrong))
-        except Unauthenticated as wrong:
-            return _text(401, str(wrong))
+            pending, writes = await self.pending(scope, receive)
+        except Exception as wrong:
+            if (status := self.status_of(wrong)) is None:
+                raise
+            return self.refusal(status, str(wrong))
         if pending.request_id:
             more.append((b"x-request-id", pending.request_id.encode("ascii")))
         payload = await self._when_durable(pending)
         if payload is None:
-            log.warning("HTTP call from %s answered 500: its outcome is unknown", _caller(scope).address)
+            log.warning("HTTP call from %s answered 500: its outcome is unknown", self.caller(scope).address)
             return 500, b"", b""
         return 200, writes.content_type, payload
 
-    async def _body(self, headers: Headers, receive: Receive) -> bytes:
+    # --- what another form of the same calls does otherwise: `apibeta.py`
+
+    methods: tuple[str, ...] = ("POST", "GET")
+
+    async def pending(self, scope: Scope, receive: Receive) -> tuple[Pending, Codec]:
+        """Take the call in and have it answered. Raises what `status_of` knows a status for."""
+        headers: Headers = scope["headers"]
+        reads, writes = request_codec(headers), reply_codec(headers)
+        body = await self.body(headers, receive)
+        return self.processor.process(body, reads, writes, self.caller(scope)), writes
+
+    def refusal(self, status: int, sentence: str) -> tuple[int, bytes, bytes]:
+        """Status, content type and body of an answer to what is no call."""
+        return status, _TEXT, sentence.encode("utf-8") + b"\n"
+
+    def status_of(self, wrong: Exception) -> int | None:
+        """None: it is no refusal."""
+        return next((status for kind, status in _STATUSES.items() if isinstance(wrong, kind)), None)
+
+    def caller(self, scope: Scope) -> Caller:
+        """`user` stands in the scope when somebody found out (`web/authentication.py`)."""
+        client = scope.get("client")
+        return Caller(scope.get("user", NOBODY), f"{client[0]}:{client[1]}" if client else "", scope["headers"])
+
+    # ---
+
+    async def body(self, headers: Headers, receive: Receive) -> bytes:
         limit = self._max_message_bytes
         announced = values(headers, b"content-length")
         if announced and announced[0].isdecimal() and int(announced[0]) > limit:
@@ -136,7 +162,7 @@ class Api:
     async def _when_durable(self, pending: Pending) -> Payload | None:
         """The reply, once it may leave; None when neither yes nor no may be said."""
         large = pending.payload if isinstance(pending.payload, Large) else None
-        if large is None and pending.offset <= self._processor.core.durable_offset:
+        if large is None and pending.offset <= self.processor.core.durable_offset:
             return pending.payload
         try:
             return await self._settle(pending, large)
@@ -147,7 +173,7 @@ class Api:
 
     async def _settle(self, pending: Pending, large: Large | None) -> Payload | None:
         settled: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._processor.core.when_durable(pending.offset, lambda outcome: _resolve(settled, outcome))
+        self.processor.core.when_durable(pending.offset, lambda outcome: _resolve(settled, outcome))
         if large is not None:
             await large.prepare()
         outcome = await settled
@@ -178,13 +204,3 @@ async def _send_large(answer: Large, receive: Receive, send: Send) -> None:
 def _resolve(settled: asyncio.Future[Outcome], outcome: Outcome) -> None:
     if not settled.done():
         settled.set_result(outcome)
-
-
-def _caller(scope: Scope) -> Caller:
-    """`user` stands in the scope when somebody found out (`web/authentication.py`)."""
-    client = scope.get("client")
-    return Caller(scope.get("user", NOBODY), f"{client[0]}:{client[1]}" if client else "", scope["headers"])
-
-
-def _text(status: int, sentence: str) -> tuple[int, bytes, bytes]:
-    return status, _TEXT, sentence.encode("utf-8") + b"\n"

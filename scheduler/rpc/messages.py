@@ -7,6 +7,7 @@ from typing import Any, Final, Protocol
 from attrs import frozen
 
 from scheduler.core.answers import Answer, Code
+from scheduler.rpc.shapes import Field
 
 CALL: Final = 1
 REPLY: Final = 2
@@ -82,11 +83,14 @@ class Codec(Protocol):
     def message(self, method: str, kind: int, seqid: int) -> tuple[bytes, bytes]:
         """What stands around the fields of the struct that is the message."""
 
-    def nest(self, field_id: int, before: bytes = b"", after: bytes = b"") -> tuple[bytes, bytes]:
+    def nest(self, field: Field, before: bytes = b"", after: bytes = b"") -> tuple[bytes, bytes]:
         """What stands around the fields of a struct that is itself a field, with the fields before and after it."""
 
-    def listing(self, kind: int, field_id: int, count: int) -> tuple[bytes, bytes]:
-        """What stands around the elements of a field that is a list or set (`kind`) of structs."""
+    def listing(self, field: Field, count: int) -> tuple[bytes, bytes]:
+        """What stands around the elements of a field that is a list or set of structs."""
+
+    leading: int
+    """So many bytes of an element the first one of a list does without."""
 
     def element(self, fields: bytes) -> bytes:
         """A struct as an element of a list or set."""

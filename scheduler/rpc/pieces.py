@@ -10,7 +10,7 @@ The pieces are made of the same structs as any other answer (`to_thrift`), a par
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, TypeVar
 
 from scheduler.core import queries
@@ -19,7 +19,7 @@ from scheduler.core.updates.records import InstanceConfigs, Instructions, JobUpd
 from scheduler.interface import aurora
 from scheduler.rpc.by_identity import ByIdentity
 from scheduler.rpc.messages import Codec
-from scheduler.rpc.shapes import LIST, SET
+from scheduler.rpc.shapes import Field, field_of
 from scheduler.rpc.to_thrift import jobs, tasks, updates
 
 BATCH: Final = 100
@@ -28,8 +28,34 @@ BATCH: Final = 100
 Batch = list[bytes]
 R = TypeVar("R")
 
-_RESULT: Final = {entry[1]: field_id for field_id, entry in aurora.Result.thrift_spec.items()}
 
+def _branch(name: str, struct: Any, listed: str) -> tuple[Field, Field]:
+    """A branch of `Result`, and the one list in its struct."""
+    return field_of(aurora.Result, name), field_of(struct, listed)
+
+
+_TASKS: Final = _branch("scheduleStatusResult", aurora.ScheduleStatusResult, "tasks")
+_STAGED: Final = _branch("queryRecoveryResult", aurora.QueryRecoveryResult, "tasks")
+_JOBS: Final = _branch("getJobsResult", aurora.GetJobsResult, "configs")
+_JOB_SUMMARIES: Final = _branch("jobSummaryResult", aurora.JobSummaryResult, "summaries")
+_UPDATES: Final = _branch("getJobUpdateSummariesResult", aurora.GetJobUpdateSummariesResult, "updateSummaries")
+_DETAILS: Final = _branch("getJobUpdateDetailsResult", aurora.GetJobUpdateDetailsResult, "detailsList")
+_REASONS: Final = _branch("getPendingReasonResult", aurora.GetPendingReasonResult, "reasons")
+_ROLES: Final = _branch("roleSummaryResult", aurora.RoleSummaryResult, "summaries")
+
+_ASSIGNED: Final = field_of(aurora.ScheduledTask, "assignedTask")
+_CONFIG: Final = field_of(aurora.AssignedTask, "task")
+_JOB_CONFIG: Final = field_of(aurora.JobConfiguration, "taskConfig")
+_JOB: Final = field_of(aurora.JobSummary, "job")
+_ONE: Final = field_of(aurora.GetJobUpdateDetailsResult, "details")
+_UPDATE: Final = field_of(aurora.JobUpdateDetails, "update")
+_EVENTS: Final = field_of(aurora.JobUpdateDetails, "updateEvents")
+_INSTANCE_EVENTS: Final = field_of(aurora.JobUpdateDetails, "instanceEvents")
+_SUMMARY: Final = field_of(aurora.JobUpdate, "summary")
+_INSTRUCTIONS: Final = field_of(aurora.JobUpdate, "instructions")
+_INITIAL: Final = field_of(aurora.JobUpdateInstructions, "initialState")
+_DESIRED: Final = field_of(aurora.JobUpdateInstructions, "desiredState")
+_TASK: Final = field_of(aurora.InstanceTaskConfig, "task")
 
 _RECORDS: Final[dict[type, Callable[[Any], Sequence[Any]]]] = {
     queries.Tasks: lambda result: result.tasks,
@@ -89,24 +115,32 @@ class Pieces:
         }
 
     def _listed(
-        self, branch: str, kind: int, field_id: int, records: Sequence[R], batch: Callable[[Sequence[R]], Batch]
+        self, branch: tuple[Field, Field], records: Sequence[R], batch: Callable[[Sequence[R]], Batch]
     ) -> Iterator[Batch]:
         """A branch of `Result` that has one list of structs."""
-        outer, after = self._codec.nest(_RESULT[branch])
-        head, tail = self._codec.listing(kind, field_id, len(records))
+        outer, after = self._codec.nest(branch[0])
+        head, tail = self._codec.listing(branch[1], len(records))
         yield [outer, head]
-        for start in range(0, len(records), BATCH):
-            yield batch(records[start : start + BATCH])
+        yield from self._elements(batch(records[start : start + BATCH]) for start in range(0, len(records), BATCH))
         yield [tail, after]
+
+    def _elements(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """The elements of one list: the first of them does without what stands between two."""
+        leading = self._codec.leading
+        for batch in batches:
+            if leading:
+                batch[0] = batch[0][leading:]
+                leading = 0
+            yield batch
 
     # --- tasks and jobs
 
     def _task_list(self, result: queries.Tasks) -> Iterator[Batch]:
         config_of = self._whole if result.with_data else self._bare
-        return self._listed("scheduleStatusResult", LIST, 1, result.tasks, self._batch_of_tasks(config_of))
+        return self._listed(_TASKS, result.tasks, self._batch_of_tasks(config_of))
 
     def _staged_tasks(self, result: queries.StagedTasks) -> Iterator[Batch]:
-        return self._listed("queryRecoveryResult", SET, 1, result.tasks, self._batch_of_tasks(self._whole))
+        return self._listed(_STAGED, result.tasks, self._batch_of_tasks(self._whole))
 
     def _batch_of_tasks(self, config_of: ByIdentity[TaskConfig, bytes]) -> Callable[[Sequence[Task]], Batch]:
         around = self._tasks
@@ -128,15 +162,15 @@ class Pieces:
         rest = codec.fields(struct)
         last = aurora.AssignedTask(assignedPorts=assigned.assignedPorts, instanceId=assigned.instanceId)
         assigned.assignedPorts = assigned.instanceId = None
-        inner = codec.nest(4, codec.fields(assigned), codec.fields(last))
-        outer = codec.nest(1, b"", rest)
+        inner = codec.nest(_CONFIG, codec.fields(assigned), codec.fields(last))
+        outer = codec.nest(_ASSIGNED, b"", rest)
         return self._element[0] + outer[0] + inner[0], inner[1] + outer[1] + self._element[1]
 
     def _job_list(self, result: queries.Jobs) -> Iterator[Batch]:
         def batch(records: Sequence[JobConfiguration]) -> Batch:
             return [part for job in records for part in self._job(job, *self._element)]
 
-        return self._listed("getJobsResult", SET, 1, result.configs, batch)
+        return self._listed(_JOBS, result.configs, batch)
 
     def _job(self, job: JobConfiguration, before: bytes, after: bytes) -> Batch:
         codec = self._codec
@@ -145,7 +179,7 @@ class Pieces:
             return [before, codec.fields(struct), after]
         last = codec.fields(aurora.JobConfiguration(instanceCount=struct.instanceCount))
         struct.instanceCount = None
-        head, tail = codec.nest(6, codec.fields(struct), last)
+        head, tail = codec.nest(_JOB_CONFIG, codec.fields(struct), last)
         return [before, head, self._whole(job.task_config), tail, after]
 
     def _job_summaries(self, result: queries.JobSummaries) -> Iterator[Batch]:
@@ -155,11 +189,11 @@ class Pieces:
             parts: Batch = []
             for summary in records:
                 rest = codec.fields(jobs.without_job(summary))
-                head, tail = codec.nest(1, b"", rest)
+                head, tail = codec.nest(_JOB, b"", rest)
                 parts += self._job(summary.job, self._element[0] + head, tail + self._element[1])
             return parts
 
-        return self._listed("jobSummaryResult", SET, 1, result.summaries, batch)
+        return self._listed(_JOB_SUMMARIES, result.summaries, batch)
 
     # --- updates
 
@@ -171,58 +205,62 @@ class Pieces:
             before, after = self._element
             return [part for update in records for part in (before, self._summaries(update), after)]
 
-        return self._listed("getJobUpdateSummariesResult", LIST, 1, result.updates, batch)
+        return self._listed(_UPDATES, result.updates, batch)
 
     def _update_details(self, result: queries.UpdateDetails) -> Iterator[Batch]:
         codec = self._codec
-        outer, after = codec.nest(_RESULT["getJobUpdateDetailsResult"])
+        outer, after = codec.nest(_DETAILS[0])
         yield [outer]
         if result.single:
             (update,) = result.updates
             rest = codec.fields(aurora.GetJobUpdateDetailsResult(detailsList=[]))
-            yield from self._details(update, *codec.nest(1, b"", rest))
+            yield from self._details(update, *codec.nest(_ONE, b"", rest))
         else:
-            head, tail = codec.listing(LIST, 2, len(result.updates))
+            head, tail = codec.listing(_DETAILS[1], len(result.updates))
             yield [head]
-            for update in result.updates:
-                yield from self._details(update, *self._element)
+            yield from self._elements(
+                batch for update in result.updates for batch in self._details(update, *self._element)
+            )
             yield [tail]
         yield [after]
 
     def _details(self, update: JobUpdate, before: bytes, after: bytes) -> Iterator[Batch]:
         """The struct of one update: summary, instructions and the two histories."""
         codec = self._codec
-        head, tail = codec.nest(1)
-        outer, inner = codec.nest(1), codec.nest(2, head + self._summaries(update) + tail)
+        head, tail = codec.nest(_SUMMARY)
+        outer, inner = codec.nest(_UPDATE), codec.nest(_INSTRUCTIONS, head + self._summaries(update) + tail)
         yield [before, outer[0], inner[0], *self._instructions(update.instructions), inner[1], outer[1]]
-        yield from self._events(2, update.events, updates.update_event)
-        yield from self._events(3, update.instance_events, updates.instance_event)
+        yield from self._events(_EVENTS, update.events, updates.update_event)
+        yield from self._events(_INSTANCE_EVENTS, update.instance_events, updates.instance_event)
         yield [after]
 
-    def _events(self, field_id: int, events: Any, write: Callable[[Any], Any]) -> Iterator[Batch]:
+    def _events(self, field: Field, events: Any, write: Callable[[Any], Any]) -> Iterator[Batch]:
         codec = self._codec
-        head, tail = codec.listing(LIST, field_id, len(events))
+        head, tail = codec.listing(field, len(events))
         yield [codec.separator, head]
-        for start in range(0, len(events), BATCH):
-            yield [codec.element(codec.fields(write(event))) for event in events[start : start + BATCH]]
+        yield from self._elements(
+            [codec.element(codec.fields(write(event))) for event in events[start : start + BATCH]]
+            for start in range(0, len(events), BATCH)
+        )
         yield [tail]
 
     def _make_instructions(self, instructions: Instructions) -> Iterator[bytes]:
         codec = self._codec
-        head, tail = codec.listing(SET, 1, len(instructions.initial))
+        head, tail = codec.listing(_INITIAL, len(instructions.initial))
         yield head
-        for part in instructions.initial:
-            yield from self._instance_configs(part, *self._element)
+        for index, part in enumerate(instructions.initial):
+            before, after = self._element
+            yield from self._instance_configs(part, before if index else before[codec.leading :], after)
         yield tail + codec.separator
         if instructions.desired is not None:
-            yield from self._instance_configs(instructions.desired, *codec.nest(2))
+            yield from self._instance_configs(instructions.desired, *codec.nest(_DESIRED))
             yield codec.separator
         yield codec.fields(aurora.JobUpdateInstructions(settings=updates.update_settings(instructions.settings)))
 
     def _instance_configs(self, part: InstanceConfigs, before: bytes, after: bytes) -> Iterator[bytes]:
         codec = self._codec
         instances = codec.fields(updates.without_config(part))
-        head, tail = codec.nest(1, b"", instances)
+        head, tail = codec.nest(_TASK, b"", instances)
         yield before + head
         yield self._whole(part.config)
         yield tail + after
@@ -230,10 +268,10 @@ class Pieces:
     # --- lists of small structs that nothing is kept of
 
     def _pending_reasons(self, result: queries.PendingReasons) -> Iterator[Batch]:
-        return self._listed("getPendingReasonResult", SET, 1, result.reasons, self._small(jobs.pending_reason))
+        return self._listed(_REASONS, result.reasons, self._small(jobs.pending_reason))
 
     def _role_summaries(self, result: queries.RoleSummaries) -> Iterator[Batch]:
-        return self._listed("roleSummaryResult", SET, 1, result.summaries, self._small(jobs.role_summary))
+        return self._listed(_ROLES, result.summaries, self._small(jobs.role_summary))
 
     def _small(self, write: Callable[[R], Any]) -> Callable[[Sequence[R]], Batch]:
         codec = self._codec

@@ -12,6 +12,7 @@ from scheduler.rpc.large import MAX_ANSWER_BYTES, Large, NoRoom, Outstanding, Pa
 from scheduler.rpc.later import Later
 from scheduler.rpc.messages import REPLY, Call, Codec
 from scheduler.rpc.pieces import Batch, Pieces
+from scheduler.rpc.shapes import field_of
 from scheduler.rpc.turns import Turns
 
 MAX_OUTSTANDING_BYTES: Final = 512 * 1024 * 1024
@@ -20,8 +21,9 @@ MAX_OUTSTANDING_BYTES: Final = 512 * 1024 * 1024
 Payload = bytes | Large
 
 _RESULTS: Final = {name: getattr(thesan.Scheduler, f"{name}_result") for name in thesan.Scheduler.thrift_services}
-_RESULT_FIELD: Final = next(number for number, spec in aurora.Response.thrift_spec.items() if spec[1] == "result")
-_SUCCESS: Final = 0
+_RESULT: Final = field_of(aurora.Response, "result")
+SUCCESS: Final = field_of(thesan.Scheduler.getJobs_result, "success")
+"""What a method returns; the field is the same in all of them."""
 
 
 class Replies:
@@ -107,10 +109,10 @@ class Replies:
             details = [aurora.ResponseDetail(message=detail) for detail in answer.details]
             after = codec.fields(aurora.Response(details=details))
         if has_result:
-            head, tail = codec.nest(_RESULT_FIELD, before, after)
+            head, tail = codec.nest(_RESULT, before, after)
         else:
             head, tail = before + codec.separator, after
-        outer, inner = codec.message(call.method, REPLY, call.seqid), codec.nest(_SUCCESS)
+        outer, inner = codec.message(call.method, REPLY, call.seqid), codec.nest(SUCCESS)
         return outer[0] + inner[0] + head, tail + inner[1] + outer[1]
 
     def _envelope(self, codec: Codec, code: Code) -> tuple[bytes, bytes]:

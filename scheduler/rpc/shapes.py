@@ -7,7 +7,7 @@ bytes stand on the wire, so that one look-up says "known, and of the right type"
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from scheduler.interface import thesan
 
@@ -41,6 +41,20 @@ TYPE_NAMES: Final = {
 
 Elements = tuple[tuple[int, Any], ...]
 """Wire type and shape of what a container holds: one pair for a list or set, key and value for a map."""
+
+
+class Field(NamedTuple):
+    """A field of a struct, as it is called in each protocol."""
+
+    number: int
+    name: str
+    kind: int
+
+
+def field_of(struct: Any, name: str) -> Field:
+    """The field of a thriftpy2 struct class that has this name. Raises StopIteration when there is none."""
+    spec: dict[int, tuple[Any, ...]] = struct.thrift_spec
+    return next(Field(number, name, entry[0]) for number, entry in spec.items() if entry[1] == name)
 
 
 class Shape(dict[int, Any]):

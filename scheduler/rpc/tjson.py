@@ -32,11 +32,11 @@ from scheduler.rpc.messages import (
 from scheduler.rpc.shapes import ARGS
 from scheduler.rpc.tjson_out import TAGS
 
-_BITS: Final = {shapes.I08: 8, shapes.I16: 16, shapes.I32: 32, shapes.I64: 64}
+BITS: Final = {shapes.I08: 8, shapes.I16: 16, shapes.I32: 32, shapes.I64: 64}
 _VERSION: Final = 1
 # Two JSON brackets (a field's object and its value's) stand for one level of Thrift.
 _MAX_BRACKETS: Final = 2 * MAX_NESTING
-_LIGHT_BYTES: Final = 24 * 1024
+LIGHT_BYTES: Final = 24 * 1024
 """A message of this size cannot hold more than is allowed: the lightest struct takes three bytes."""
 _STRINGS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
@@ -71,16 +71,17 @@ class Json:
     def message(self, method: str, kind: int, seqid: int) -> tuple[bytes, bytes]:
         return f"[1,{encode_basestring_ascii(method)},{kind},{seqid},{{".encode("ascii"), b"}]"
 
-    def nest(self, field_id: int, before: bytes = b"", after: bytes = b"") -> tuple[bytes, bytes]:
-        return _and(before) + b'"%d":{"rec":{' % field_id, b"}}" + (b"," + after if after else b"")
+    def nest(self, field: shapes.Field, before: bytes = b"", after: bytes = b"") -> tuple[bytes, bytes]:
+        return _and(before) + b'"%d":{"rec":{' % field.number, b"}}" + (b"," + after if after else b"")
 
-    def listing(self, kind: int, field_id: int, count: int) -> tuple[bytes, bytes]:
-        return b'"%d":{"%s":["rec",%d' % (field_id, TAGS[kind].encode(), count), b"]}"
+    def listing(self, field: shapes.Field, count: int) -> tuple[bytes, bytes]:
+        return b'"%d":{"%s":["rec",%d' % (field.number, TAGS[field.kind].encode(), count), b"]}"
 
     def element(self, fields: bytes) -> bytes:
         return b",{" + fields + b"}"
 
     element_around = (b",{", b"}")
+    leading = 0
 
 
 def _and(before: bytes) -> bytes:
@@ -92,16 +93,7 @@ JSON = Json()
 
 def load(data: bytes) -> list[Any]:
     """One message as JSON: [1, method, kind, seqid, {...}]. Raises BadMessage."""
-    if data.count(b",") + data.count(b"{") + data.count(b"[") > 2 * MAX_WEIGHT:
-        raise BadMessage(TOO_HEAVY)
-    if data.count(b"{") + data.count(b"[") > _MAX_BRACKETS:
-        _check_nesting(data)
-    try:
-        doc = json.loads(data.decode("utf-8"), parse_constant=_no_constant)
-    except UnicodeDecodeError as wrong:
-        raise BadMessage(f"the message is not UTF-8: {wrong.reason} at byte {wrong.start}") from None
-    except (ValueError, RecursionError) as wrong:
-        raise BadMessage(f"the message is not JSON: {wrong}") from None
+    doc = parse(data)
     if not isinstance(doc, list) or len(doc) != 5 or not isinstance(doc[4], dict):
         raise BadMessage('the message is not a Thrift call: expected [1, "method", kind, seqid, {arguments}]')
     version, method, kind, seqid = doc[:4]
@@ -109,11 +101,25 @@ def load(data: bytes) -> list[Any]:
         raise BadMessage(f"the message has version {version!r:.20} of Thrift's JSON; only {_VERSION} is known")
     if not isinstance(method, str) or not method.isascii() or len(method) > MAX_METHOD_NAME_BYTES:
         raise BadMessage("the method's name is not a short ASCII string")
-    if len(data) > _LIGHT_BYTES and _weight(doc[4]) > MAX_WEIGHT:
+    if len(data) > LIGHT_BYTES and _weight(doc[4]) > MAX_WEIGHT:
         raise BadMessage(TOO_HEAVY)
-    _integer(shapes.I08, kind, "the message's kind")
-    _integer(shapes.I32, seqid, "the message's sequence number")
+    integer(shapes.I08, kind, "the message's kind")
+    integer(shapes.I32, seqid, "the message's sequence number")
     return doc
+
+
+def parse(data: bytes) -> Any:
+    """Any JSON, if it is not too much of it. Raises BadMessage."""
+    if data.count(b",") + data.count(b"{") + data.count(b"[") > 2 * MAX_WEIGHT:
+        raise BadMessage(TOO_HEAVY)
+    if data.count(b"{") + data.count(b"[") > _MAX_BRACKETS:
+        _check_nesting(data)
+    try:
+        return json.loads(data.decode("utf-8"), parse_constant=_no_constant)
+    except UnicodeDecodeError as wrong:
+        raise BadMessage(f"the message is not UTF-8: {wrong.reason} at byte {wrong.start}") from None
+    except (ValueError, RecursionError) as wrong:
+        raise BadMessage(f"the message is not JSON: {wrong}") from None
 
 
 def _weight(value: Any) -> int:
@@ -183,9 +189,9 @@ def _reader(kind: int, inner: Any) -> Reader:
     if kind == shapes.MAP:
         key, item = _element(inner[0]), _element(inner[1])
         return lambda value, where: _map(key, item, value, where)
-    if kind in _BITS:
-        return lambda value, where: _integer(kind, value, where)
-    return {shapes.BOOL: _bool, shapes.DOUBLE: _double, shapes.STRING: _string, shapes.BINARY: _binary}[kind]
+    if kind in BITS:
+        return lambda value, where: integer(kind, value, where)
+    return {shapes.BOOL: _bool, shapes.DOUBLE: double, shapes.STRING: string, shapes.BINARY: binary}[kind]
 
 
 def _element(spec: Any) -> tuple[str, Reader]:
@@ -211,8 +217,8 @@ def _map(key: tuple[str, Reader], item: tuple[str, Reader], value: Any, where: s
     return {key[1](k, where): item[1](v, f"{where}[{k!r:.40}]") for k, v in value[3].items()}
 
 
-def _integer(kind: int, value: Any, where: str) -> int:
-    bits = _BITS[kind]
+def integer(kind: int, value: Any, where: str) -> int:
+    bits = BITS[kind]
     if type(value) is not int:
         raise BadMessage(f"{where} is not a whole number")
     if not -(1 << (bits - 1)) <= value < 1 << (bits - 1):
@@ -226,7 +232,7 @@ def _bool(value: Any, where: str) -> bool:
     return bool(value)
 
 
-def _double(value: Any, where: str) -> float:
+def double(value: Any, where: str) -> float:
     if value in ("NaN", "Infinity", "-Infinity"):
         return float(value)
     if type(value) not in (int, float):
@@ -237,7 +243,7 @@ def _double(value: Any, where: str) -> float:
         raise BadMessage(f"{where} is too large a number") from None
 
 
-def _string(value: Any, where: str) -> str:
+def string(value: Any, where: str) -> str:
     if not isinstance(value, str):
         raise BadMessage(f"{where} is not a string")
     if not value.isascii():
@@ -248,8 +254,8 @@ def _string(value: Any, where: str) -> str:
     return value
 
 
-def _binary(value: Any, where: str) -> bytes:
+def binary(value: Any, where: str) -> bytes:
     try:
-        return base64.b64decode(_string(value, where) + "==")
+        return base64.b64decode(string(value, where) + "==")
     except (binascii.Error, ValueError):
         raise BadMessage(f"{where} is not base64") from None

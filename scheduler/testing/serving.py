@@ -15,12 +15,14 @@ from scheduler.contracts import Entry, Outcome, Ticket
 from scheduler.core.answers import Answer
 from scheduler.core.updates.records import UpdateKey
 from scheduler.rpc.access import Access
+from scheduler.rpc.apibeta import ApiBeta
 from scheduler.rpc.handler import Handler
 from scheduler.rpc.http import Api
 from scheduler.rpc.messages import MAX_MESSAGE_BYTES
 from scheduler.rpc.processor import Processor
 from scheduler.rpc.socket import RawServer
 from scheduler.rpc.to_thrift import ServerInfo, ServerState
+from scheduler.rpc.writers import Writers
 from scheduler.security.audit import Audit
 from scheduler.security.handshakes import Tls
 from scheduler.security.limits import Limits
@@ -32,6 +34,8 @@ from scheduler.testing.stage import Stage
 from scheduler.web import server as web_server
 from scheduler.web.app import application
 from scheduler.web.events import EventSource
+from scheduler.web.pages.process import Ending
+from scheduler.web.pages.table import pages
 
 T = TypeVar("T")
 
@@ -128,6 +132,9 @@ class Serving:
         self.event_source = EventSource(self.stream)
         self.archive = MemoryArchive(lambda: self.stage.state)
         self.handler = Handler(self.core, ServerInfo("test"), self._state, self.stream, self.archive)
+        self.ended: list[str] = []
+        """How the process was asked to end, instead of its end."""
+        self.ending = Ending(lambda: self.ended.append("quit"), lambda: self.ended.append("abort"))
         self.access = None if realm is None else Access(realm.grants)
         self.limits = limits
         self.audit = audit
@@ -143,7 +150,8 @@ class Serving:
         self.thrift_port = await self.raw.start("127.0.0.1", 0)
         app = application(
             Api(self.processor, enable_cors_for=self._enable_cors_for, max_message_bytes=self._max_message_bytes),
-            lambda: {"tasks": len(self.stage.state.tasks)},
+            pages(self.core, Writers(), lambda: {"tasks": len(self.stage.state.tasks)}, self.ending),
+            apibeta=ApiBeta(self.processor, max_message_bytes=self._max_message_bytes),
             events=self.event_source,
             hostnames=("scheduler.test",),
             enable_cors_for=self._enable_cors_for,

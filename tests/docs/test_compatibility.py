@@ -5,6 +5,11 @@ from pathlib import Path
 
 from scheduler.interface import aurora
 from scheduler.rpc.unserved import UNSERVED
+from scheduler.rpc.writers import Writers
+from scheduler.testing.serving import StageCore
+from scheduler.testing.stage import Stage
+from scheduler.web.pages.process import Ending
+from scheduler.web.pages.table import is_for_leader, pages
 
 PAGE = (Path(__file__).parents[2] / "docs" / "compatibility.md").read_text(encoding="utf-8")
 
@@ -17,6 +22,66 @@ def section(title: str) -> str:
 
 def test_unserved_methods_are_listed_and_nothing_else() -> None:
     assert re.findall(r"^\* (\w+)$", section("Not served yet"), re.MULTILINE) == list(UNSERVED)
+
+
+PAGES = [page.path for page in pages(StageCore(Stage()), Writers(), dict, Ending(lambda: None, lambda: None))]
+BESIDE = ["/api", "/apibeta/{method}", "/leaderhealth"]
+"""Served, but not pages."""
+
+AURORAS = [
+    "/api",
+    "/apibeta/{method}",
+    "/apibeta",
+    "/apiclient",
+    "/vars",
+    "/vars.json",
+    "/health",
+    "/leaderhealth",
+    "/graphdata",
+    "/graphview",
+    "/agents",
+    "/slaves",
+    "/offers",
+    "/pendingtasks",
+    "/quotas",
+    "/tiers",
+    "/state",
+    "/utilization",
+    "/utilization/{metric}",
+    "/utilization/{metric}/{role}",
+    "/cron",
+    "/maintenance",
+    "/mname",
+    "/mname/{role}/{env}/{job}/{instance}",
+    "/mname/{role}/{env}/{job}/{instance}/{rest:path}",
+    "/structdump",
+    "/structdump/task/{id}",
+    "/structdump/cron/{role}/{env}/{job}",
+    "/services",
+    "/logconfig",
+    "/threads",
+    "/contention",
+    "/quitquitquit",
+    "/abortabortabort",
+    "/",
+    "/scheduler",
+    "/updates",
+    "/assets",
+]
+"""The endpoints of Aurora's documentation, "Scheduler endpoints"."""
+
+
+def test_every_endpoint_has_its_line() -> None:
+    rows = re.findall(
+        r"^\| (/\S*) \| (leader|any) \| (same|differs|not served|ours) \|", section("Endpoints"), re.MULTILINE
+    )
+    served = {path for path, _, here in rows if here != "not served"}
+    assert served == {*PAGES, *BESIDE}
+    assert {path for path, _, here in rows if here != "ours"} == set(AURORAS)
+    assert {path for path, who, _ in rows if who == "leader"} == {p for p, _, _ in rows if is_for_leader(p)} | {
+        "/scheduler",
+        "/updates",
+    }
 
 
 def test_every_method_has_its_line() -> None:

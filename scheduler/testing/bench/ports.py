@@ -8,9 +8,11 @@ from scheduler.rpc.processor import Processor
 from scheduler.rpc.pulses import MAX_CACHED
 from scheduler.rpc.socket import RawServer
 from scheduler.rpc.to_thrift import ServerInfo, ServerState
+from scheduler.rpc.writers import Writers
 from scheduler.testing.bench.house import House
 from scheduler.web import server as web
 from scheduler.web.app import application
+from scheduler.web.pages.table import pages
 
 
 class Ports:
@@ -28,7 +30,7 @@ class Ports:
         handler = Handler(house.controller, ServerInfo("bench"), lambda: server_state(house))
         processor = Processor(handler, max_cached_pulses=MAX_CACHED if cache_pulses else 0)
         raw = RawServer(processor)
-        app = application(Api(processor), lambda: {"tasks": len(house.controller.state.tasks)})
+        app = application(Api(processor), pages(house.controller, Writers(), dict))
         return cls(processor, raw, await raw.start("127.0.0.1", 0), await web.start(app, "127.0.0.1", 0))
 
     async def close(self) -> None:

@@ -1,0 +1,146 @@
+"""The pages, one row each: where, by which methods, who answers. `docs/compatibility.md` has a line for each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, Final, Protocol
+
+from attrs import frozen
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+
+from scheduler.core.records import JobKey, Task, TaskConfig
+from scheduler.web import metrics as figures
+from scheduler.web.pages import cluster, consumption, process, single
+from scheduler.web.pages.reading import Core, read
+from scheduler.web.pages.writing import SAFE, as_html, as_json, preformatted, usage
+
+FOR_LEADER: Final = (
+    "/agents",
+    "/api",
+    "/cron",
+    "/maintenance",
+    "/mname",
+    "/offers",
+    "/pendingtasks",
+    "/quotas",
+    "/slaves",
+    "/state",
+    "/tiers",
+    "/utilization",
+)
+"""Paths that begin so are for the leader; whoever does not lead sends the client on. As in Aurora, /apibeta too."""
+
+
+def is_for_leader(path: str) -> bool:
+    return path.startswith(FOR_LEADER)
+
+
+Endpoint = Callable[[Request], Awaitable[Response] | Response]
+
+
+@frozen
+class Page:
+    """`path` in Starlette's form."""
+
+    path: str
+    answer: Endpoint
+    methods: tuple[str, ...] = ("GET",)
+
+
+class Writers(Protocol):
+    """Records as JSON, fields by name: the wire knows how."""
+
+    def config(self, config: TaskConfig) -> str: ...
+
+    def task(self, task: Task) -> str: ...
+
+
+def pages(core: Core, write: Writers, metrics: figures.Metrics, ending: process.Ending | None = None) -> Iterator[Page]:
+    """All pages. Without `ending`, none that ends the process."""
+    yield Page("/health", _health)
+    yield Page("/vars", lambda request: figures.vars_text(metrics))
+    yield Page("/vars.json", lambda request: figures.vars_json(metrics, request))
+    yield Page("/threads", process.threads)
+    yield Page("/logconfig", process.log_levels, ("GET", "POST"))
+    yield from _of_state(core, write)
+    yield from _utilization(core)
+    yield from _of_one(core, write)
+    if ending is not None:
+        yield Page("/quitquitquit", process.ends(ending.quit, "Stopping.\n"), ("POST",))
+        yield Page("/abortabortabort", process.ends(ending.abort, "Halting.\n"), ("POST",))
+
+
+def _health(request: Request) -> Response:
+    return PlainTextResponse("OK\n")
+
+
+def _of_state(core: Core, write: Writers) -> Iterator[Page]:
+    async def html(view: Any, *args: Any) -> Response:
+        return as_html(await read(core, view, *args))
+
+    async def parts(view: Any, *args: Any) -> Response:
+        return as_json(await read(core, view, *args))
+
+    async def small(view: Any, *args: Any) -> Response:
+        return JSONResponse(await read(core, view, *args), headers=SAFE)
+
+    yield Page("/agents", lambda request: html(cluster.agents))
+    yield Page("/slaves", lambda request: html(cluster.agents))
+    yield Page("/offers", lambda request: parts(cluster.offers))
+    yield Page("/pendingtasks", lambda request: parts(cluster.pending_tasks))
+    yield Page("/state", lambda request: parts(cluster.whole_state, write.config))
+    yield Page("/maintenance", lambda request: small(cluster.maintenance))
+    yield Page("/quotas", lambda request: small(cluster.quotas, request.query_params.get("role")))
+    yield Page("/tiers", lambda request: small(cluster.tiers))
+
+
+def _utilization(core: Core) -> Iterator[Page]:
+    async def overview(request: Request) -> Response:
+        return as_html(await read(core, consumption.overview))
+
+    async def detail(request: Request) -> Response:
+        metric, role = request.path_params["metric"], request.path_params.get("role")
+        if metric not in consumption.METRICS:
+            return usage(f"{metric!r} is no metric; there are {', '.join(consumption.METRICS)}")
+        if role is None:
+            return as_html(await read(core, consumption.by_role, metric))
+        return as_html(await read(core, consumption.by_job, metric, role))
+
+    yield Page("/utilization", overview)
+    yield Page("/utilization/{metric}", detail)
+    yield Page("/utilization/{metric}/{role}", detail)
+
+
+def _of_one(core: Core, write: Writers) -> Iterator[Page]:
+    async def dump_task(request: Request) -> Response:
+        found = await read(core, single.task, request.path_params["id"])
+        if found is None:
+            raise HTTPException(404, "There is no such task.\n")
+        return as_html(preformatted(found.task_id, json.dumps(json.loads(write.task(found)), indent=2)))
+
+    async def to_task(request: Request) -> Response:
+        given = request.path_params
+        if not given["instance"].isdecimal() or len(given["instance"]) > 9:
+            return usage("Usage: /mname/{role}/{env}/{job}/{instance}, the instance a number")
+        job = JobKey(given["role"], given["env"], given["job"])
+        address = await read(core, single.address, job, int(given["instance"]))
+        if address is None:
+            raise HTTPException(404, "That instance does not run, or has no port that is meant for people.\n")
+        rest = request.scope["raw_path"].decode("latin-1").split("/", 6)[6:]
+        query = f"?{request.url.query}" if request.url.query else ""
+        return RedirectResponse(f"{address}/{''.join(rest)}{query}", 307, headers=SAFE)
+
+    def mname_usage(request: Request) -> Response:
+        return usage("Usage: /mname/{role}/{env}/{job}/{instance}")
+
+    def dump_usage(request: Request) -> Response:
+        return usage("Usage: /structdump/task/{task id}")
+
+    yield Page("/structdump", dump_usage)
+    yield Page("/structdump/task/{id}", dump_task)
+    yield Page("/mname", mname_usage)
+    yield Page("/mname/{role}/{env}/{job}/{instance}", to_task, ("GET", "PUT", "POST", "DELETE"))
+    yield Page("/mname/{role}/{env}/{job}/{instance}/{rest:path}", to_task, ("GET", "PUT", "POST", "DELETE"))
