@@ -18,6 +18,7 @@ from scheduler.core import ops
 from scheduler.core.effects import Launch
 from scheduler.core.placement import preemption
 from scheduler.core.placement.fit import (
+    CONSTRAINT_SCORE,
     choose_ports,
     free_ports,
     has_room,
@@ -25,10 +26,11 @@ from scheduler.core.placement.fit import (
     maintenance_veto,
     overhead_of,
     request_of,
+    shortfall,
     vetoes,
 )
 from scheduler.core.placement.holding import forget_of, give_up, settle
-from scheduler.core.placement.memory import Group
+from scheduler.core.placement.memory import Group, Memory
 from scheduler.core.placement.needs import Need
 from scheduler.core.placement.reservations import Instance, ReservationKey
 from scheduler.core.placement.rooms import Room, Search
@@ -40,7 +42,7 @@ from scheduler.core.transaction import DeadlineKind, TaskChanged, Transaction
 
 TASKS_PER_PASS: Final = 100
 """So that a pass is a short decision; the controller makes another while it is told that more may be placed."""
-LOOKS_PER_PASS: Final = 5_000
+LOOKS_PER_PASS: Final = 3_000
 """At hosts, for the same reason."""
 WOKEN_AT_ONCE: Final = 100
 """Groups that look at what was freed although they have backed off; the others when their back-off ends."""
@@ -49,7 +51,9 @@ FEW: Final = 256
 EXPLAIN_COST_US: Final = 60
 """A reason is made anew when so many microseconds have passed per host and waiting group, so that all explaining
 together takes a small part of a processor."""
-MOST_EXPLAIN_WAIT_MS: Final = 600_000
+MOST_EXPLAIN_WAIT_MS: Final = 60_000
+MOST_EXPLAINED: Final = 10_000
+"""Reasons that are remembered for others who ask for the same."""
 
 NO_HOSTS: Final = "No host has been offered yet"
 
@@ -216,9 +220,8 @@ def _back_off(tx: Transaction, group: Group) -> None:
     group.penalty_ms = min(doubled, policy.max_schedule_penalty_ms)
     group.due_ms = tx.mono_ms + int(group.penalty_ms * (0.5 + tx.world.random() / 2))
     memory.waiting[group.request.config] = group
-    cost_ms = len(memory.rooms.by_name) * len(memory.waiting) * EXPLAIN_COST_US // 1000
     known_ms = group.explained_ms
-    if group.rest is None and (known_ms is None or tx.mono_ms - known_ms >= min(cost_ms, MOST_EXPLAIN_WAIT_MS)):
+    if group.rest is None and (known_ms is None or tx.mono_ms - known_ms >= _explained_for_ms(memory)):
         group.rest = iter(list(memory.rooms.by_name.values()))
         group.nearest = None
         memory.unexplained.append(group)
@@ -255,7 +258,7 @@ def _allows(tx: Transaction, group: Group, room: Room) -> bool:
     """Would the host take it, if there were room?"""
     request, policy = group.request, tx.policy
     return (
-        tx.state.placement.bans.veto(policy, room, request) is None
+        tx.state.placement.bans.veto(policy, group.banned, room, request) is None
         and maintenance_veto(room.host, tx.now_ms + policy.unavailability_threshold_ms) is None
         and limit_veto(room, request, group.counts(tx.state)) is None
     )
@@ -269,6 +272,7 @@ def _begin(tx: Transaction, group: Group) -> Search:
     departures = group.left(tx.state)
     afresh = missed is None or len(missed) > FEW or (group.request.limits and departures != group.departures)
     group.seen, group.departures = rooms.freed, departures
+    group.banned = tx.state.placement.bans.of(group.request)
     if afresh or missed is None:
         return Search(tuple(rooms.candidates(group.request.need, policy.offer_order)), chance)
     ranks = sorted({room.rank for room in missed})
@@ -277,22 +281,49 @@ def _begin(tx: Transaction, group: Group) -> Search:
 
 def _explain(tx: Transaction, group: Group, work: _Work) -> None:
     """Ask hosts what speaks against them, and tell the nearest fit when all have been asked."""
-    memory, request, config = tx.state.placement, group.request, group.request.config
-    soon_ms = tx.now_ms + tx.policy.unavailability_threshold_ms
-    counts = group.counts(tx.state)
-    assert group.rest is not None
-    for room in islice(group.rest, work.looks):
-        work.looks -= 1
-        found = vetoes(room, request, memory.bans.veto(tx.policy, room, request), counts, soon_ms)
-        score = sum(veto.score for veto in found)
-        if found and (group.nearest is None or score < group.nearest[0]):
-            group.nearest = (score, found)
+    memory, request = tx.state.placement, group.request
+    asked = (request.need, request.rules)
+    known = memory.explained.get(asked) if not request.limits else None
+    if known is not None and tx.mono_ms - known[0] < _explained_for_ms(memory):
+        group.nearest = known[1]
+        group.rest = iter(())
+    _ask_hosts(tx, group, work)
     if work.looks > 0:
         memory.unexplained.popleft()
         group.rest = None
         group.explained_ms = tx.mono_ms
-        if config in tx.state.tasks.pending:
+        memory.explained[asked] = (tx.mono_ms, group.nearest)
+        if len(memory.explained) > MOST_EXPLAINED:
+            del memory.explained[next(iter(memory.explained))]
+        if request.config in tx.state.tasks.pending:
             _tell(tx, group)
+
+
+def _ask_hosts(tx: Transaction, group: Group, work: _Work) -> None:
+    bans, request, policy = tx.state.placement.bans, group.request, tx.policy
+    banned = group.banned = bans.of(request)
+    soon_ms = tx.now_ms + policy.unavailability_threshold_ms
+    counts, nearest = group.counts(tx.state), group.nearest
+    best = nearest[0] if nearest is not None else None
+    assert group.rest is not None
+    for room in islice(group.rest, work.looks):
+        work.looks -= 1
+        static = bans.veto(policy, banned, room, request)
+        if best is not None and best < CONSTRAINT_SCORE and static is not None:
+            continue
+        refused = static or maintenance_veto(room.host, soon_ms) or limit_veto(room, request, counts)
+        score = refused.score if refused is not None else shortfall(room, request.need)
+        if score and (best is None or score < best):
+            found = vetoes(room, request, static, counts, soon_ms)
+            best = sum(veto.score for veto in found)
+            nearest = (best, found)
+    group.nearest = nearest
+
+
+def _explained_for_ms(memory: Memory) -> int:
+    """How long a reason stands before hosts are asked again."""
+    cost_ms = len(memory.rooms.by_name) * len(memory.waiting) * EXPLAIN_COST_US // 1000
+    return min(cost_ms, MOST_EXPLAIN_WAIT_MS)
 
 
 def _tell(tx: Transaction, group: Group) -> None:

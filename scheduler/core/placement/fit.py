@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from attrs import frozen
 
-from scheduler.core.placement.needs import Need, need_of
+from scheduler.core.placement.needs import NOTHING, Need, need_of
 from scheduler.core.placement.rooms import DEDICATED, Room
 from scheduler.core.policy import Policy
 from scheduler.core.records import Constraint, Host, LimitConstraint, MaintenanceMode, TaskConfig, ValueConstraint
@@ -40,6 +40,7 @@ MOST_SHORT: Final = 1e3
 
 SHORTFALLS: Final = (("CPU", 16_000), ("RAM", 24 * 1024), ("disk", 450 * 1024), ("GPU", 4), ("ports", 1000))
 """In the order of `Need`: the name in a reason, and the range over which a shortfall is scaled."""
+_CPU_SPAN, _RAM_SPAN, _DISK_SPAN, _GPU_SPAN, _PORT_SPAN = (span for _, span in SHORTFALLS)
 
 
 @frozen(eq=False)
@@ -71,16 +72,14 @@ def request_of(policy: Policy, config: TaskConfig) -> Request:
     )
 
 
-def has_room(room: Room, need: Need, own: Need | None = None) -> bool:
-    """Is enough free? `own`: what is held there for whoever asks."""
-    if own is not None:
-        need = Need(*(wanted - kept for wanted, kept in zip(need, own, strict=True)))
+def has_room(room: Room, need: Need, own: Need = NOTHING) -> bool:
+    """Is enough free? `own`: what is held there for whoever asks. What nobody asks for may be short."""
     return (
-        room.milli_cpus >= need.milli_cpus
-        and room.ram_mb >= need.ram_mb
-        and room.disk_mb >= need.disk_mb
-        and room.gpus >= need.gpus
-        and room.ports >= need.ports
+        room.milli_cpus + own.milli_cpus >= need.milli_cpus
+        and room.ram_mb + own.ram_mb >= need.ram_mb
+        and room.disk_mb + own.disk_mb >= need.disk_mb
+        and (not need.gpus or room.gpus + own.gpus >= need.gpus)
+        and (not need.ports or room.ports + own.ports >= need.ports)
     )
 
 
@@ -123,6 +122,23 @@ def shortfalls(room: Room, need: Need) -> tuple[Veto, ...]:
         for (name, span), wanted, there in zip(SHORTFALLS, need, free, strict=True)
         if wanted > there and wanted > 0
     )
+
+
+def shortfall(room: Room, need: Need) -> float:
+    """The sum of what `shortfalls` scores, without the words: asked of every host when a reason is looked for."""
+    cpus, ram, disk, gpus, ports = need
+    score = 0.0
+    if cpus > room.milli_cpus:
+        score += min(1.0, (cpus - room.milli_cpus) / _CPU_SPAN)
+    if ram > room.ram_mb:
+        score += min(1.0, (ram - room.ram_mb) / _RAM_SPAN)
+    if disk > room.disk_mb:
+        score += min(1.0, (disk - room.disk_mb) / _DISK_SPAN)
+    if gpus and gpus > room.gpus:
+        score += min(1.0, (gpus - room.gpus) / _GPU_SPAN)
+    if ports and ports > room.ports:
+        score += min(1.0, (ports - room.ports) / _PORT_SPAN)
+    return score * MOST_SHORT
 
 
 def vetoes(room: Room, request: Request, static: Veto | None, counts: Counts, soon_ms: int) -> tuple[Veto, ...]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from scheduler.core.placement.fit import Counts, Request, Veto, static_veto
+from scheduler.core.placement.needs import Need
 from scheduler.core.placement.rooms import Room, Rooms, Search
 from scheduler.core.policy import Policy
 from scheduler.core.records import Constraint, Host, TaskConfig
@@ -20,12 +21,20 @@ if TYPE_CHECKING:
     from scheduler.core.state import State
 
 
+Nearest = tuple[float, tuple[Veto, ...]]
+"""The vetoes of one host, and the sum of their scores."""
+
+Banned = dict[str, tuple[Host, Veto]]
+"""By the host's name: its record then, and why not."""
+
+
 class Group:
     """The pending tasks of one configuration, which fit where any of them fits."""
 
     __slots__ = (
         "_counted",
         "_counts",
+        "banned",
         "departures",
         "due_ms",
         "explained_ms",
@@ -42,6 +51,7 @@ class Group:
         self.request = request
         self.number = number
         """Groups are numbered in the order in which they came."""
+        self.banned: Banned = {}
         self.search: Search | None = None
         self.seen = -1
         """Up to which freed host it has searched; -1: not at all."""
@@ -49,7 +59,7 @@ class Group:
         self.penalty_ms = 0
         self.due_ms = 0
         self.explained_ms: int | None = None
-        self.nearest: tuple[float, tuple[Veto, ...]] | None = None
+        self.nearest: Nearest | None = None
         self.rest: Iterator[Room] | None = None
         """Hosts that are still to be asked what speaks against them."""
         self._counts: dict[str, dict[str, int]] = {}
@@ -88,7 +98,9 @@ def _count(state: State, spread: Spread | None, name: str) -> dict[str, int]:
     counts: dict[str, int] = {}
     for host_name, tasks in spread.hosts.items() if spread is not None else ():
         host = state.hosts.get(host_name) or state.absent_hosts.get(host_name)
-        for value in dict(host.attributes).get(name, ()) if host is not None else ():
+        if host is None:
+            continue
+        for value in next((values for attribute, values in host.attributes if attribute == name), ()):
             counts[value] = counts.get(value, 0) + tasks
     return counts
 
@@ -97,23 +109,26 @@ class Bans:
     """Hosts that cannot take any task with certain constraints, for as long as the host's record is the same."""
 
     def __init__(self) -> None:
-        self._rows: dict[tuple[Constraint, ...], dict[str, tuple[Host, Veto]]] = {}
+        self._of_rules: dict[tuple[Constraint, ...], Banned] = {}
         self._size = 0
 
-    def veto(self, policy: Policy, room: Room, request: Request) -> Veto | None:
+    def of(self, request: Request) -> Banned:
+        """Those of its constraints; look there first, then `add`. Fetched anew for every search."""
+        rules = request.rules
+        return self._of_rules.get(rules) or self._of_rules.setdefault(rules, {})
+
+    def veto(self, policy: Policy, banned: Banned, room: Room, request: Request) -> Veto | None:
         """As `static_veto`, remembered."""
-        rows = self._rows.get(request.rules)
-        known = rows.get(room.name) if rows is not None else None
+        known = banned.get(room.name)
         if known is not None and known[0] is room.host:
             return known[1]
         veto = static_veto(room, request)
         if veto is not None:
-            if rows is None:
-                rows = self._rows[request.rules] = {}
-            self._size += room.name not in rows
-            rows[room.name] = (room.host, veto)
-            while self._size > policy.offer_static_ban_cache_max_size:
-                self._size -= len(self._rows.pop(next(iter(self._rows))))
+            self._size += room.name not in banned
+            banned[room.name] = (room.host, veto)
+            if self._size > policy.offer_static_ban_cache_max_size:  # found again by whoever needs them
+                self._of_rules.clear()
+                self._size = 0
         return veto
 
 
@@ -128,6 +143,8 @@ class Memory:
         self.due: deque[Group] = deque()
         self.waiting: dict[TaskConfig, Group] = {}
         self.unexplained: deque[Group] = deque()
+        self.explained: dict[tuple[Need, tuple[Constraint, ...]], tuple[int, Nearest | None]] = {}
+        """When, and what, was last found to be nearest for what was asked."""
         # Of preemption:
         self.search_due_ms: int | None = None
         """For when its deadline is armed."""

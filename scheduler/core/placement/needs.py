@@ -18,7 +18,10 @@ class Need(NamedTuple):
     ports: int = 0
 
     def plus(self, other: Need) -> Need:
-        return Need(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
+        cpus, ram, disk, gpus, ports = other
+        return Need(
+            self.milli_cpus + cpus, self.ram_mb + ram, self.disk_mb + disk, self.gpus + gpus, self.ports + ports
+        )
 
 
 NOTHING: Final = Need()

@@ -31,7 +31,7 @@ from scheduler.core.tables import NO_USAGE
 from scheduler.core.tasks.lifecycle import Outcome, transition
 from scheduler.core.transaction import Transaction
 
-LOOKS_PER_SLICE: Final = 2_000
+LOOKS_PER_SLICE: Final = 1_000
 FOUND_PER_SLICE: Final = 50
 
 _GIVE_WAY: Final = frozenset({TaskStatus.ASSIGNED, TaskStatus.STARTING, TaskStatus.RUNNING})
@@ -40,7 +40,7 @@ Kind = tuple[str, bool]
 """A role, and whether its tasks are of a preemptible tier."""
 
 
-@frozen
+@frozen(eq=False)
 class Prey:
     """A task that might make way, and what it leaves."""
 
@@ -57,14 +57,18 @@ class Run:
     census: Iterator[Room]
     turns: deque[Turn] | None = None
     prey: dict[str, list[Prey]] = field(factory=dict)
-    by_kind: dict[Kind, list[Room]] = field(factory=dict)
+    by_kind: dict[Kind, dict[Room, None]] = field(factory=dict)
+    """Hosts that have prey of a kind left."""
 
 
 @define(eq=False)
 class Turn:
+    """A group's part of a search. `hosts` begins with its first look, and goes on where it stood."""
+
     group: Group
+    kind: Kind
     wanted: int
-    hosts: Iterator[Room]
+    hosts: Iterator[Room] | None = None
 
 
 def kind_of(policy: Policy, config: TaskConfig) -> Kind:
@@ -129,7 +133,7 @@ def search(tx: Transaction) -> bool:
         looks = _count(tx, run, looks)
         if looks == 0:
             return True
-        run.turns = deque(_turns(tx, run))
+        run.turns = deque(_turns(tx))
     while run.turns and looks > 0 and found > 0:
         turn = run.turns[0]
         run.turns.rotate(-1)
@@ -158,14 +162,14 @@ def _count(tx: Transaction, run: Run, looks: int) -> int:
         found.sort(key=lambda prey: prey.need, reverse=True)  # stable: among equals the one that is there longest
         run.prey[room.name] = found
         for kind in {prey.kind for prey in found}:
-            run.by_kind.setdefault(kind, []).append(room)
+            run.by_kind.setdefault(kind, {})[room] = None
         looks -= 1
         if looks == 0:
             break
     return looks
 
 
-def _turns(tx: Transaction, run: Run) -> Iterator[Turn]:
+def _turns(tx: Transaction) -> Iterator[Turn]:
     """Groups that have waited long enough, and on how many hosts they want room that is not kept for them yet."""
     state, policy = tx.state, tx.policy
     for config, group in state.placement.waiting.items():
@@ -176,42 +180,57 @@ def _turns(tx: Transaction, run: Run) -> Iterator[Turn]:
         ]
         wanted = len(long_enough) - len(state.reservations.by_owner.get(config, ()))
         if wanted > 0:
-            yield Turn(group, wanted, iter(_hunting_ground(policy, run, config)))
+            yield Turn(group, kind_of(policy, config), wanted)
 
 
-def _hunting_ground(policy: Policy, run: Run, config: TaskConfig) -> list[Room]:
+def _hunting_ground(run: Run, mine: Kind) -> Iterator[Room]:
     """Hosts with tasks of a kind that might make way, each once."""
-    mine = kind_of(policy, config)
     kinds = [kind for kind in run.by_kind if kind == mine or (not mine[1] and kind[1])]
-    return list(dict.fromkeys(room for kind in kinds for room in run.by_kind[kind]))
+    seen: set[Room] = set()
+    for kind in kinds:
+        for room in list(run.by_kind[kind]):
+            if room not in seen:
+                seen.add(room)
+                yield room
 
 
 def _make_room(tx: Transaction, run: Run, turn: Turn, batch: int, looks: int) -> tuple[int, int]:
     """On up to `batch` hosts. Returns on how many, and the looks that are left."""
     made = 0
+    if turn.hosts is None:
+        turn.hosts = _hunting_ground(run, turn.kind)
     for room in turn.hosts:
         looks -= 1
-        victims = _victims(tx, run, turn.group, room)
+        victims = _victims(tx, run, turn, room)
         if victims:
             _preempt(tx, room, victims, turn.group)
+            _strike_off(run, room, victims)
             made += 1
         if made == batch or looks <= 0:
             break
     return made, looks
 
 
-def _victims(tx: Transaction, run: Run, group: Group, room: Room) -> list[Prey]:
+def _strike_off(run: Run, room: Room, victims: list[Prey]) -> None:
+    """Whoever makes way already is not looked at again by those whose turn comes later."""
+    left = run.prey[room.name] = [prey for prey in run.prey[room.name] if prey not in victims]
+    for kind in {prey.kind for prey in victims} - {prey.kind for prey in left}:
+        del run.by_kind[kind][room]
+
+
+def _victims(tx: Transaction, run: Run, turn: Turn, room: Room) -> list[Prey]:
     """Who has to make way on this host, the largest first, and no more of them than needed; empty: nobody helps."""
-    memory, request, policy = tx.state.placement, group.request, tx.policy
+    memory, group, policy = tx.state.placement, turn.group, tx.policy
+    request = group.request
     if (
         memory.rooms.by_name.get(room.name) is not room
         or ReservationKey(room.name, request.config) in tx.state.reservations
-        or memory.bans.veto(policy, room, request) is not None
+        or memory.bans.veto(policy, group.banned, room, request) is not None
         or maintenance_veto(room.host, tx.now_ms + policy.unavailability_threshold_ms) is not None
         or limit_veto(room, request, group.counts(tx.state)) is not None
     ):
         return []
-    mine, priority = kind_of(policy, request.config), request.config.priority
+    mine, priority = turn.kind, request.config.priority
     victims: list[Prey] = []
     left = Need()
     for prey in run.prey[room.name]:
