@@ -24,6 +24,7 @@ from scheduler.testing.simulation.checks.causes import Causes
 from scheduler.testing.simulation.checks.commits import Commits, Effects
 from scheduler.testing.simulation.checks.exits import Exits
 from scheduler.testing.simulation.checks.gate import Gate, Silence
+from scheduler.testing.simulation.checks.hosts import Hosts
 from scheduler.testing.simulation.checks.orders import Orders
 from scheduler.testing.simulation.checks.poison import Poison
 from scheduler.testing.simulation.checks.replay import Replay
@@ -71,7 +72,7 @@ class World:
         self._sweep_due = SWEEP_EVERY
         self._ids = count(1)
         self._orders = Orders(self)
-        kinds = (Words, Gate, Silence, Causes, Commits, Effects, Exits, TakeOver, Replay, Answers, Poison, Waits)
+        kinds = (Words, Gate, Silence, Causes, Commits, Effects, Exits, TakeOver, Replay, Answers, Poison, Waits, Hosts)
         self.checks: list[Check] = [*(kind(self) for kind in kinds), self._orders]
         self.node = Node("scheduler-1", self)
         self.clients = Clients(self, lambda: self.last_decision)
