@@ -233,6 +233,7 @@ class EventKind(Enum):
     UPDATE = 4
     INSTANCE = 5
     UPDATE_REMOVED = 6
+    REMARK = 7
 
 
 @frozen(kw_only=True)

@@ -282,6 +282,14 @@ struct AnnotateUpdate {
   2: Notes notes
 }
 
+/** Something was done to an update that left its status as it was. */
+struct RecordRemark {
+  1: UpdateRef update
+  2: i64 timestampMs
+  3: optional TextRef user
+  4: TextRef message
+}
+
 struct RemoveUpdates {
   1: list<UpdateRef> updates
 }
@@ -337,6 +345,7 @@ union Op {
   12: Update saveUpdate
   13: AnnotateUpdate annotateUpdate
   14: SaveQuota saveQuota
+  15: RecordRemark recordRemark
   20: Restored restored
 }
 

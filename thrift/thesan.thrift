@@ -108,6 +108,14 @@ struct WaitingInstance {
   4: string reason
 }
 
+/** Something that was done to an update and that Aurora's history has no event for, such as an override. */
+struct Remark {
+  1: i64 timestampMs
+  /** Unset: nobody did it, it came about. */
+  2: string user
+  3: string message
+}
+
 struct Explanation {
   1: aurora.ResponseCode responseCode
   2: list<string> details
@@ -130,6 +138,8 @@ struct Explanation {
   /** Metadata thesan.monitor_url. */
   15: string monitorUrl
   16: list<WaitingInstance> waitingInstances
+  /** The newest 200, the oldest of them first. */
+  17: list<Remark> remarks
 }
 
 /** What was done to an update. */
@@ -190,6 +200,8 @@ enum EventKind {
   INSTANCE = 5
   /** The record of an ended update was dropped: job, updateId. */
   UPDATE_REMOVED = 6
+  /** Something was done to an update that left its status as it was: job, updateId, user, message. */
+  REMARK = 7
 }
 
 /** One durable change. */

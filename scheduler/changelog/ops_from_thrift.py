@@ -16,7 +16,7 @@ from scheduler.changelog.configs import Configs
 from scheduler.core import ops
 from scheduler.core.history import History
 from scheduler.core.records import JobKey, Quota, Task, TaskConfig, TaskEvent, TaskStatus
-from scheduler.core.updates.notes import NO_NOTES, Hold, Notes, Override, Pause
+from scheduler.core.updates.notes import NO_NOTES, Hold, Notes, Override, Pause, Remark
 from scheduler.core.updates.records import (
     BatchStrategy,
     InstanceAction,
@@ -213,6 +213,10 @@ class BodyReader:
     def _annotate_update(self, op: Any) -> ops.Op:
         return ops.AnnotateUpdate(self._updates[op.update], self._notes(op.notes))
 
+    def _record_remark(self, op: Any) -> ops.Op:
+        remark = Remark(op.timestampMs, self._text(op.user) or "", self._texts[op.message])
+        return ops.RecordRemark(self._updates[op.update], remark)
+
     def _remove_updates(self, op: Any) -> ops.Op:
         return ops.RemoveUpdates(tuple([self._updates[at] for at in op.updates]))
 
@@ -291,6 +295,7 @@ _READERS: Final[tuple[tuple[str, Callable[[BodyReader, Any], ops.Op]], ...]] = (
     ("startUpdate", BodyReader._start_update),
     ("saveUpdate", BodyReader._save_update),
     ("annotateUpdate", BodyReader._annotate_update),
+    ("recordRemark", BodyReader._record_remark),
     ("removeUpdates", BodyReader._remove_updates),
     ("epochBegun", BodyReader._epoch_begun),
     ("saveQuota", BodyReader._save_quota),

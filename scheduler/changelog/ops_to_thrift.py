@@ -59,6 +59,7 @@ _RemoveUpdates = _branch("removeUpdates")
 _SaveUpdate = _branch("saveUpdate")
 _AnnotateUpdate = _branch("annotateUpdate")
 _SaveQuota = _branch("saveQuota")
+_RecordRemark = _branch("recordRemark")
 _Restored = _branch("restored")
 
 # Absent means 0, false or empty on disk, so `x or None` leaves those out.
@@ -261,6 +262,11 @@ class BodyWriter:
     def _annotate_update(self, op: ops.AnnotateUpdate) -> Any:
         return _AnnotateUpdate(storage.AnnotateUpdate(self._update(op.key), self._notes(op.notes)))
 
+    def _record_remark(self, op: ops.RecordRemark) -> Any:
+        told = op.remark
+        user, message = self._text(told.user or None), self._text(told.message)
+        return _RecordRemark(storage.RecordRemark(self._update(op.key), told.timestamp_ms, user, message))
+
     def _remove_updates(self, op: ops.RemoveUpdates) -> Any:
         return _RemoveUpdates(storage.RemoveUpdates([self._update(key) for key in op.keys]))
 
@@ -341,6 +347,7 @@ _WRITERS: Final[dict[type, Callable[[BodyWriter, Any], Any]]] = {
     ops.RecordInstance: BodyWriter._record_instance,
     ops.MoveInstance: BodyWriter._move_instance,
     ops.AnnotateUpdate: BodyWriter._annotate_update,
+    ops.RecordRemark: BodyWriter._record_remark,
     ops.RemoveUpdates: BodyWriter._remove_updates,
     ops.SaveUpdate: BodyWriter._save_update,
     ops.SaveQuota: BodyWriter._save_quota,

@@ -8,6 +8,7 @@ from attrs import frozen
 
 from scheduler.client.connection import Connection
 from scheduler.client.errors import CommandError, UnknownMethod
+from scheduler.client.progress import Event
 from scheduler.interface import aurora, thesan
 
 _HELD: Final = thesan.HeldBy._VALUES_TO_NAMES
@@ -38,6 +39,8 @@ class Explained:
     heartbeat_age_ms: int
     heartbeat_source: str
     waiting: tuple[Waiting, ...]
+    remarks: tuple[Event, ...] = ()
+    """What was done to it that its history has no event for, such as an override."""
 
 
 def explained_of(answer: Any) -> Explained:
@@ -52,12 +55,18 @@ def explained_of(answer: Any) -> Explained:
         heartbeat_age_ms=-1 if answer.heartbeatAgeMs is None else answer.heartbeatAgeMs,
         heartbeat_source=answer.heartbeatSource or "",
         waiting=tuple(_waiting(one) for one in answer.waitingInstances or ()),
+        remarks=tuple(_remark(one) for one in answer.remarks or ()),
     )
 
 
 def _waiting(one: Any) -> Waiting:
     status = "" if one.status is None else aurora.ScheduleStatus._VALUES_TO_NAMES.get(one.status, str(one.status))
     return Waiting(one.instanceId, status, one.sinceTimestampMs or 0, one.reason or "")
+
+
+def _remark(one: Any) -> Event:
+    by = f" (by {one.user})" if one.user else ""
+    return Event(one.timestampMs, f"{one.message}{by}")
 
 
 class Why:

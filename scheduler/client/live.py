@@ -16,7 +16,7 @@ from rich.text import Text
 
 from scheduler.client.explained import ITS_OWN_COURSE, Explained
 from scheduler.client.live_parts import BAR_WIDTH, reasons, status_style, timeline
-from scheduler.client.progress import Event, Phase, Progress
+from scheduler.client.progress import Event, Phase, Progress, with_remarks
 from scheduler.client.quantities import clock_text, duration_text
 from scheduler.client.watch import View
 
@@ -40,7 +40,7 @@ class PlainView:
         self._held: tuple[str, ...] | None = None
 
     def show(self, progress: Progress, explained: Explained | None = None) -> None:
-        for event in progress.events:
+        for event in _events(progress, explained):
             if event not in self._seen:
                 self._seen.add(event)
                 click.echo(f"{clock_text(event.timestamp_ms)} {event.text}", err=self._err)
@@ -135,9 +135,13 @@ def picture(progress: Progress, explained: Explained | None = None, *, now_ms: f
             Text.assemble(
                 (f"  {clock_text(event.timestamp_ms)} ", "dim"), event.text, overflow="ellipsis", no_wrap=True
             )
-            for event in progress.events[-LAST_EVENTS:]
+            for event in _events(progress, explained)[-LAST_EVENTS:]
         ),
     )
+
+
+def _events(progress: Progress, explained: Explained | None) -> tuple[Event, ...]:
+    return progress.events if explained is None else with_remarks(progress.events, explained.remarks)
 
 
 def bar(progress: Progress, *, now_ms: float) -> RenderableType:

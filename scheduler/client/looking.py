@@ -10,12 +10,13 @@ import click
 
 from scheduler.client.connection import Connection, details_of
 from scheduler.client.errors import Exit
+from scheduler.client.explained import Why
 from scheduler.client.job_file import load_job_file
 from scheduler.client.keys import check_cluster, path_of
 from scheduler.client.options import JOB_FILE, instances_option, json_option, server_option
 from scheduler.client.output import print_json
 from scheduler.client.plain import plain
-from scheduler.client.progress import events_of, status_name
+from scheduler.client.progress import events_of, status_name, with_remarks
 from scheduler.client.quantities import instances_text, time_text
 from scheduler.client.update_calls import connect_update
 from scheduler.client.watch import get_details
@@ -47,11 +48,13 @@ def explain(jobkey: str, update_id: str | None, as_json: bool, server: str) -> N
 def history(jobkey: str, update_id: str | None, as_json: bool, server: str) -> None:
     """Show an update's events in order.
 
-    What became of the update, and of each instance, in one list. By ID, or the job's active one, or else its last.
+    What became of the update and of each instance, and what else was done to it, in one list. By ID, or the job's
+    active one, or else its last.
     """
     connection, key = connect_update(server, jobkey, update_id, active_only=False)
     details = get_details(connection, key)
-    events = events_of(details)
+    why = Why().ask(connection, key)
+    events = with_remarks(events_of(details), () if why is None else why.remarks)
     if as_json:
         print_json([{"timestamp_ms": event.timestamp_ms, "text": event.text} for event in events])
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from heapq import merge
 from typing import Any, Final
 
 from attrs import evolve, frozen
@@ -196,6 +197,11 @@ def events_of(details: Any) -> tuple[Event, ...]:
             text = f"instance {event.instanceId} {_WORDS.get(event.action, event.action)}"
         found.append(Event(event.timestampMs, f"{text}: {event.message}" if event.message else text))
     return tuple(found)
+
+
+def with_remarks(events: tuple[Event, ...], remarks: tuple[Event, ...]) -> tuple[Event, ...]:
+    """A history together with what was done beside it, in the order of time."""
+    return tuple(merge(events, remarks, key=lambda event: event.timestamp_ms)) if remarks else events
 
 
 def _stands_before(update: Any, instance: Any) -> bool:

@@ -30,7 +30,7 @@ from scheduler.client.options import (
 )
 from scheduler.client.output import count_of, print_json, write_table
 from scheduler.client.plain import plain
-from scheduler.client.progress import STATUS_GROUPS, Progress, progress_of, status_name
+from scheduler.client.progress import STATUS_GROUPS, Progress, progress_of, status_name, with_remarks
 from scheduler.client.quantities import duration_text, instances_text, time_text
 from scheduler.client.steering import tell_answer
 from scheduler.client.update_calls import connect_update, parse_statuses, start_update, summaries
@@ -126,7 +126,7 @@ def info(jobkey: str, update_id: str | None, as_json: bool, server: str) -> None
     click.echo("Instances: " + "; ".join(f"{instances_text(ids)} {phase}" for phase, ids in phases.items()))
     _show_why(progress, why)
     click.echo("History:")
-    for event in progress.events:
+    for event in with_remarks(progress.events, () if why is None else why.remarks):
         click.echo(f"  {time_text(event.timestamp_ms)} {event.text}")
 
 

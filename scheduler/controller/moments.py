@@ -32,4 +32,5 @@ def _recorded_until_ms(state: State) -> int:
     tasks = max((task.latest_event_ms for task in state.tasks.values()), default=0)
     updates = max((update.last_modified_ms for update in state.updates.values()), default=0)
     notes = max((update.notes.latest_ms for update in state.updates.active.values()), default=0)
-    return max(tasks, updates, notes)
+    remarks = max((remarks[-1].timestamp_ms for remarks in state.remarks.values()), default=0)
+    return max(tasks, updates, notes, remarks)

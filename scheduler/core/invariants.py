@@ -27,6 +27,7 @@ def broken(state: State, jobs: Iterable[JobKey] | None = None) -> list[str]:
         found += _of_configs(state)
         found += _of_indexes(state)
         found += _of_hosts(state)
+        found += [f"{key}: remarks on no update" for key in state.remarks if key not in state.updates]
     return found
 
 

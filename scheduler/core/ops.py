@@ -12,7 +12,7 @@ from typing import Final
 from attrs import frozen
 
 from scheduler.core.records import Metadata, Quota, Task, TaskConfig, TaskEvent
-from scheduler.core.updates.notes import Notes
+from scheduler.core.updates.notes import Notes, Remark
 from scheduler.core.updates.records import (
     InstanceEvent,
     InstanceProgress,
@@ -118,6 +118,14 @@ class AnnotateUpdate:
 
 
 @frozen
+class RecordRemark:
+    """What was done to an update without changing its status; never shown in Aurora's history."""
+
+    key: UpdateKey
+    remark: Remark
+
+
+@frozen
 class RemoveUpdates:
     keys: tuple[UpdateKey, ...]
 
@@ -157,6 +165,7 @@ Op = (
     | RecordInstance
     | MoveInstance
     | AnnotateUpdate
+    | RecordRemark
     | RemoveUpdates
     | SaveUpdate
     | SaveQuota
@@ -166,7 +175,7 @@ Op = (
 FORMAT_LEVEL: Final = 2
 """The newest format level: which ops there are and what they say (`thrift/storage.thrift`)."""
 
-SINCE: Final[Mapping[type, int]] = {SaveQuota: 2, Restored: 2}
+SINCE: Final[Mapping[type, int]] = {SaveQuota: 2, Restored: 2, RecordRemark: 2}
 """Ops that came after the first level. A leader decides none that another scheduler of its cluster cannot read yet."""
 
 

@@ -15,7 +15,7 @@ from scheduler.core.placement.reservations import ReservationTable
 from scheduler.core.records import Quota, Task, TaskConfig
 from scheduler.core.tables import ConfigTable, HostTable, ProgressTable, Table, TaskTable, UpdateTable
 from scheduler.core.updates.folding import with_event
-from scheduler.core.updates.notes import Beat
+from scheduler.core.updates.notes import MOST_REMARKS, Beat, Remark
 from scheduler.core.updates.plan import Plan
 from scheduler.core.updates.records import InstanceProgress, Instructions, JobUpdate, UpdateKey, UpdateStatus
 from scheduler.core.updates.status import TERMINAL_UPDATE_STATES
@@ -35,6 +35,8 @@ class State:
         self.progress = ProgressTable()
         self.quotas: Table[str, Quota] = Table()
         """By role. A role without one may take nothing."""
+        self.remarks: Table[UpdateKey, tuple[Remark, ...]] = Table()
+        """What was done to updates beside their histories, the oldest first. Absent: nothing."""
         self.epoch = 0
 
         # Not logged: what only this leader knows. The next one begins without it.
@@ -61,7 +63,15 @@ class State:
     @property
     def logged_tables(self) -> tuple[Table[Any, Any], ...]:
         """Whatever `dump` writes out, tables that refer to others first."""
-        return (self.progress, self.updates, self.tasks, self.config_uses, self.configs, self.quotas)
+        return (
+            self.progress,
+            self.remarks,
+            self.updates,
+            self.tasks,
+            self.config_uses,
+            self.configs,
+            self.quotas,
+        )
 
     def replace(self, table: Table[Any, Any], key: Any, new: Any) -> Any:
         """`table.replace`, journaled."""
@@ -223,9 +233,15 @@ def _annotate_update(state: State, op: ops.AnnotateUpdate) -> None:
     state.replace(state.updates, op.key, new)
 
 
+def _record_remark(state: State, op: ops.RecordRemark) -> None:
+    before = state.remarks.get(op.key) or ()
+    state.replace(state.remarks, op.key, (*before, op.remark)[-MOST_REMARKS:])
+
+
 def _remove_updates(state: State, op: ops.RemoveUpdates) -> None:
     for key in op.keys:
         old: JobUpdate = state.replace(state.updates, key, None)
+        state.replace(state.remarks, key, None)
         _clear_progress(state, key, keep_recorded=False)
         for config in _configs_of(old.instructions):
             _release(state, config)
@@ -267,6 +283,7 @@ _APPLY: Final[dict[type, Callable[[State, Any], None]]] = {
     ops.RecordInstance: _record_instance,
     ops.MoveInstance: _move_instance,
     ops.AnnotateUpdate: _annotate_update,
+    ops.RecordRemark: _record_remark,
     ops.RemoveUpdates: _remove_updates,
     ops.SaveUpdate: _save_update,
     ops.SaveQuota: _save_quota,
@@ -283,5 +300,8 @@ def dump(state: State) -> Iterator[ops.Op]:
         yield ops.SaveTask(task)
     for key, update in state.updates.items():
         yield ops.SaveUpdate(update, tuple(state.progress.tally(key).rows.items()))
+    for key, remarks in state.remarks.items():
+        for remark in remarks:
+            yield ops.RecordRemark(key, remark)
     for role, quota in state.quotas.items():
         yield ops.SaveQuota(role, quota)

@@ -70,6 +70,11 @@ class _Slot:
             self.payload = self.pending.refusal()
         self.connection.send_ready()
 
+    def hurry(self) -> None:
+        """Nobody may be waiting for it."""
+        if isinstance(self.pending.payload, Later):
+            self.pending.payload.hurry()
+
     def drop(self) -> None:
         """It does not leave."""
         if isinstance(self.pending.payload, Large):
@@ -171,8 +176,12 @@ class Connection(asyncio.Protocol):
             self._go_on()
 
     def eof_received(self) -> bool:
-        """A client may close its side and still wait for what it asked; in TLS there are no sides."""
+        """A client may close its side and still wait for what it asked; in TLS there are no sides. Or it is gone:
+        nothing tells the two apart, so what waits for something to happen is answered with what there is.
+        """
         self._ended = True
+        for slot in self._slots:
+            slot.hurry()
         self._close_when_done()
         return not self._is_secured
 
@@ -314,6 +323,8 @@ class Connection(asyncio.Protocol):
         slot = _Slot(self, pending)
         self._slots.append(slot)
         self._waiting_bytes += slot.waiting_bytes
+        if self._ended:
+            slot.hurry()
         if isinstance(pending.payload, Large):
             preparing = self._loop.create_task(pending.payload.prepare())
             self._preparing.add(preparing)  # the loop alone would let go of it

@@ -26,13 +26,14 @@ Method = Callable[[Any, Core, str], Ticket]
 class Reply:
     """What a method answers, and the offset that must be durable before anybody sees it.
 
-    `struct` is what a method returns that does not answer with a Response; `later` comes back with such a struct.
+    `struct` is what a method returns that does not answer with a Response; `later` comes back with such a struct, when
+    something has happened, or, called with False, at once.
     """
 
     offset: int
     answer: Answer
     struct: Any = None
-    later: Callable[[], Awaitable[Any]] | None = None
+    later: Callable[[bool], Awaitable[Any]] | None = None
 
 
 class Handler:

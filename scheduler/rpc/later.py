@@ -11,11 +11,11 @@ from scheduler.rpc.turns import Turns
 
 
 class Later(Large):
-    """`make` comes back with the bytes. Dropped meanwhile, it is cancelled."""
+    """`make(wait)` comes back with the bytes: when something has happened, or at once. Dropped, it is cancelled."""
 
     def __init__(
         self,
-        make: Callable[[], Coroutine[Any, Any, bytes]],
+        make: Callable[[bool], Coroutine[Any, Any, bytes]],
         turns: Turns,
         outstanding: Outstanding,
         *,
@@ -25,13 +25,13 @@ class Later(Large):
         super().__init__(Parts(()), 0, turns, outstanding, mistake=mistake, too_long=too_long)
         self._make = make
         self._making: asyncio.Task[bytes] | None = None
+        self._waits = True
 
     async def prepare(self) -> None:
         if self._is_dropped():
             return
-        self._making = asyncio.create_task(self._make())
         try:
-            payload = await self._making
+            payload = await self._made()
         except asyncio.CancelledError:
             if self._is_dropped():
                 return
@@ -40,6 +40,23 @@ class Later(Large):
             payload = self._mistake(mistake)
         self._replace(payload)
         await super().prepare()
+
+    async def _made(self) -> bytes:
+        waits = self._waits
+        self._making = asyncio.create_task(self._make(waits))
+        try:
+            return await self._making
+        except asyncio.CancelledError:
+            if self._is_dropped() or waits is self._waits:
+                raise
+            return await self._made()
+
+    def hurry(self) -> None:
+        """It is to be answered with what there is now."""
+        if self._waits:
+            self._waits = False
+            if self._making is not None:
+                self._making.cancel()
 
     def _is_dropped(self) -> bool:
         return self._parts is None

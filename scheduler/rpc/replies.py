@@ -41,12 +41,12 @@ class Replies:
         return writes.write(call.method, REPLY, call.seqid, _RESULTS[call.method](success=success))
 
     def later(
-        self, call: Call, writes: Codec, make: Callable[[], Awaitable[Any]], mistake: Callable[[Exception], bytes]
+        self, call: Call, writes: Codec, make: Callable[[bool], Awaitable[Any]], mistake: Callable[[Exception], bytes]
     ) -> Later:
-        """A reply whose success is the struct that `make` comes back with."""
+        """A reply whose success is the struct that `make(wait)` comes back with."""
 
-        async def payload() -> bytes:
-            made = self.struct(call, writes, await make())
+        async def payload(wait: bool) -> bytes:
+            made = self.struct(call, writes, await make(wait))
             try:
                 self.outstanding.check_room_for(len(made))
             except NoRoom as full:

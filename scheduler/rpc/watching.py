@@ -13,13 +13,14 @@ MAX_LIMIT: Final = 2_000
 """Some ten milliseconds of encoding."""
 
 
-async def watch(stream: EventStream, args: Any) -> Any:
-    """The answer's struct, a refusal too."""
+async def watch(stream: EventStream, args: Any, wait: bool = True) -> Any:
+    """The answer's struct, a refusal too. `wait` False: whatever was asked, it is answered at once."""
     wrong = _wrong(args)
     if wrong is not None:
         return event_batch(invalid(wrong))
     try:
-        found = await stream.read(args.cursor, min(args.limit or USUAL_LIMIT, MAX_LIMIT), args.waitMs or 0)
+        wait_ms = args.waitMs or 0 if wait else 0
+        found = await stream.read(args.cursor, min(args.limit or USUAL_LIMIT, MAX_LIMIT), wait_ms)
     except TooOld as old:
         struct = event_batch(invalid(str(old)))
         struct.beginCursor = old.begin

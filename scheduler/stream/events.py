@@ -64,6 +64,9 @@ class Kept:
         elif kind is _Told:
             self.count += len(op)
             self.message_bytes += sum(len(fields.get("message") or "") for fields in op)
+        elif kind is ops.RecordRemark:
+            self.count += 1
+            self.message_bytes += len(op.remark.message)
         else:
             self.count += 1
             if kind is not ops.EpochBegun and op.event.message:
@@ -163,6 +166,17 @@ def _instance(op: ops.RecordInstance) -> Iterator[Fields]:
     }
 
 
+def _remark(op: ops.RecordRemark) -> Iterator[Fields]:
+    yield {
+        "kind": EventKind.REMARK,
+        "timestamp_ms": op.remark.timestamp_ms,
+        "job": op.key.job,
+        "update_id": op.key.id,
+        "user": op.remark.user or None,
+        "message": op.remark.message,
+    }
+
+
 def _removed_updates(op: ops.RemoveUpdates) -> Iterator[Fields]:
     for key in op.keys:
         yield {"kind": EventKind.UPDATE_REMOVED, "job": key.job, "update_id": key.id}
@@ -178,6 +192,7 @@ _FIELDS: Final[dict[type, Callable[[Any], Iterator[Fields]]]] = {
     ops.MoveUpdate: _moved_update,
     ops.SaveUpdate: _saved_update,
     ops.RecordInstance: _instance,
+    ops.RecordRemark: _remark,
     ops.RemoveUpdates: _removed_updates,
     _Told: iter,
 }

@@ -14,7 +14,7 @@ from scheduler.core.queries import PulseAnswer, StartedUpdate
 from scheduler.core.records import JobKey, Task, TaskConfig, TaskEvent
 from scheduler.core.updates.expiring import Until
 from scheduler.core.updates.explain import Explanation
-from scheduler.core.updates.notes import Notes
+from scheduler.core.updates.notes import Notes, Remark
 from scheduler.core.updates.records import UpdateEvent, UpdateKey
 from scheduler.core.updates.standing import Outcome, Standing
 
@@ -79,6 +79,8 @@ class Narrator:
             yield Line(op.key.job, f"I{op.event.instance_id} {action}{said}")
         elif isinstance(op, ops.AnnotateUpdate):
             yield Line(op.key.job, f"N {_noted(op.notes)}")
+        elif isinstance(op, ops.RecordRemark):
+            yield Line(op.key.job, f"R{_why(op.remark)}{_who(op.remark)}")
         elif isinstance(op, ops.RemoveUpdates):
             for key in op.keys:
                 yield Line(key.job, f"forget {self.name_of(key)}")
@@ -141,9 +143,9 @@ def _standing(result: Standing) -> str:
     return f"{result.outcome.name} {status}{waits_for}{by}"
 
 
-def _why(event: UpdateEvent | TaskEvent) -> str:
+def _why(event: UpdateEvent | TaskEvent | Remark) -> str:
     return f' "{event.message}"' if event.message else ""
 
 
-def _who(event: UpdateEvent) -> str:
-    return f" by {event.user}" if event.user not in (None, NOBODY) else ""
+def _who(event: UpdateEvent | Remark) -> str:
+    return f" by {event.user}" if event.user not in (None, "", NOBODY) else ""

@@ -15,6 +15,8 @@ The number is the wall's clock in milliseconds; it begins at 0. What came of a c
     J STATUS "message" by X   the update came to a status
     I0 ACTION                 an instance event, without its prefix INSTANCE_
     N hold "..." since 0, ... what is noted beside the history from now on: hold, override, pause, progress
+    R "message" by X          what was done to it beside the history, on the record
+
     add 0 new                 a task is created for instance 0, with the configuration "new"
     again 0 new               ... by the task machine, because the one before it ended
     drop 0 old                a task left the state: it was pending, or its history was pruned

@@ -35,7 +35,7 @@ from scheduler.core.records import (
     ValueConstraint,
     Volume,
 )
-from scheduler.core.updates.notes import Hold, Notes, Override, Pause
+from scheduler.core.updates.notes import Hold, Notes, Override, Pause, Remark
 from scheduler.core.updates.records import (
     InstanceAction,
     InstanceConfigs,
@@ -105,6 +105,7 @@ NOTES = Notes(
     100,
     3400,
 )
+REMARK = Remark(3500, "www", "Heartbeat overridden for 5 s: the monitor is down")
 UPDATE = JobUpdate(
     KEY, "www", INSTRUCTIONS, (Metadata("why", "new"),), History((STARTED,)), History((INSTANCE_EVENT,)), NOTES
 )
@@ -127,6 +128,7 @@ ENTRY = Entry(
         ops.AnnotateUpdate(KEY, NOTES),
         ops.RemoveUpdates((KEY,)),
         ops.SaveUpdate(UPDATE, ((4, PROGRESS),)),
+        ops.RecordRemark(KEY, REMARK),
         ops.SaveQuota("www", Quota(2.5, 1024, 4096)),
         ops.Restored("scheduler-backup-2026-11-21-10-00"),
     ),

@@ -34,7 +34,7 @@ from scheduler.core.records import (
     Volume,
     content_hash,
 )
-from scheduler.core.updates.notes import Hold, Notes, Override, Pause
+from scheduler.core.updates.notes import Hold, Notes, Override, Pause, Remark
 from scheduler.core.updates.records import (
     BatchStrategy,
     InstanceAction,
@@ -161,6 +161,7 @@ notes = st.builds(
     i64,
     i64,
 )
+remarks = st.builds(Remark, i64, text, text)
 job_updates = st.builds(
     JobUpdate,
     keys,
@@ -181,6 +182,7 @@ small_ops = st.one_of(
     st.builds(ops.RecordInstance, keys, instance_events),
     st.builds(ops.MoveInstance, keys, count, progress),
     st.builds(ops.AnnotateUpdate, keys, notes),
+    st.builds(ops.RecordRemark, keys, remarks),
     st.builds(ops.RemoveUpdates, tuples_of(keys)),
     st.builds(ops.Restored, text),
     st.builds(ops.SaveQuota, text, st.builds(Quota, doubles, i64, i64)),

@@ -61,7 +61,12 @@ def test_what_ends_by_itself(server: Served, tmp_path: Path) -> None:
     over = server.json("update", "override", key, "--for", "1h", "-m", "it is down")
     assert (over["status"], over["until_ms"] > time.time() * 1000) == ("ROLLING_FORWARD", True)
     assert "answers for it in the monitor's place" in server.run("update", "explain", key).stdout
+    assert server.json("update", "override", key, "--for", "2h", "-m", "longer")["status"] == "ROLLING_FORWARD"
     assert "until" not in server.run("update", "override", key, "--for", "0").stdout
+    for shown in ("history", "info", "replay"):
+        told = server.run("update", shown, key).stdout
+        assert "Heartbeat overridden for 7200 s: longer" in told, "it rolled already, and is on the record all the same"
+    assert "longer (by UNSECURE)" in server.run("update", "history", key).stdout
     paused = server.run("update", "pause", key, "--for", "10m", "-m", "lunch").stdout
     assert "is ROLL_FORWARD_PAUSED, until 20" in paused
     assert "It resumes by itself in" in server.run("update", "explain", key).stdout

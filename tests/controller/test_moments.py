@@ -7,6 +7,7 @@ from scheduler.core import ops
 from scheduler.core.records import ExecutorConfig, JobKey, Task, TaskConfig, TaskEvent, TaskStatus
 from scheduler.core.state import State, apply
 from scheduler.testing.clock import VirtualClock
+from scheduler.testing.script import Script
 
 CONFIG = TaskConfig(job=JobKey("www", "prod", "web"), executor=ExecutorConfig("AuroraExecutor", "v1"))
 
@@ -47,6 +48,17 @@ def test_when_the_wall_is_right_again_it_is_followed_again() -> None:
     moments.take()
     clock.step_wall(5_000)
     assert moments.take().now_ms == clock.wall_ms()
+
+
+def test_what_was_only_remarked_is_recorded_too() -> None:
+    """An override of a rolling update leaves no event in its history."""
+    script = Script()
+    for command in ("job web 0-1 old", "start new 0-1 pulse=60000 watch=60000", "pulse", "wait 5s"):
+        script.do(command)
+    script.do('override 10s user=ann "why"')
+    now_ms = script.stage.clock.wall_ms()
+    clock = VirtualClock(now_ms - 60_000)
+    assert Moments(clock, script.stage.state).take().now_ms == now_ms
 
 
 def test_the_next_leader_goes_on_from_what_is_recorded() -> None:

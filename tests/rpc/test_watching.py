@@ -100,13 +100,30 @@ def test_a_reply_that_waits_holds_up_its_own_connection_only(house: InThread, cl
 
 
 def test_who_breaks_off_waits_no_longer(house: InThread) -> None:
-    """A client that only closes its own side may still want its answer; one that resets does not."""
+    """Nothing is left of one that resets."""
     call = framed(binary_call("watchEvents", waitMs=30_000))
     with socket.create_connection(("127.0.0.1", house.thrift_port), timeout=10) as raw:
         raw.sendall(call)
         wait_until(lambda: house.on_loop(lambda: house.inner.stream.waiting == 1))
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     wait_until(lambda: house.on_loop(lambda: house.inner.stream.waiting == 0))
+    assert house.inner.processor.replies.outstanding.answers == 0
+
+
+def test_who_closes_its_own_side_is_answered_at_once(house: InThread) -> None:
+    """It may be gone, and only look like one that still wants its answer: it must not hold a place for 30 s."""
+    with socket.create_connection(("127.0.0.1", house.thrift_port), timeout=10) as raw:
+        raw.sendall(framed(binary_call("watchEvents", waitMs=30_000)) + framed(binary_call("getServerState")))
+        wait_until(lambda: house.on_loop(lambda: house.inner.stream.waiting >= 1))
+        begun = time.monotonic()
+        raw.shutdown(socket.SHUT_WR)
+        file = raw.makefile("rb")
+        watched, state = [read_reply(file.read(int.from_bytes(file.read(4), "big")))[3] for _ in range(2)]
+        assert file.read() == b"", "the server closes when all is answered"
+        file.close()
+    assert time.monotonic() - begun < 5
+    assert (watched.responseCode, watched.events, state.version) == (1, [], "test")
+    assert house.inner.stream.waiting == 0
     assert house.inner.processor.replies.outstanding.answers == 0
 
 

@@ -15,7 +15,7 @@ from scheduler.core.policy import DAY_MS, SECOND_MS
 from scheduler.core.transaction import DeadlineKind, Transaction
 from scheduler.core.updates import pulses, requests, status as table
 from scheduler.core.updates.notes import Override, Pause
-from scheduler.core.updates.noting import annotate
+from scheduler.core.updates.noting import annotate, remark
 from scheduler.core.updates.records import JobUpdate, UpdateKey, UpdateStatus
 from scheduler.core.updates.updater import block, move
 
@@ -38,7 +38,8 @@ def pause_for(tx: Transaction, key: UpdateKey, duration_ms: int, user: str, mess
     paused = table.pause(update.status)
     if paused is None:
         return invalid(f"Cannot pause an update that is {update.status.name}")
-    if paused is update.status:
+    again = paused is update.status
+    if again:
         noted = update.notes.pause
         if noted is None or not noted.until_ms:
             by = update.events[-1].user
@@ -50,6 +51,9 @@ def pause_for(tx: Transaction, key: UpdateKey, duration_ms: int, user: str, mess
         move(tx, update, paused, user=user, message=message)
     until_ms = tx.now_ms + duration_ms
     annotate(tx, tx.state.updates[key], pause=Pause(until_ms, user, message or "", tx.now_ms))
+    if again:
+        said = f": {message}" if message else ""
+        remark(tx, key, user, f"Its pause now ends by itself after {duration_ms / 1000:g} s{said}")
     arm(tx, tx.state.updates[key])
     return Answer(result=Until(paused, until_ms))
 
@@ -66,29 +70,32 @@ def override(tx: Transaction, key: UpdateKey, duration_ms: int, user: str, reaso
         return invalid("reason: say why nobody needs to watch; it is kept with your name")
     until_ms = tx.now_ms + duration_ms
     update = annotate(tx, update, override=Override(until_ms, user, reason))
-    tx.say(key, f"{user} answers for it without its monitor for {duration_ms / 1000:g} s: {reason}")
     arm(tx, update)
+    what = f"Heartbeat overridden for {duration_ms / 1000:g} s: {reason}"
     if update.status in table.AWAITING_PULSE_STATES:
         rolling = table.unblock(update.status)
         assert rolling is not None
-        move(tx, update, rolling, user=user, message=f"Heartbeat overridden for {duration_ms / 1000:g} s: {reason}")
+        move(tx, update, rolling, user=user, message=what)
+    else:
+        remark(tx, key, user, what)
     return Answer(result=Until(tx.state.updates[key].status, until_ms))
 
 
 def _end_override(tx: Transaction, update: JobUpdate, user: str, reason: str | None) -> Answer:
     if update.notes.override is None:
         return Answer(Code.OK, ("There is no override to end.",), Until(update.status))
-    why = f"The override was ended by {user}{f': {reason}' if reason else ''}"
+    because = f": {reason}" if reason else ""
     update = annotate(tx, update, override=None)
-    tx.say(update.key, why)
-    _close_gate(tx, update, why)
+    if _gate_closes(tx, update):
+        block(tx, update, f"The override was ended by {user}{because}")
+    else:
+        remark(tx, update.key, user, f"Heartbeat no longer overridden{because}")
     return Answer(result=Until(tx.state.updates[update.key].status))
 
 
-def _close_gate(tx: Transaction, update: JobUpdate, why: str) -> None:
+def _gate_closes(tx: Transaction, update: JobUpdate) -> bool:
     """An override has gone: if there is no heartbeat either, nothing more starts."""
-    if update.status in table.ROLLING_STATES and not pulses.is_open(tx.state, update, tx.clocks):
-        block(tx, update, why)
+    return update.status in table.ROLLING_STATES and not pulses.is_open(tx.state, update, tx.clocks)
 
 
 def _check(duration_ms: int, field: str) -> None:
@@ -115,8 +122,12 @@ def override_due(tx: Transaction, key: UpdateKey) -> None:
     if pulses.is_overridden(update, tx.now_ms):
         arm(tx, update)
         return
-    why = pulses.why_closed(update)
-    _close_gate(tx, annotate(tx, update, override=None), why)
+    ended, why = f"The override by {update.notes.override.user} has ended.", pulses.why_closed(update)
+    update = annotate(tx, update, override=None)
+    if _gate_closes(tx, update):
+        block(tx, update, why)
+    else:
+        remark(tx, key, "", ended)
 
 
 def resume_due(tx: Transaction, key: UpdateKey) -> None:

@@ -22,7 +22,7 @@ from scheduler.core.state import State
 from scheduler.core.tasks.table import END_ASKED_STATES
 from scheduler.core.transaction import Clocks
 from scheduler.core.updates import pulses, status as table
-from scheduler.core.updates.notes import NO_BEAT
+from scheduler.core.updates.notes import NO_BEAT, Remark
 from scheduler.core.updates.records import JobUpdate, UpdateKey, UpdateStatus
 from scheduler.core.updates.standing import pause_of, proceeds_missing, streak_of
 from scheduler.core.updates.updater import AUTO_PAUSED
@@ -86,6 +86,7 @@ class Explanation:
     heartbeat_link: str
     monitor_url: str
     waiting: tuple[WaitingInstance, ...]
+    remarks: tuple[Remark, ...]
 
 
 @frozen
@@ -142,11 +143,12 @@ def explained(state: State, policy: Policy, clocks: Clocks, update: JobUpdate) -
         beat.link or (hold.link if hold is not None else ""),
         update.wishes.monitor_url,
         scene.waiting,
+        state.remarks.get(update.key) or (),
     )
 
 
 def span(ms: int) -> str:
-    """A length of time as people say it: `850 ms`, `12 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`."""
+    """A length of time as people say it: `850 ms`, `1.5 s`, `12 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`."""
     if ms < SECOND_MS:
         return f"{max(0, ms)} ms"
     for unit, name, part, part_name in (
@@ -157,7 +159,7 @@ def span(ms: int) -> str:
         if ms >= unit:
             rest = ms % unit // part
             return f"{ms // unit} {name} {rest} {part_name}" if rest else f"{ms // unit} {name}"
-    return f"{ms // SECOND_MS} s"
+    return f"{ms // SECOND_MS} s" if ms >= 10 * SECOND_MS else f"{ms // 100 / 10:g} s"
 
 
 def _sentence(scene: _Scene, holder: Holder) -> str:

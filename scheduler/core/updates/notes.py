@@ -64,6 +64,20 @@ NO_NOTES: Final = Notes()
 
 
 @frozen
+class Remark:
+    """Something that was done to an update and that left its status as it was, so that Aurora's history has no event
+    for it. `user` empty: nobody did it, it came about."""
+
+    timestamp_ms: int
+    user: str
+    message: str
+
+
+MOST_REMARKS: Final = 200
+"""Kept for an update, the newest: whoever asks again and again must not make it grow."""
+
+
+@frozen
 class Beat:
     """What the last heartbeats of one monitor said, as far as this leader heard them. Never stored."""
 

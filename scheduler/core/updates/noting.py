@@ -9,7 +9,7 @@ import attrs
 from scheduler.core import ops
 from scheduler.core.transaction import Transaction
 from scheduler.core.updates import progress, status as table
-from scheduler.core.updates.notes import NO_NOTES, Notes
+from scheduler.core.updates.notes import NO_NOTES, Notes, Remark
 from scheduler.core.updates.records import JobUpdate, UpdateKey, UpdateStatus
 
 
@@ -17,6 +17,15 @@ def note(tx: Transaction, key: UpdateKey, notes: Notes) -> None:
     """Put these in the place of an update's notes; recorded if that changes anything."""
     if tx.state.updates[key].notes != notes:
         tx.apply(ops.AnnotateUpdate(key, notes))
+
+
+def remark(tx: Transaction, key: UpdateKey, user: str, message: str) -> None:
+    """Put on the record what was done to an update that comes to no other status by it. `user` empty: nobody did it."""
+    before = tx.state.remarks.get(key)
+    at_ms = max(tx.now_ms, tx.state.updates[key].last_modified_ms, before[-1].timestamp_ms if before else 0)
+    if tx.world.format_level >= ops.SINCE[ops.RecordRemark]:  # else it is only said: nothing may fail for want of it
+        tx.apply(ops.RecordRemark(key, Remark(at_ms, user, message)))
+    tx.say(key, message)
 
 
 def notes_after(update: JobUpdate, to: UpdateStatus, now_ms: int) -> Notes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from heapq import merge
 from typing import Final
 
@@ -12,6 +12,7 @@ from scheduler.core.answers import Answer, Code, invalid
 from scheduler.core.policy import Policy
 from scheduler.core.state import State
 from scheduler.core.updates import status as table
+from scheduler.core.updates.notes import Remark
 from scheduler.core.updates.records import InstanceEvent, JobUpdate, Phase, UpdateEvent, UpdateKey, UpdateStatus
 from scheduler.core.updates.rehearsal import named
 from scheduler.core.validation import require_update_key
@@ -42,7 +43,7 @@ def replay(state: State, policy: Policy, key: UpdateKey) -> Answer:
     update = state.updates.get(key)
     if update is None:
         return invalid(f"Update does not exist {key}")
-    steps = tuple(_steps(update))
+    steps = tuple(_steps(update, state.remarks.get(key) or ()))
     ends_as, wrong = _walk(update)
     found = Replay(steps[-MOST_STEPS:], ends_as, (*wrong, *_progress_differs(state, update)))
     left_out = len(steps) - len(found.steps)
@@ -83,10 +84,11 @@ def _progress_differs(state: State, update: JobUpdate) -> Iterator[str]:
             yield f"Instance {instance}: the history says {shown.name}, kept is {kept.name}."
 
 
-def _steps(update: JobUpdate) -> Iterator[Step]:
-    """Both histories in the order of time; what happened to several instances at once is one step."""
+def _steps(update: JobUpdate, remarks: Iterable[Remark]) -> Iterator[Step]:
+    """All that is on record in the order of time; what happened to several instances at once is one step."""
     jobs = ((event.timestamp_ms, 1, Step(event.timestamp_ms, _job_sentence(event))) for event in update.events)
-    for _, _, step in merge(jobs, _instance_steps(update), key=lambda row: row[:2]):
+    beside = ((one.timestamp_ms, 3, Step(one.timestamp_ms, _remark_sentence(one))) for one in remarks)
+    for _, _, step in merge(jobs, _instance_steps(update), beside, key=lambda row: row[:2]):
         yield step
 
 
@@ -112,6 +114,10 @@ def _event_step(together: list[InstanceEvent]) -> tuple[int, int, Step]:
     plural = "s" if len(together) > 1 else ""
     sentence = f"Instance{plural} {ids}: {what}{f', {event.message}' if event.message else ''}"
     return event.timestamp_ms, 2, Step(event.timestamp_ms, sentence)
+
+
+def _remark_sentence(remark: Remark) -> str:
+    return f"{remark.message}{f' (by {remark.user})' if remark.user else ''}"
 
 
 def _job_sentence(event: UpdateEvent) -> str:

@@ -18,7 +18,7 @@ from scheduler.core.updates import pulses, settings as checks, status as table, 
 from scheduler.core.updates.beating import proceed
 from scheduler.core.updates.diff import Diff, compare
 from scheduler.core.updates.notes import Pause
-from scheduler.core.updates.noting import annotate
+from scheduler.core.updates.noting import annotate, remark
 from scheduler.core.updates.records import Instructions, JobUpdate, UpdateEvent, UpdateKey, UpdateSettings, UpdateStatus
 from scheduler.core.updates.updater import enter_rolling, move
 from scheduler.core.validation import require_update_key, valid_config
@@ -111,7 +111,8 @@ def pause(tx: Transaction, key: UpdateKey, user: str, message: str | None) -> An
     update = required(tx, key, message, "Update does not exist %s")
     noted = update.notes.pause
     if noted is not None and noted.until_ms:
-        annotate(tx, update, pause=Pause(0, user, message or "", tx.now_ms))  # it no longer ends by itself
+        annotate(tx, update, pause=Pause(0, user, message or "", tx.now_ms))
+        remark(tx, key, user, f"Its pause no longer ends by itself{f': {message}' if message else ''}")
     return transition(tx, update, table.pause(update.status), user, message)
 
 

@@ -9,18 +9,18 @@ Source of the rules: `docs/monitors.md`, "One instance at a time".
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Callable, Iterable
+from typing import Any, Final
 
 from scheduler.core import ops
-from scheduler.core.answers import Answer, Refused, invalid
+from scheduler.core.answers import Answer, Code, Refused, invalid
 from scheduler.core.tasks.table import END_ASKED_STATES
 from scheduler.core.transaction import Transaction
 from scheduler.core.updates import progress, requests, status as table
 from scheduler.core.updates.expiring import Until
 from scheduler.core.updates.noting import note
 from scheduler.core.updates.records import InstanceAction, InstanceEvent, InstanceProgress, JobUpdate, Phase, UpdateKey
-from scheduler.core.updates.updater import event_ms, look_again, plan_of
+from scheduler.core.updates.updater import event_ms, guarded, look_again, plan_of
 
 TAKEN_UP: Final = "Taken up again by"
 LEFT_OUT: Final = "Left out by"
@@ -30,6 +30,10 @@ _MOST_NAMED: Final = 20
 
 def retry(tx: Transaction, key: UpdateKey, instances: Iterable[int], user: str, reason: str | None) -> Answer:
     """Take up instances again that failed or were left out: their turn comes anew."""
+    return _alone(tx, key, _retry, instances, user, reason)
+
+
+def _retry(tx: Transaction, key: UpdateKey, instances: Iterable[int], user: str, reason: str | None) -> Answer:
     update, ids = _asked(tx, key, instances, reason, "retry")
     _refuse_unless(tx, update, ids, {Phase.FAILED, Phase.SKIPPED}, "only what failed or was left out can be taken up")
     shown = table.RECORDED_ACTION[Phase.WORKING, update.is_rolling_back]
@@ -48,6 +52,10 @@ def skip(tx: Transaction, key: UpdateKey, instances: Iterable[int], user: str, r
 
     One that is just being replaced cannot be left out: nobody would put anything in its place.
     """
+    return _alone(tx, key, _skip, instances, user, reason)
+
+
+def _skip(tx: Transaction, key: UpdateKey, instances: Iterable[int], user: str, reason: str | None) -> Answer:
     update, ids = _asked(tx, key, instances, reason, "skip")
     _refuse_unless(tx, update, ids, set(Phase) - {Phase.SUCCEEDED}, "what is done cannot be left out")
     gaps = [instance for instance in ids if _leaves_a_gap(tx, update, instance)]
@@ -63,6 +71,31 @@ def skip(tx: Transaction, key: UpdateKey, instances: Iterable[int], user: str, r
     if left:
         tx.say(key, f"{user} leaves out {_named(left)}: {reason}")
     return _look(tx, key, had_work=had_work)
+
+
+def _alone(tx: Transaction, key: UpdateKey, part: Callable[..., Answer], *args: Any) -> Answer:
+    """`part(tx, key, *args)`; an update that raises in it is ended alone, and whoever asked is told so.
+
+    The answer is no refusal: a refusal has no effect, and this has one.
+    """
+    answers: list[Answer] = []
+    refusals: list[Refused] = []
+
+    def asked(tx: Transaction, key: UpdateKey) -> None:
+        try:
+            answers.append(part(tx, key, *args))
+        except Refused as refused:
+            refusals.append(refused)
+
+    guarded(tx, key, asked)
+    if refusals:
+        raise refusals[0]
+    if answers:
+        return answers[0]
+    ended = tx.state.updates[key]
+    return Answer(
+        Code.OK, (f"It could not be done, and the update has ended: {ended.events[-1].message}",), Until(ended.status)
+    )
 
 
 def _asked(

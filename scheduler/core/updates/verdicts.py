@@ -22,7 +22,7 @@ from scheduler.core.transaction import Transaction
 from scheduler.core.updates import pulses, requests, status as table
 from scheduler.core.updates.beating import forget_streak, proceed
 from scheduler.core.updates.notes import NO_BEAT, Hold, Pause
-from scheduler.core.updates.noting import annotate
+from scheduler.core.updates.noting import annotate, remark
 from scheduler.core.updates.records import JobUpdate, UpdateKey, UpdateStatus
 from scheduler.core.updates.standing import Outcome, Standing, standing
 from scheduler.core.updates.updater import block, move
@@ -133,7 +133,7 @@ def _wait(tx: Transaction, update: JobUpdate, told: Heartbeat, user: str) -> Non
         new = Hold(told.reason, told.link, told.source, hold.since_ms, tx.now_ms)
         if (new.reason, new.link, new.source) != (hold.reason, hold.link, hold.source):
             update = annotate(tx, update, hold=new)
-            tx.say(update.key, told.sentence())
+            remark(tx, update.key, user, told.sentence())
     if update.status in table.ROLLING_STATES and not pulses.is_open(tx.state, update, tx.clocks):
         block(tx, update, told.sentence())
 
@@ -146,6 +146,7 @@ def _pause(tx: Transaction, update: JobUpdate, told: Heartbeat, user: str) -> No
         before = update.notes.pause
         if before is None or (before.until_ms, before.reason) != (0, asked.reason):
             annotate(tx, update, pause=asked)
+            remark(tx, update.key, user, told.sentence())
         return
     paused = table.pause(update.status)
     assert paused is not None

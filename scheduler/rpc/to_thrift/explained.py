@@ -40,6 +40,9 @@ def _fill(struct: Any, found: Explanation) -> None:
     struct.heartbeatLink = found.heartbeat_link
     struct.monitorUrl = found.monitor_url
     struct.waitingInstances = [_waiting(one) for one in found.waiting]
+    struct.remarks = [
+        thesan.Remark(timestampMs=one.timestamp_ms, user=one.user or None, message=one.message) for one in found.remarks
+    ]
 
 
 def _waiting(one: WaitingInstance) -> Any:

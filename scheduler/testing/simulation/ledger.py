@@ -14,7 +14,7 @@ from attrs import define, field, frozen
 
 from scheduler.core import ops
 from scheduler.core.records import TERMINAL_STATES, JobKey, TaskConfig, TaskStatus
-from scheduler.core.updates.notes import NO_NOTES, Notes
+from scheduler.core.updates.notes import NO_NOTES, Notes, Remark
 from scheduler.core.updates.records import (
     InstanceEvent,
     InstanceProgress,
@@ -63,6 +63,7 @@ class UpdateRow:
     wishes: dict[str, str] = field(factory=dict)
     """Its metadata."""
     notes: Notes = NO_NOTES
+    remarks: list[Remark] = field(factory=list)
 
     @property
     def status(self) -> U:
@@ -85,6 +86,12 @@ class UpdateRow:
     def goes_back_unwatched(self) -> bool:
         """Is it on its way back, and asked not to wait for heartbeats there?"""
         return self.back and self.wishes.get("thesan.rollback_gate") == "open"
+
+    def tells_of(self, token: str) -> bool:
+        """Is it on its record what the request with this token did?"""
+        told: list[UpdateEvent | InstanceEvent | Remark] = [*self.events, *self.instance_events, *self.remarks]
+        messages = [one.message or "" for one in told]
+        return any(message == token or message.endswith(f": {token}") for message in messages)
 
     def target(self, instance: int) -> TaskConfig | None:
         return (self.initial if self.back else self.desired).get(instance)
@@ -285,6 +292,11 @@ def _annotate_update(ledger: Ledger, op: ops.AnnotateUpdate) -> Change:
     return Noted(row)
 
 
+def _record_remark(ledger: Ledger, op: ops.RecordRemark) -> Change:
+    ledger.updates[op.key].remarks.append(op.remark)
+    return None
+
+
 def _remove_updates(ledger: Ledger, op: ops.RemoveUpdates) -> Change:
     for key in op.keys:
         del ledger.updates[key]
@@ -303,6 +315,7 @@ _FOLD: Final[dict[type, Callable[[Ledger, Any], Change]]] = {
     ops.RecordInstance: _record_instance,
     ops.MoveInstance: _move_instance,
     ops.AnnotateUpdate: _annotate_update,
+    ops.RecordRemark: _record_remark,
     ops.RemoveUpdates: _remove_updates,
     ops.SaveQuota: _nothing,
 }

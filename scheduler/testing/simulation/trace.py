@@ -32,6 +32,8 @@ def line(op: ops.Op) -> str:
             return f"{op.key} [{op.instance_id}] {told.phase.name} {told.failures} {told.exit_seq} {told.recorded}"
         case ops.AnnotateUpdate():
             return f"{op.key} noted: {op.notes}"
+        case ops.RecordRemark():
+            return f"{op.key} remarked: {op.remark}"
         case ops.EpochBegun():
             return f"epoch {op.epoch}"
         case ops.RemoveUpdates():

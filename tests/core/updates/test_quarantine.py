@@ -10,6 +10,7 @@ from scheduler.core.records import TaskStatus
 from scheduler.core.takeover import take_reports
 from scheduler.core.updates import updater
 from scheduler.core.updates.instances import Verdict
+from scheduler.core.updates.records import Instructions
 from scheduler.testing.script import Script
 
 REASON = "Internal scheduler error: RuntimeError: planted"
@@ -145,6 +146,25 @@ def test_when_it_turns_round_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
         'J ROLLING_BACK "Latest failure: instance 0 exited."',
         f'J ERROR "{REASON}"',
     ]
+    set_aside(script, monkeypatch.undo)
+
+
+@pytest.mark.parametrize("verb", ["retry", "skip"])
+def test_when_an_instance_is_set_aside(monkeypatch: pytest.MonkeyPatch, verb: str) -> None:
+    """Its plan cannot be made any more: whoever asked is told what became of the update."""
+    script = scene("start bad 0-1 failures=1", "swap 0", "exit 0 FAILED", "restart")
+    make_plan = updater.make_plan
+
+    def planning(instructions: Instructions) -> updater.Plan:
+        if "bad" in str(instructions.desired):
+            raise RuntimeError("planted")
+        return make_plan(instructions)
+
+    monkeypatch.setattr(updater, "make_plan", planning)
+    script.stage.state.plans.clear()
+    lines = script.do(f'{verb} 0 user=ann "look again"')
+    assert lines[0].endswith(f'= OK ERROR "It could not be done, and the update has ended: {REASON}"')
+    assert history(script)[-1] == "ERROR"
     set_aside(script, monkeypatch.undo)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from scheduler.core.answers import Code
 from scheduler.core.queries import PulseAnswer, StartedUpdate, UpdateDetails
 from scheduler.core.records import Metadata
-from scheduler.core.updates.records import UpdateKey
+from scheduler.core.updates.records import UpdateKey, UpdateStatus
 from scheduler.testing.simulation.broken import Broken
 from scheduler.testing.simulation.checks.base import Check, Witness
 from scheduler.testing.simulation.clients import Fate, Request, started_key
@@ -16,7 +16,8 @@ from scheduler.testing.simulation.ledger import ENDED, UpdateRow
 if TYPE_CHECKING:
     from scheduler.testing.simulation.world import World
 
-_CHANGES = frozenset({"pause", "resume", "abort", "rollback"})
+_CHANGES = frozenset({"pause", "resume", "abort", "rollback", "pause_for", "override", "retry", "skip"})
+"""What people do to an update: who and why must be on its record."""
 
 
 class Answers(Check):
@@ -86,7 +87,9 @@ class Answers(Check):
             return
         key = started_key(request) or request.args[0]
         update = self.world.durable.updates.get(key)
-        if update is None or not any(event.message == request.token for event in update.events):
+        if update is not None and update.status is UpdateStatus.ERROR:
+            return  # it raised instead, and was ended alone
+        if update is None or not update.tells_of(request.token):
             raise Broken("acknowledged survives", f"{request.what} of {key} was acknowledged; the log has no trace")
 
     def swept(self, witness: Witness) -> None:
