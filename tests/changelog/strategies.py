@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from hypothesis import strategies as st
 
 from scheduler.contracts import Entry
@@ -52,6 +54,19 @@ from scheduler.core.updates.records import (
     UpdateStatus,
     VariableBatchStrategy,
 )
+
+T = TypeVar("T")
+
+
+def briefly(strategy: st.SearchStrategy[T]) -> st.SearchStrategy[T]:
+    """The same: a failing example spells out all of its strategies, and would be too long to be shown."""
+
+    @st.composite
+    def brief(draw: st.DrawFn) -> T:
+        return draw(strategy)
+
+    return brief()
+
 
 i32 = st.integers(-(2**31), 2**31 - 1)
 i64 = st.integers(-(2**63), 2**63 - 1)
@@ -148,6 +163,7 @@ settings = st.builds(
     block_if_no_pulses_after_ms=st.none() | i32,
     sla_aware=maybe_bool,
 )
+configs = briefly(configs)
 instance_configs = st.builds(InstanceConfigs, configs, tuples_of(ranges))
 instructions = st.builds(Instructions, tuples_of(instance_configs, 2), st.none() | instance_configs, settings)
 update_events = st.builds(UpdateEvent, st.sampled_from(UpdateStatus), i64, maybe_text, maybe_text)
@@ -161,6 +177,7 @@ notes = st.builds(
     i64,
     i64,
 )
+notes = briefly(notes)
 remarks = st.builds(Remark, i64, text, text)
 job_updates = st.builds(
     JobUpdate,
