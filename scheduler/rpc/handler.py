@@ -26,14 +26,15 @@ Method = Callable[[Any, Core, str], Ticket]
 class Reply:
     """What a method answers, and the offset that must be durable before anybody sees it.
 
-    `struct` is what a method returns that does not answer with a Response; `later` comes back with such a struct, when
-    something has happened, or, called with False, at once.
+    `struct` is what a method returns that does not answer with a Response; `later` comes back with such a struct;
+    `at_once` too, without waiting for anything.
     """
 
     offset: int
     answer: Answer
     struct: Any = None
-    later: Callable[[bool], Awaitable[Any]] | None = None
+    later: Callable[[], Awaitable[Any]] | None = None
+    at_once: Callable[[], Awaitable[Any]] | None = None
 
 
 class Handler:
@@ -60,7 +61,8 @@ class Handler:
         if method == "getServerState":
             return Reply(self.core.durable_offset, OK, to_thrift.server_state(self._state()))
         if method == "watchEvents" and self._events is not None:
-            return Reply(self.core.durable_offset, OK, later=partial(watching.watch, self._events, args))
+            watch = partial(watching.watch, self._events, args)
+            return Reply(self.core.durable_offset, OK, later=watch, at_once=partial(watch, wait=False))
         try:
             if self._archive is not None and method in archiving.WAITING:
                 return self._waiting(method, args, self._archive)

@@ -11,21 +11,25 @@ from scheduler.rpc.turns import Turns
 
 
 class Later(Large):
-    """`make(wait)` comes back with the bytes: when something has happened, or at once. Dropped, it is cancelled."""
+    """`make` comes back with the bytes. Dropped meanwhile, it is cancelled.
+
+    `at_once` is what takes its place when it is in a hurry; None: it is no mere waiting, and is not to be broken off.
+    """
 
     def __init__(
         self,
-        make: Callable[[bool], Coroutine[Any, Any, bytes]],
+        make: Callable[[], Coroutine[Any, Any, bytes]],
         turns: Turns,
         outstanding: Outstanding,
         *,
         mistake: Callable[[Exception], bytes],
         too_long: Callable[[int], bytes],
+        at_once: Callable[[], Coroutine[Any, Any, bytes]] | None = None,
     ) -> None:
         super().__init__(Parts(()), 0, turns, outstanding, mistake=mistake, too_long=too_long)
         self._make = make
         self._making: asyncio.Task[bytes] | None = None
-        self._waits = True
+        self._at_once = at_once
 
     async def prepare(self) -> None:
         if self._is_dropped():
@@ -42,19 +46,19 @@ class Later(Large):
         await super().prepare()
 
     async def _made(self) -> bytes:
-        waits = self._waits
-        self._making = asyncio.create_task(self._make(waits))
+        make = self._make
+        self._making = asyncio.create_task(make())
         try:
             return await self._making
         except asyncio.CancelledError:
-            if self._is_dropped() or waits is self._waits:
+            if self._is_dropped() or make is self._make:
                 raise
             return await self._made()
 
     def hurry(self) -> None:
         """It is to be answered with what there is now."""
-        if self._waits:
-            self._waits = False
+        if self._at_once is not None:
+            self._make, self._at_once = self._at_once, None
             if self._making is not None:
                 self._making.cancel()
 

@@ -150,7 +150,7 @@ class Processor:
     def _encode(self, call: Call, writes: Codec, caller: Caller, reply: Reply) -> Payload:
         if reply.later is not None:
             return self.replies.later(
-                call, writes, reply.later, lambda wrong: self._mistake(call, writes, caller, wrong)
+                call, writes, reply.later, lambda wrong: self._mistake(call, writes, caller, wrong), reply.at_once
             )
         if reply.struct is not None:
             return self.replies.struct(call, writes, reply.struct)

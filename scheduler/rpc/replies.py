@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from typing import Any, Final
 
 from scheduler.core.answers import Answer, Code, error
@@ -41,12 +42,17 @@ class Replies:
         return writes.write(call.method, REPLY, call.seqid, _RESULTS[call.method](success=success))
 
     def later(
-        self, call: Call, writes: Codec, make: Callable[[bool], Awaitable[Any]], mistake: Callable[[Exception], bytes]
+        self,
+        call: Call,
+        writes: Codec,
+        make: Callable[[], Awaitable[Any]],
+        mistake: Callable[[Exception], bytes],
+        at_once: Callable[[], Awaitable[Any]] | None = None,
     ) -> Later:
-        """A reply whose success is the struct that `make(wait)` comes back with."""
+        """A reply whose success is the struct that `make` comes back with, or in a hurry `at_once`."""
 
-        async def payload(wait: bool) -> bytes:
-            made = self.struct(call, writes, await make(wait))
+        async def payload(make: Callable[[], Awaitable[Any]]) -> bytes:
+            made = self.struct(call, writes, await make())
             try:
                 self.outstanding.check_room_for(len(made))
             except NoRoom as full:
@@ -54,7 +60,12 @@ class Replies:
             return made
 
         return Later(
-            payload, self.turns, self.outstanding, mistake=mistake, too_long=lambda size: mistake(ValueError(size))
+            partial(payload, make),
+            self.turns,
+            self.outstanding,
+            mistake=mistake,
+            too_long=lambda size: mistake(ValueError(size)),
+            at_once=None if at_once is None else partial(payload, at_once),
         )
 
     def answer(self, call: Call, writes: Codec, answer: Answer, mistake: Callable[[Exception], bytes]) -> Payload:

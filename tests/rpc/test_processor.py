@@ -103,7 +103,7 @@ def test_an_answer_that_cannot_be_written_is_an_error_too(
     processor: Processor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Wrong:
-        offset, answer, struct, later = 0, OK, aurora.Response(responseCode="one"), None
+        offset, answer, struct, later, at_once = 0, OK, aurora.Response(responseCode="one"), None, None
 
     monkeypatch.setattr(processor._handler, "call", lambda *args: Wrong)
     _, _, _, response = answer(processor, binary_call("getJobs"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import struct
 import threading
@@ -16,6 +17,9 @@ from thriftpy2.rpc import make_client
 from scheduler.contracts import Entry
 from scheduler.core import ops
 from scheduler.interface import thesan
+from scheduler.rpc.large import Outstanding
+from scheduler.rpc.later import Later
+from scheduler.rpc.turns import Turns
 from scheduler.testing.serving import InThread, serving
 from tests.rpc.calls import binary_call, framed, job, read_reply
 
@@ -138,3 +142,37 @@ def test_what_is_asked_behind_it_is_done_and_answered_in_its_turn(house: InThrea
     assert [(name, seqid) for name, _, seqid, _ in replies] == [("watchEvents", 1), ("createJob", 2)]
     assert replies[0][3].events[0].job.name == "hello"
     assert replies[1][3].responseCode == 1
+
+
+@pytest.mark.parametrize("merely_waits", [True, False])
+def test_only_what_merely_waits_is_hurried(merely_waits: bool) -> None:
+    """A backup that is being made is no waiting: in a hurry it would be made twice."""
+    made: list[str] = []
+
+    async def make() -> bytes:
+        made.append("begun")
+        await asyncio.sleep(0.05)
+        made.append("done")
+        return b"made"
+
+    async def now() -> bytes:
+        return b"now"
+
+    async def answered() -> bytes:
+        answer = Later(
+            make,
+            Turns(),
+            Outstanding(10**6),
+            mistake=lambda _: b"",
+            too_long=lambda _: b"",
+            at_once=now if merely_waits else None,
+        )
+        preparing = asyncio.create_task(answer.prepare())
+        await asyncio.sleep(0.01)
+        answer.hurry()
+        answer.hurry()
+        await preparing
+        return b"".join([bytes(piece) async for piece in answer.pieces()])
+
+    assert asyncio.run(answered()) == (b"now" if merely_waits else b"made")
+    assert made == (["begun"] if merely_waits else ["begun", "done"])
