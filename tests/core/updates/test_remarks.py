@@ -107,7 +107,7 @@ def test_beside_an_older_scheduler_it_is_only_said() -> None:
     script = rolling()
     controller = script.stage.controller
     controller.world = evolve(controller.world, format_level=1)
-    assert script.do('override 10s user=ann "the probe is down"')[0].endswith("ROLLING_FORWARD until 12000")
+    assert script.do('override 10s user=ann "the probe is down"')[0].endswith("ROLLING_FORWARD until 10000")
     script.do("wait 11s")
     update = script.update()
     assert update is not None
