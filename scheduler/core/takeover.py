@@ -48,6 +48,8 @@ def offer_hosts(tx: Transaction, hosts: Sequence[Host]) -> None:
         gone = state.replace(state.hosts, name, None)
         state.replace(state.absent_hosts, name, gone)
     for name, host in offered.items():
+        if state.hosts.get(name) is host:
+            continue  # of ten thousand nearly all are the same
         known = state.hosts.get(name) or state.absent_hosts.get(name)
         if known is not None and known.mode is not host.mode:
             host = attrs.evolve(host, mode=known.mode)

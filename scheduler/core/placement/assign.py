@@ -46,6 +46,8 @@ LOOKS_PER_PASS: Final = 3_000
 """At hosts, for the same reason."""
 WOKEN_AT_ONCE: Final = 100
 """Groups that look at what was freed although they have backed off; the others when their back-off ends."""
+LISTED_PER_LOOK: Final = 32
+"""Listing so many candidates takes as long as looking at one."""
 FEW: Final = 256
 """More freed hosts than that are not looked at one by one: the search begins anew."""
 EXPLAIN_COST_US: Final = 60
@@ -138,10 +140,9 @@ def _queue(tx: Transaction) -> None:
 def _woken(tx: Transaction) -> list[Group]:
     """Taken out of those that wait."""
     memory, due_ms = tx.state.placement, None
-    freed = memory.rooms.freed
     woken: list[Group] = []
     for group in memory.waiting.values():
-        if group.seen == freed and group.departures == group.left(tx.state):
+        if not _has_news(tx, group):
             continue
         if len(woken) < WOKEN_AT_ONCE or group.due_ms <= tx.mono_ms:
             woken.append(group)
@@ -152,6 +153,13 @@ def _woken(tx: Transaction) -> list[Group]:
     if due_ms is not None:
         tx.arm_mono(DeadlineKind.PLACE, None, due_ms)
     return woken
+
+
+def _has_news(tx: Transaction, group: Group) -> bool:
+    """Was anything freed since it searched, or may a limit be lifted?"""
+    if group.seen != tx.state.placement.rooms.freed:
+        return True
+    return bool(group.request.limits) and group.departures != group.left(tx.state)
 
 
 def _send_home(tx: Transaction) -> None:
@@ -183,8 +191,12 @@ def _arm_search(tx: Transaction) -> None:
         armed_ms is not None and tx.mono_ms <= armed_ms + tx.policy.preemption_search_interval_ms
     ):
         return
+    if memory.nobody_could == (tx.state.configs.version, memory.back_offs):
+        return
     memory.search_due_ms = preemption.next_search_ms(tx)
-    if memory.search_due_ms is not None:
+    if memory.search_due_ms is None:
+        memory.nobody_could = (tx.state.configs.version, memory.back_offs)
+    else:
         tx.arm_mono(DeadlineKind.PREEMPT, None, memory.search_due_ms)
 
 
@@ -220,6 +232,7 @@ def _back_off(tx: Transaction, group: Group) -> None:
     group.penalty_ms = min(doubled, policy.max_schedule_penalty_ms)
     group.due_ms = tx.mono_ms + int(group.penalty_ms * (0.5 + tx.world.random() / 2))
     memory.waiting[group.request.config] = group
+    memory.back_offs += 1
     known_ms = group.explained_ms
     if group.rest is None and (known_ms is None or tx.mono_ms - known_ms >= _explained_for_ms(memory)):
         group.rest = iter(list(memory.rooms.by_name.values()))
@@ -240,10 +253,11 @@ def _find(tx: Transaction, group: Group, work: _Work) -> Room | None:
     while True:
         if group.search is None:
             group.search = _begin(tx, group)
+            work.looks -= len(group.search) // LISTED_PER_LOOK
         room = group.search.look()
         if room is None:
             group.search = None
-            if group.seen == memory.rooms.freed and group.departures == group.left(tx.state):
+            if not _has_news(tx, group):
                 return None
             continue
         if work.looks <= 0:
@@ -255,10 +269,11 @@ def _find(tx: Transaction, group: Group, work: _Work) -> Room | None:
 
 
 def _allows(tx: Transaction, group: Group, room: Room) -> bool:
-    """Would the host take it, if there were room?"""
+    """Is the host still there, and would it take the task, if there were room?"""
     request, policy = group.request, tx.policy
     return (
-        tx.state.placement.bans.veto(policy, group.banned, room, request) is None
+        tx.state.placement.rooms.by_name.get(room.name) is room
+        and tx.state.placement.bans.veto(policy, group.banned, room, request) is None
         and maintenance_veto(room.host, tx.now_ms + policy.unavailability_threshold_ms) is None
         and limit_veto(room, request, group.counts(tx.state)) is None
     )

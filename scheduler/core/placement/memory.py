@@ -113,7 +113,7 @@ class Bans:
         self._size = 0
 
     def of(self, request: Request) -> Banned:
-        """Those of its constraints; look there first, then `add`. Fetched anew for every search."""
+        """Those of its constraints, to be handed to `veto`. Fetched anew for every search."""
         rules = request.rules
         return self._of_rules.get(rules) or self._of_rules.setdefault(rules, {})
 
@@ -149,6 +149,9 @@ class Memory:
         self.search_due_ms: int | None = None
         """For when its deadline is armed."""
         self.search_wanted = False
+        self.back_offs = 0
+        self.nobody_could: tuple[int, int] | None = None
+        """The version of the configurations, and `back_offs`, when it was found that nobody who waits may preempt."""
         self.searched_ms: int | None = None
         """When the last search began."""
         self.run: Run | None = None

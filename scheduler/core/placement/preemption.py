@@ -15,6 +15,7 @@ from typing import Final
 from attrs import define, field, frozen
 
 from scheduler.core.placement.fit import (
+    Counts,
     has_room,
     limit_veto,
     maintenance_veto,
@@ -227,7 +228,7 @@ def _victims(tx: Transaction, run: Run, turn: Turn, room: Room) -> list[Prey]:
         or ReservationKey(room.name, request.config) in tx.state.reservations
         or memory.bans.veto(policy, group.banned, room, request) is not None
         or maintenance_veto(room.host, tx.now_ms + policy.unavailability_threshold_ms) is not None
-        or limit_veto(room, request, group.counts(tx.state)) is not None
+        or limit_veto(room, request, _with_kept(tx, group)) is not None
     ):
         return []
     mine, priority = turn.kind, request.config.priority
@@ -243,6 +244,21 @@ def _victims(tx: Transaction, run: Run, turn: Turn, room: Room) -> list[Prey]:
             if has_room(room, request.need, left):
                 return victims
     return []
+
+
+def _with_kept(tx: Transaction, group: Group) -> Counts:
+    """The counts that limits go by, with the tasks for which room is kept already: nobody is to make way for more."""
+    counts, request = group.counts(tx.state), group.request
+    kept = tx.state.reservations.by_owner.get(request.config)
+    if kept is None or not request.limits:
+        return counts
+    rooms = tx.state.placement.rooms.by_name
+    grown = {name: dict(values) for name, values in counts.items()}
+    for host in kept:
+        for name, values in grown.items():
+            for value in rooms[host].attributes.get(name, ()) if host in rooms else ():
+                values[value] = values.get(value, 0) + 1
+    return grown
 
 
 def _preempt(tx: Transaction, room: Room, victims: list[Prey], group: Group) -> None:

@@ -197,6 +197,10 @@ class Search:
         self._rooms: list[Room] = self._lists.pop() if self._lists else []
         self._chance = chance
 
+    def __len__(self) -> int:
+        """How many are left to look at."""
+        return len(self._rooms) + sum(map(len, self._lists))
+
     def look(self) -> Room | None:
         """The host to look at now; None: there is none left. Looking again without a `drop` chooses anew."""
         rooms = self._rooms

@@ -122,6 +122,15 @@ def test_what_is_kept_is_given_up_when_nobody_waits_for_it() -> None:
     assert len(scene.stage.state.reservations) == 0
 
 
+def test_nobody_makes_way_for_more_than_a_limit_allows() -> None:
+    hosts = tuple(host(f"h{i}", cpus=1.0, attributes=rack(f"r{i // 3}")) for i in range(6))
+    scene = Scene(*hosts)
+    scene.create(asking(LOW), 6)
+    scene.create(asking(HIGH, constraints=(Constraint("rack", LimitConstraint(1)),), **PREFERRED), 4)
+    scene.stage.advance(3 * MINUTE_MS)
+    assert len(preempting(scene)) == 2
+
+
 def test_turns_of_five_so_that_a_large_job_does_not_take_all() -> None:
     hosts = tuple(host(f"h{i:02}", cpus=1.0) for i in range(16))
     scene = Scene(*hosts, policy=IN_ORDER)

@@ -16,6 +16,7 @@ from scheduler.core.placement.rooms import Room
 from scheduler.core.policy import OfferOrder, Policy
 from scheduler.core.records import Constraint, Host, JobKey, LimitConstraint, TaskStatus, ValueConstraint
 from scheduler.core.state import State
+from scheduler.core.takeover import offer_hosts
 from scheduler.testing.snapshot import logged
 from scheduler.testing.stage import replayed
 from tests.core.placement.scenes import Scene, asking, host, rack
@@ -154,16 +155,21 @@ def test_a_large_job_does_not_hold_up_a_small_one() -> None:
     scene.create(asking(JOBS[0], data="large"), 400)
     scene.create(asking(JOBS[1], data="small"), 10)
     scene.stage.hosts = (roomy,)
-    scene.stage.controller.write(lambda tx: scene_offer(tx, roomy))
+    scene.stage.controller.write(lambda tx: offer_hosts(tx, (roomy,)))
     scene.stage.controller.tick()
     assert all(name is not None for name in scene.where(JOBS[1]).values())
     assert list(scene.where(JOBS[0]).values()).count(None) > 200
 
 
-def scene_offer(tx: Any, *hosts: Host) -> None:
-    from scheduler.core.takeover import offer_hosts
-
-    offer_hosts(tx, hosts)
+def test_a_host_that_goes_while_a_search_is_under_way_takes_nothing_more() -> None:
+    roomy = evolve(HOSTS[0], cpus=1e4, ram_mb=10**7, disk_mb=10**7)
+    first, second = evolve(roomy, name="first"), evolve(roomy, name="second")
+    scene = Scene()
+    scene.create(asking(JOBS[0]), 250)
+    scene.stage.controller.write(lambda tx: offer_hosts(tx, (first,)))
+    assert scene.stage.controller.tick() is True  # 100 are placed, and the search is kept
+    scene.stage.offer((second,))
+    assert Counter(scene.where(JOBS[0]).values()) == {"first": 100, "second": 150}
 
 
 def test_any_host_is_as_good_as_another_in_random_order() -> None:
