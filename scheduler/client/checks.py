@@ -100,6 +100,8 @@ class PageCheck:
 
     url: str
     judge: Callable[[int, str], Finding]
+    ca_file: str | None = None
+    """Who must have signed the page's certificate; by default whom this machine trusts."""
     _reader: threading.Thread | None = None
 
     def look(self, timeout_s: float) -> Finding:
@@ -119,7 +121,8 @@ class PageCheck:
     def _read(self, timeout_s: float) -> Finding:
         give_up_at = time.monotonic() + timeout_s
         try:
-            with requests.get(self.url, timeout=timeout_s, stream=True, proxies=no_proxy(self.url)) as answer:
+            proxies = no_proxy(self.url)
+            with requests.get(self.url, timeout=timeout_s, stream=True, proxies=proxies, verify=self.ca_file) as answer:
                 body = b""
                 for piece in answer.iter_content(8192):
                     body += piece
@@ -176,8 +179,10 @@ def parse_figure(text: str) -> Figure:
     return Figure(found[1], found[2], float(found[3]))
 
 
-def check_for(command: str | None, url: str | None, figure: str | None, vars_url: str) -> Check:
-    """The one check that was asked for. Raises Usage for none or several."""
+def check_for(
+    command: str | None, url: str | None, figure: str | None, vars_url: str, ca_file: str | None = None
+) -> Check:
+    """The one check that was asked for; `ca_file` is for `vars_url`. Raises Usage for none or several."""
     if sum(one is not None for one in (command, url, figure)) != 1:
         raise Usage("give exactly one of --run, --http and --vars")
     if command is not None:
@@ -186,4 +191,4 @@ def check_for(command: str | None, url: str | None, figure: str | None, vars_url
     page = url if url is not None else vars_url
     if not page.startswith(("http://", "https://")):
         raise Usage(f"{page!r} must begin with http:// or https://")
-    return PageCheck(page, judge)
+    return PageCheck(page, judge, None if url is not None else ca_file)

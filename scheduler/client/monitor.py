@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import click
 
+from scheduler.client.access import access_to
 from scheduler.client.beats import RETRY_S, VERDICTS, Beats, Settings, Tally, arrived
 from scheduler.client.checks import check_for
 from scheduler.client.connection import Connection
@@ -83,7 +84,8 @@ def monitor(
     """
     settings = _settings(every_ms, check_timeout_ms, on_failure, link, source)
     job, update_id = parse_update_argument(update)
-    check = check_for(command, url, figure, vars_url or f"{Connection(server).server}/vars")
+    ca_file = access_to(server).verify if vars_url is None else None
+    check = check_for(command, url, figure, vars_url or f"{Connection(server).server}/vars", ca_file)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         key = _find(server, job, update_id)

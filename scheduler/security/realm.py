@@ -121,7 +121,7 @@ class Realm:
     async def _look(self, digest: bytes, header: bytes, host: str) -> str:
         asked = self._accounts
         user, password = _parse(header)
-        is_right = await self._matches(asked.get(user, self._dummy).password, password) and user in asked
+        is_right = await self._matches(asked.get(user, self._dummy).password, password, host)
         if asked is self._accounts:  # else the file has changed meanwhile, and the next call is looked at anew
             _remember(self._right, digest, user) if is_right else _remember(self._wrong, digest, user)
         if not is_right:
@@ -130,11 +130,12 @@ class Realm:
         self.wrong.give_back(host)
         return user
 
-    async def _matches(self, stored: Password, given: bytes) -> bool:
+    async def _matches(self, stored: Password, given: bytes, host: str) -> bool:
         """Whoever is not known costs as much as a known one. Raises TryLater."""
         if not stored.is_slow:
             return stored.matches(given)
         if self._waiting >= MAX_WAITING:
+            self.wrong.give_back(host)
             raise TryLater("Too many credentials wait to be looked at.", 1)
         self._waiting += 1
         try:

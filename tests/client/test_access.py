@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from scheduler.client.access import Access, Server
+from scheduler.client.checks import PageCheck, check_for, parse_figure
 from scheduler.client.connection import Connection
 from scheduler.client.errors import CommandError, NotAllowed
 from scheduler.security.passwords import make, parse
@@ -95,6 +96,14 @@ def test_the_environment_s_bundle_does_not_replace_what_was_asked_for(house: Ser
     everybody = ssl.get_default_verify_paths().cafile or str(authority.path)
     trust = {"THESAN_CA_FILE": str(authority.path), "REQUESTS_CA_BUNDLE": everybody}
     assert run(house, "job", "list", **trust)[0] == 0
+
+
+@pytest.mark.slow
+def test_the_monitor_reads_the_server_s_figures_in_tls(house: Served, authority: Authority) -> None:
+    figure = parse_figure("framework_registered>=1")
+    page = f"{house.url}/vars"
+    assert check_for(None, None, "framework_registered>=1", page, str(authority.path)).look(10).passed
+    assert not PageCheck(page, figure.judge).look(10).passed
 
 
 WRONG = {

@@ -192,11 +192,37 @@ def test_the_raw_port_is_no_way_round(house: InThread, method: str) -> None:
     assert outcome == "in" or not house.core.calls
 
 
-def test_a_pulse_whose_bytes_are_known_is_asked_again(house: InThread) -> None:
+def test_a_pulse_whose_bytes_are_known_is_asked_again(tmp_path: Path) -> None:
     """The short way recognises arguments by their bytes, whoever sends them."""
-    for who, outcome in (("admin", "in"), ("stranger", "AUTH_FAILED"), ("anonymous", "401"), ("owner", "in")):
-        assert over_http(house, "pulseJobUpdate", who) == outcome
-    assert over_raw(house, "pulseJobUpdate") == "AUTH_FAILED"
+    path = tmp_path / "users.ini"
+    path.write_text(FILE)
+    path.chmod(0o600)
+    with serving(realm=Realm(path)) as house:
+        request = update_request(1, blockIfNoPulsesAfterMs=60_000)
+        reply = over(house, binary_call("startJobUpdate", request=request), "owner")
+        pulse = binary_call("pulseJobUpdate", key=reply.result.startJobUpdateResult.key)
+        for _ in range(2):
+            assert over(house, pulse, "owner").responseCode == Code.OK
+        assert len(house.inner.processor.pulses) == 1, "its bytes are known"
+        assert over(house, pulse, "admin").responseCode == Code.OK
+        assert over(house, pulse, "stranger").responseCode == Code.AUTH_FAILED
+        assert over(house, pulse, "anonymous") is None
+        for message in (framed(pulse), pulse):
+            with socket.create_connection(("127.0.0.1", house.thrift_port), timeout=10) as client:
+                for _ in range(3):  # the first one tells whether there are frames
+                    client.sendall(message)
+                    assert b"wants a user" in client.recv(4000)
+        assert house.core.calls.count("pulse") == 3
+
+
+def over(house: InThread, message: bytes, who: str) -> Any:
+    """What the method returned; None: 401."""
+    connection = http.client.HTTPConnection("127.0.0.1", house.http_port, timeout=10)
+    connection.request("POST", "/api", message, {"Content-Type": BINARY_TYPE, "Accept": BINARY_TYPE, **headers(who)})
+    answer = connection.getresponse()
+    body = answer.read()
+    connection.close()
+    return None if answer.status == 401 else read_reply(body)[3]
 
 
 NO_KEY: Final = [
