@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from typing import Any
 
 import pytest
+import requests
 
 from scheduler.testing.asking import job
 from scheduler.testing.cluster import Cluster, Scheduler
@@ -92,3 +94,48 @@ def wait_at_end(scheduler: Scheduler, answers: list[Any]) -> None:
         while (batch := client.watchEvents(None, 0, 15_000)).events:
             pass
         answers.append(batch)
+
+
+def listen(scheduler: Scheduler, last_id: str, until: int, found: list[tuple[int, int]]) -> str:
+    """Read /events from `last_id` on until so many events came; returns the last id, as a browser would keep it."""
+    url = f"http://127.0.0.1:{scheduler.http_port}/events"
+    with requests.get(url, headers={"Last-Event-ID": last_id}, stream=True, timeout=10) as answer:
+        assert answer.status_code == 200, answer.text
+        name, data, new_id = "", "", ""
+        for line in answer.iter_lines(decode_unicode=True):
+            field, _, value = line.partition(": ")
+            if line:
+                name, data, new_id = (value, data, new_id) if field == "event" else (name, data, new_id)
+                data = value if field == "data" else data
+                new_id = value if field == "id" else new_id
+                continue
+            last_id = new_id or last_id
+            if data and not name:
+                event = json.loads(data)
+                found.append((event["cursor"], event["index"]))
+            name, data, new_id = "", "", ""
+            if len(found) >= until:
+                return last_id
+    return last_id
+
+
+def test_a_listener_goes_on_after_kill_9_where_its_last_id_was() -> None:
+    """At least once and nothing left out: what it has from both lives is what a reader of the second finds."""
+    with Cluster(engine="simulated") as cluster:
+        scheduler = cluster.scheduler()
+        scheduler.start()
+        assert scheduler.ask("createJob", job("web", "sleep 600", 3)).responseCode == OK
+        found: list[tuple[int, int]] = []
+        last_id = listen(scheduler, "0", 3, found)
+        scheduler.kill()
+        scheduler.start()
+        assert scheduler.ask("createJob", job("api", "sleep 600", 2)).responseCode == OK
+        deadline = time.monotonic() + 20
+        while len(whole := [row[:2] for row in everything(scheduler)]) < 12:
+            assert time.monotonic() < deadline, whole
+        before = len(found)
+        missing = [place for place in whole if place > (int(last_id), 10**9)]
+        listen(scheduler, last_id, before + len(missing), found)
+        assert set(found) >= set(whole), "nothing is left out"
+        assert found[before:] == sorted(found[before:]), "in order"
+        assert min(found[before:]) > (int(last_id), 0), "it went on, and did not begin again"
