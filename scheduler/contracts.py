@@ -234,6 +234,7 @@ class EventKind(Enum):
     INSTANCE = 5
     UPDATE_REMOVED = 6
     REMARK = 7
+    CRON = 8
 
 
 @frozen(kw_only=True)

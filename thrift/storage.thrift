@@ -316,6 +316,40 @@ struct SaveQuota {
   4: optional i64 diskMb
 }
 
+// ---------------------------------------------------------------------------------------------- cron
+
+/** Where the runs of a cron job stand. Instants: 0 is never. */
+struct CronRuns {
+  1: i64 followedToMs
+  2: optional i64 lastRunMs
+  3: optional i64 waitingMs
+  4: optional i64 missed
+  5: optional i64 lastMissedMs
+  6: optional i64 heldBack
+}
+
+/** A whole cron job: new, changed, or in a base. */
+struct CronJob {
+  1: aurora.JobKey key
+  2: ConfigRef config
+  3: i32 instanceCount
+  4: string schedule
+  5: optional i32 collisionPolicy
+  6: optional string ownerUser
+  7: CronRuns runs
+}
+
+/** Why: a sentence. */
+struct MoveCronJob {
+  1: aurora.JobKey key
+  2: CronRuns runs
+  3: optional string why
+}
+
+struct RemoveCronJob {
+  1: aurora.JobKey key
+}
+
 // ---------------------------------------------------------------------------------------------- the body
 
 /** Everything before this op is forgotten; those behind it in its entry build what a backup held. */
@@ -346,6 +380,9 @@ union Op {
   13: AnnotateUpdate annotateUpdate
   14: SaveQuota saveQuota
   15: RecordRemark recordRemark
+  16: CronJob saveCronJob
+  17: MoveCronJob moveCronJob
+  18: RemoveCronJob removeCronJob
   20: Restored restored
 }
 

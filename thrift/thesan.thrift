@@ -202,6 +202,8 @@ enum EventKind {
   UPDATE_REMOVED = 6
   /** Something was done to an update that left its status as it was: job, updateId, user, message. */
   REMARK = 7
+  /** A run of a cron job began, waits, was held back or was missed: job, message. */
+  CRON = 8
 }
 
 /** One durable change. */
@@ -237,6 +239,23 @@ struct EventBatch {
   6: string lineage
 }
 
+/** A cron job and where its runs stand. Instants: milliseconds since 1970 UTC, unset is never. */
+struct CronJobAnswer {
+  1: aurora.ResponseCode responseCode
+  2: list<string> details
+  /** Its template. */
+  3: aurora.JobConfiguration job
+  4: i64 nextRunMs
+  5: i64 lastRunMs
+  /** Since when a run waits for the tasks of the one before it to end. */
+  6: i64 waitingSinceMs
+  /** Times at which a run was due and no scheduler led, or the leader could not act. */
+  7: i64 missedRuns
+  8: i64 lastMissedMs
+  /** Runs that were not begun because another one was alive or waiting. */
+  9: i64 heldBackRuns
+}
+
 /** All of Aurora's interface, and ours. */
 service Scheduler extends aurora.AuroraAdmin {
   ServerState getServerState()
@@ -257,6 +276,8 @@ service Scheduler extends aurora.AuroraAdmin {
   /** What startJobUpdate would do now. Nothing happens. */
   Simulation simulateUpdate(1: aurora.JobUpdateRequest request)
   Replay replayUpdate(1: aurora.JobUpdateKey key)
+  /** ERROR for a job that has no cron template. */
+  CronJobAnswer showCronJob(1: aurora.JobKey job)
   /**
    * What happened after `cursor`, in order. Unset: begin now. `limit` is how many events are enough (500; at most 2000),
    * but entries are never split. When there is nothing, the answer waits for up to `waitMs`, at most 30 seconds; what

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import attrs
@@ -10,6 +11,7 @@ import attrs
 from scheduler.contracts import Engine, EngineError
 from scheduler.core.policy import Policy
 from scheduler.core.records import TaskConfig
+from scheduler.cron_times import next_run, zone
 from scheduler.engines import thermos
 from scheduler.engines.local import LocalEngine, Machine
 from scheduler.engines.simulated.client import SimulatedEngine
@@ -35,7 +37,11 @@ def stop_wait_ms(config: TaskConfig) -> int:
 
 def make_policy(settings: Settings) -> Policy:
     """The numbers and choices the core decides by, under these settings."""
-    policy = attrs.evolve(settings.policy, infer_heartbeats=settings.pulse_after_failover == "infer")
+    policy = attrs.evolve(
+        settings.policy,
+        infer_heartbeats=settings.pulse_after_failover == "infer",
+        next_run=partial(next_run, where=zone(settings.cron_timezone)),
+    )
     if settings.engine != "local":
         return policy
     return attrs.evolve(policy, objection=objection, stop_wait_ms=stop_wait_ms)

@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 from scheduler.changelog.config_from_thrift import UnknownBranch, config_from_thrift, metadata_from_thrift
 from scheduler.changelog.configs import Configs
 from scheduler.core import ops
+from scheduler.core.cron.records import CollisionPolicy, CronJob, Runs
 from scheduler.core.history import History
 from scheduler.core.records import JobKey, Quota, Task, TaskConfig, TaskEvent, TaskStatus
 from scheduler.core.updates.notes import NO_NOTES, Hold, Notes, Override, Pause, Remark
@@ -56,6 +57,7 @@ _TASK_STATUS: Final = _Names(TaskStatus)
 _UPDATE_STATUS: Final = _Names(UpdateStatus)
 _ACTION: Final = _Names(InstanceAction)
 _PHASE: Final = _Names(Phase)
+_COLLISION: Final = _Names(CollisionPolicy)
 
 
 class BodyReader:
@@ -237,15 +239,49 @@ class BodyReader:
     def _save_quota(self, op: Any) -> ops.Op:
         return ops.SaveQuota(op.role, Quota(op.cpus or 0.0, op.ramMb or 0, op.diskMb or 0))
 
+    # --- cron ---
+
+    def _save_cron_job(self, op: Any) -> ops.Op:
+        cron = CronJob(
+            _job_key(op.key),
+            self._config(op.config),
+            op.instanceCount,
+            op.schedule,
+            _COLLISION[op.collisionPolicy or 0],
+            op.ownerUser,
+            _runs(op.runs),
+        )
+        return ops.SaveCronJob(cron)
+
+    def _move_cron_job(self, op: Any) -> ops.Op:
+        return ops.MoveCronJob(_job_key(op.key), _runs(op.runs), op.why or "")
+
+    def _remove_cron_job(self, op: Any) -> ops.Op:
+        return ops.RemoveCronJob(_job_key(op.key))
+
     # --- all of it ---
 
     def _restored(self, op: Any) -> ops.Op:
         return ops.Restored(op.backupId)
 
 
+def _job_key(job: Any) -> JobKey:
+    return JobKey(job.role, job.environment, job.name)
+
+
 def _update_key(key: Any) -> UpdateKey:
-    job = key.job
-    return UpdateKey(JobKey(job.role, job.environment, job.name), key.id)
+    return UpdateKey(_job_key(key.job), key.id)
+
+
+def _runs(runs: Any) -> Runs:
+    return Runs(
+        runs.followedToMs,
+        runs.lastRunMs or 0,
+        runs.waitingMs or 0,
+        runs.missed or 0,
+        runs.lastMissedMs or 0,
+        runs.heldBack or 0,
+    )
 
 
 def _progress(op: Any) -> InstanceProgress:
@@ -298,6 +334,9 @@ _READERS: Final[tuple[tuple[str, Callable[[BodyReader, Any], ops.Op]], ...]] = (
     ("recordRemark", BodyReader._record_remark),
     ("removeUpdates", BodyReader._remove_updates),
     ("epochBegun", BodyReader._epoch_begun),
+    ("moveCronJob", BodyReader._move_cron_job),
     ("saveQuota", BodyReader._save_quota),
+    ("saveCronJob", BodyReader._save_cron_job),
+    ("removeCronJob", BodyReader._remove_cron_job),
     ("restored", BodyReader._restored),
 )

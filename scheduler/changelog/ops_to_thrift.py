@@ -11,7 +11,8 @@ from typing import Any, Final
 from scheduler.changelog.config_to_thrift import config_to_thrift, metadata_to_thrift
 from scheduler.changelog.configs import Configs
 from scheduler.core import ops
-from scheduler.core.records import TaskConfig, TaskEvent
+from scheduler.core.cron.records import Runs
+from scheduler.core.records import JobKey, TaskConfig, TaskEvent
 from scheduler.core.updates.notes import NO_NOTES, Notes
 from scheduler.core.updates.records import (
     BatchStrategy,
@@ -60,6 +61,9 @@ _SaveUpdate = _branch("saveUpdate")
 _AnnotateUpdate = _branch("annotateUpdate")
 _SaveQuota = _branch("saveQuota")
 _RecordRemark = _branch("recordRemark")
+_SaveCronJob = _branch("saveCronJob")
+_MoveCronJob = _branch("moveCronJob")
+_RemoveCronJob = _branch("removeCronJob")
 _Restored = _branch("restored")
 
 # Absent means 0, false or empty on disk, so `x or None` leaves those out.
@@ -291,10 +295,47 @@ class BodyWriter:
         quota = op.quota
         return _SaveQuota(storage.SaveQuota(op.role, quota.cpus or None, quota.ram_mb or None, quota.disk_mb or None))
 
+    # --- cron ---
+
+    def _save_cron_job(self, op: ops.SaveCronJob) -> Any:
+        cron = op.cron
+        return _SaveCronJob(
+            storage.CronJob(
+                key=_job_key(cron.key),
+                config=self._config(cron.config),
+                instanceCount=cron.instance_count,
+                schedule=cron.schedule,
+                collisionPolicy=cron.collision_policy or None,
+                ownerUser=cron.owner_user,
+                runs=_runs(cron.runs),
+            )
+        )
+
+    def _move_cron_job(self, op: ops.MoveCronJob) -> Any:
+        return _MoveCronJob(storage.MoveCronJob(_job_key(op.key), _runs(op.runs), op.why or None))
+
+    def _remove_cron_job(self, op: ops.RemoveCronJob) -> Any:
+        return _RemoveCronJob(storage.RemoveCronJob(_job_key(op.key)))
+
     # --- all of it ---
 
     def _restored(self, op: ops.Restored) -> Any:
         return _Restored(storage.Restored(op.backup_id))
+
+
+def _job_key(key: JobKey) -> Any:
+    return aurora.JobKey(key.role, key.environment, key.name)
+
+
+def _runs(runs: Runs) -> Any:
+    return storage.CronRuns(
+        runs.followed_to_ms,
+        runs.last_run_ms or None,
+        runs.waiting_ms or None,
+        runs.missed or None,
+        runs.last_missed_ms or None,
+        runs.held_back or None,
+    )
 
 
 def _progress(instance: int, progress: InstanceProgress) -> Any:
@@ -351,5 +392,8 @@ _WRITERS: Final[dict[type, Callable[[BodyWriter, Any], Any]]] = {
     ops.RemoveUpdates: BodyWriter._remove_updates,
     ops.SaveUpdate: BodyWriter._save_update,
     ops.SaveQuota: BodyWriter._save_quota,
+    ops.SaveCronJob: BodyWriter._save_cron_job,
+    ops.MoveCronJob: BodyWriter._move_cron_job,
+    ops.RemoveCronJob: BodyWriter._remove_cron_job,
     ops.Restored: BodyWriter._restored,
 }

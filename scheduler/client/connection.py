@@ -48,6 +48,7 @@ IDEMPOTENT: Final = frozenset(
         "pauseJobUpdate",
         "abortJobUpdate",
         "explainUpdate",
+        "showCronJob",
         "heartbeat",
         "overrideHeartbeat",
         "pauseJobUpdateFor",

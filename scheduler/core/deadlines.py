@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from scheduler.core.cron import runs
 from scheduler.core.effects import Terminate
 from scheduler.core.placement import holding
 from scheduler.core.records import TaskStatus
@@ -125,4 +126,5 @@ _REACHED: Final[dict[DeadlineKind, Callable[[Transaction, Any], None]]] = {
     DeadlineKind.RESERVATION: holding.expired,
     DeadlineKind.PREEMPT: _preempt,
     DeadlineKind.PLACE: _place,
+    DeadlineKind.CRON: runs.due,
 }

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from scheduler.core.answers import OK, Answer, Refused
+from scheduler.core.cron import runs
 from scheduler.core.transaction import TaskChanged, TaskDeleted, Transaction
 from scheduler.core.updates import updater
 from scheduler.core.updates.records import UpdateKey
@@ -31,12 +32,13 @@ def decide(tx: Transaction, decision: Callable[..., Answer | None], *args: Any) 
 
 
 def settle(tx: Transaction) -> None:
-    """Let updates look at every task that changed, until nothing changes any more."""
+    """Let updates and cron jobs look at every task that changed, until nothing changes any more."""
     while tx.changes:
         change = tx.changes.popleft()
         update = tx.state.updates.active.get(change.task.job)
         if update is not None:
             _tell(tx, update.key, change)
+        runs.task_left(tx, change.task.job)
 
 
 def _tell(tx: Transaction, key: UpdateKey, change: TaskChanged | TaskDeleted) -> None:

@@ -28,6 +28,7 @@ def broken(state: State, jobs: Iterable[JobKey] | None = None) -> list[str]:
         found += _of_indexes(state)
         found += _of_hosts(state)
         found += [f"{key}: remarks on no update" for key in state.remarks if key not in state.updates]
+        found += _of_cron(state)
     return found
 
 
@@ -134,6 +135,12 @@ def _of_configs(state: State) -> Iterator[str]:
                 yield f"{update.key}: a configuration is not kept"
                 continue
             uses[digest] = uses.get(digest, 0) + 1
+    for cron in state.cron_jobs.values():
+        digest = state.configs.digests.get(cron.config)
+        if digest is None:
+            yield f"{cron.key}: the configuration of its cron template is not kept"
+            continue
+        uses[digest] = uses.get(digest, 0) + 1
     if uses != dict(state.config_uses.items()):
         yield "the uses of configurations are miscounted"
     if set(uses) != set(state.configs):
@@ -161,3 +168,13 @@ def _of_hosts(state: State) -> Iterator[str]:
         ports = [port for task in usage.tasks.values() for _, port in task.ports]
         if len(ports) != len(set(ports)):
             yield f"host {name}: a port is given twice"
+
+
+def _of_cron(state: State) -> Iterator[str]:
+    for key, cron in state.cron_jobs.items():
+        if cron.runs.waiting_ms and not state.tasks.active.get(key):
+            yield f"{key}: a cron run waits for tasks that are gone"
+        if key in state.updates.active:
+            yield f"{key}: a cron job is being updated"
+    if set(state.next_cron_runs) - set(state.cron_jobs):
+        yield "a next run is kept of a cron job that is gone"

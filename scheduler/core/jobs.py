@@ -8,12 +8,14 @@ from __future__ import annotations
 from scheduler.core import quota
 from scheduler.core.answers import OK, Answer, Code, Refused, error, invalid
 from scheduler.core.records import JobConfiguration, JobKey, TaskConfig, TaskStatus
+from scheduler.core.state import State
 from scheduler.core.tasks import actions
 from scheduler.core.tasks.lifecycle import Outcome, transition
 from scheduler.core.transaction import Transaction
 from scheduler.core.validation import require_job_key, valid_job
 
 NO_CRON = "Cron jobs may only be created/updated by calling scheduleCronJob."
+NO_CRON_UPDATE = "Cron jobs may only be updated by calling replaceCronTemplate."
 NO_TASKS_TO_KILL = "No tasks to kill."
 
 
@@ -26,7 +28,7 @@ def create(tx: Transaction, description: JobConfiguration, user: str) -> Answer:
     assert_not_updating(tx, job.key)
     if job.task_config.job != job.key:
         return invalid(f"taskConfig.job {job.task_config.job} differs from the job's key {job.key}")
-    if tx.state.tasks.active.get(job.key):
+    if tx.state.tasks.active.get(job.key) or job.key in tx.state.cron_jobs:
         return invalid(f"Job already exists: {job.key}")
     check_instance_count(tx, job.instance_count)
     quota.check_added(tx, job.task_config, job.instance_count)
@@ -73,6 +75,8 @@ def add(tx: Transaction, job: JobKey, instance: int, count: int, user: str) -> A
     require_job_key(job)
     if count <= 0:
         return invalid(f"Instance count must be a positive number, not {count}")
+    if job in tx.state.cron_jobs:
+        return invalid("Instances may not be added to cron jobs.")
     assert_not_updating(tx, job)
     active = tx.state.tasks.active.get(job, {})
     if instance not in active:
@@ -85,6 +89,12 @@ def add(tx: Transaction, job: JobKey, instance: int, count: int, user: str) -> A
         actions.create(tx, config, new)
     tx.say(job, f"{count} instances added from {first} on by {user}")
     return OK
+
+
+def refuse_cron(state: State, job: JobKey) -> None:
+    """What runs by a schedule is changed by replacing its template."""
+    if job in state.cron_jobs:
+        raise Refused(invalid(NO_CRON_UPDATE))
 
 
 def assert_not_updating(tx: Transaction, job: JobKey) -> None:

@@ -11,7 +11,8 @@ from typing import Final
 
 from attrs import frozen
 
-from scheduler.core.records import Metadata, Quota, Task, TaskConfig, TaskEvent
+from scheduler.core.cron.records import CronJob, Runs
+from scheduler.core.records import JobKey, Metadata, Quota, Task, TaskConfig, TaskEvent
 from scheduler.core.updates.notes import Notes, Remark
 from scheduler.core.updates.records import (
     InstanceEvent,
@@ -147,6 +148,27 @@ class SaveQuota:
 
 
 @frozen
+class SaveCronJob:
+    """A whole cron job: a new one, one with another template, or any one in a base."""
+
+    cron: CronJob
+
+
+@frozen
+class MoveCronJob:
+    """The runs of a cron job stand elsewhere; `why` is a sentence, or empty."""
+
+    key: JobKey
+    runs: Runs
+    why: str = ""
+
+
+@frozen
+class RemoveCronJob:
+    key: JobKey
+
+
+@frozen
 class Restored:
     """Everything before is forgotten, but not which epoch it is. The ops behind it in its entry build what is now."""
 
@@ -169,13 +191,18 @@ Op = (
     | RemoveUpdates
     | SaveUpdate
     | SaveQuota
+    | SaveCronJob
+    | MoveCronJob
+    | RemoveCronJob
     | Restored
 )
 
 FORMAT_LEVEL: Final = 2
 """The newest format level: which ops there are and what they say (`thrift/storage.thrift`)."""
 
-SINCE: Final[Mapping[type, int]] = {SaveQuota: 2, Restored: 2, RecordRemark: 2}
+SINCE: Final[Mapping[type, int]] = dict.fromkeys(
+    (SaveQuota, SaveCronJob, MoveCronJob, RemoveCronJob, Restored, RecordRemark), 2
+)
 """Ops that came after the first level. A leader decides none that another scheduler of its cluster cannot read yet."""
 
 

@@ -11,6 +11,7 @@ from typing import Final
 
 from attrs import field, frozen
 
+from scheduler.core.cron.schedule import Schedule
 from scheduler.core.records import TaskConfig
 
 SECOND_MS: Final = 1000
@@ -25,6 +26,10 @@ def _no_objection(config: TaskConfig) -> str | None:
 
 def _no_wait(config: TaskConfig) -> int:
     return 0
+
+
+def _never(schedule: Schedule, after_ms: int) -> int | None:
+    return None
 
 
 @frozen
@@ -101,6 +106,12 @@ class Policy:
     offer_reservation_duration_ms: int = 3 * MINUTE_MS
     enable_update_affinity: bool = False
     update_affinity_reservation_hold_ms: int = 3 * MINUTE_MS
+
+    # Cron
+    next_run: Callable[[Schedule, int], int | None] = _never
+    """The first run of a schedule after an instant, in milliseconds since 1970. Pure; supplied with the time zone."""
+    cron_catch_up: bool = False
+    """Whether runs that were due while nobody led are made up for by one. Aurora drops them."""
 
     # Updates
     max_update_instance_failures: int = 20_000

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
+from scheduler.core.cron.records import Runs
 from scheduler.core.records import JobConfiguration, JobKey, Metadata, Quota, Task, TaskConfig, TaskStatus
 from scheduler.core.updates.records import JobUpdate, Range, Strategy, UpdateKey, UpdateStatus
 
@@ -161,6 +162,15 @@ class QuotaReport:
     non_prod_shared: Quota
     prod_dedicated: Quota
     non_prod_dedicated: Quota
+
+
+@frozen
+class CronReport:
+    """A cron job, where its runs stand, and when the next one is due; None: never, or nobody has looked yet."""
+
+    job: JobConfiguration
+    runs: Runs
+    next_run_ms: int | None
 
 
 @frozen

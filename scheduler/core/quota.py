@@ -2,7 +2,8 @@
 
 Only CPUs, RAM and disk count, and only of production tasks on hosts that all roles share; dedicated hosts and other
 tiers are free. Pending tasks count as those that run. An update counts by the larger of what it begins with and what it
-leads to, each resource for itself, from its start to its end, paused or not.
+leads to, each resource for itself, from its start to its end, paused or not; a cron job by the larger of its template
+and what runs of it.
 Source: Aurora's documentation, "Resource quota"; `docs/compatibility.md`, "Quota".
 """
 
@@ -119,10 +120,13 @@ def _counted(part: InstanceConfigs) -> tuple[TaskConfig, int]:
     return part.config, sum(len(r.ids()) for r in part.instances)
 
 
-def of_job(state: State, job: JobKey, instructions: Instructions | None) -> ByBucket:
-    """What a job takes; with instructions: as if that update of it were active."""
+def of_job(
+    state: State, job: JobKey, instructions: Instructions | None = None, template: ByBucket | None = None
+) -> ByBucket:
+    """What a job takes: as if that update of it were active, or as if that were what its cron template takes."""
     if instructions is None:
-        return total(state.tasks.counts.get(job.role, {}).get(job, {}).items())
+        runs = total(state.tasks.counts.get(job.role, {}).get(job, {}).items())
+        return runs if template is None else _larger(runs, template)
     parts = (*instructions.initial, *filter(None, (instructions.desired,)))
     concerned = set(instance_ids(r for part in parts for r in part.instances))
     others: dict[TaskConfig, int] = {}
@@ -133,14 +137,16 @@ def of_job(state: State, job: JobKey, instructions: Instructions | None) -> ByBu
 
 
 def _now(state: State, job: JobKey) -> ByBucket:
-    update = state.updates.active.get(job)
-    return of_job(state, job, None if update is None else update.instructions)
+    update, cron = state.updates.active.get(job), state.cron_jobs.get(job)
+    template = None if cron is None else total([(cron.config, cron.instance_count)])
+    return of_job(state, job, None if update is None else update.instructions, template)
 
 
 def consumption(state: State, role: str) -> ByBucket:
     """What all jobs of a role take."""
     jobs = dict.fromkeys(state.tasks.counts.get(role, {}))
     jobs.update(dict.fromkeys(job for job in state.updates.active if job.role == role))
+    jobs.update(dict.fromkeys(state.cron_jobs.by_role.get(role, {})))
     return _sum(_now(state, job) for job in jobs)
 
 
@@ -158,6 +164,18 @@ def check_added(tx: Transaction, config: TaskConfig, count: int) -> None:
 def check_update(tx: Transaction, job: JobKey, instructions: Instructions) -> None:
     """May this update begin? As if it were active already. Raises Refused."""
     _check(tx.state, job, _now(tx.state, job), of_job(tx.state, job, instructions))
+
+
+def check_template(tx: Transaction, job: JobKey, config: TaskConfig, count: int) -> None:
+    """May this be the job's cron template? It counts whether it runs or not; a dedicated one too. Raises Refused."""
+    known = tx.state.cron_jobs.get(job)
+    before = {} if known is None else _as_shared(known.config, known.instance_count)
+    after = _as_shared(config, count)
+    _check(tx.state, job, of_job(tx.state, job, template=before), of_job(tx.state, job, template=after))
+
+
+def _as_shared(config: TaskConfig, count: int) -> ByBucket:
+    return {PROD_SHARED: NOTHING.plus(amounts(config), count)} if config.production else {}
 
 
 def _check(state: State, job: JobKey, before: Mapping[Bucket, Amounts], after: Mapping[Bucket, Amounts]) -> None:

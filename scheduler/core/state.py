@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from scheduler.core import ops
+from scheduler.core.cron.records import CronJob
 from scheduler.core.history import History
 from scheduler.core.placement.memory import Memory
 from scheduler.core.placement.reservations import ReservationTable
-from scheduler.core.records import Quota, Task, TaskConfig
-from scheduler.core.tables import ConfigTable, HostTable, ProgressTable, Table, TaskTable, UpdateTable
+from scheduler.core.records import JobKey, Quota, Task, TaskConfig
+from scheduler.core.tables import ConfigTable, CronTable, HostTable, ProgressTable, Table, TaskTable, UpdateTable
 from scheduler.core.updates.folding import with_event
 from scheduler.core.updates.notes import MOST_REMARKS, Beat, Remark
 from scheduler.core.updates.plan import Plan
@@ -37,6 +38,7 @@ class State:
         """By role. A role without one may take nothing."""
         self.remarks: Table[UpdateKey, tuple[Remark, ...]] = Table()
         """What was done to updates beside their histories, the oldest first. Absent: nothing."""
+        self.cron_jobs = CronTable()
         self.epoch = 0
 
         # Not logged: what only this leader knows. The next one begins without it.
@@ -53,6 +55,10 @@ class State:
         """Why pending tasks of a configuration have no host yet."""
         self.last_ports: Table[str, int] = Table()
         """The port each host gave out last."""
+        self.next_cron_runs: Table[JobKey, int] = Table()
+        """When each cron job runs next, as its schedule says and its deadline is armed."""
+        self.led_from_ms = 0
+        """When this leader took over; a cron run that was due before was missed."""
         self.plans: dict[UpdateKey, Plan] = {}
         """Derived from instructions that never change; see `updates/plan.py`."""
         self.placement = Memory()
@@ -71,6 +77,7 @@ class State:
             self.config_uses,
             self.configs,
             self.quotas,
+            self.cron_jobs,
         )
 
     def replace(self, table: Table[Any, Any], key: Any, new: Any) -> Any:
@@ -262,6 +269,27 @@ def _save_quota(state: State, op: ops.SaveQuota) -> None:
     state.replace(state.quotas, op.role, op.quota)
 
 
+# --- cron ------------------------------------------------------------------------------------------------------------
+
+
+def _save_cron_job(state: State, op: ops.SaveCronJob) -> None:
+    _hold(state, op.cron.config)
+    old: CronJob | None = state.replace(state.cron_jobs, op.cron.key, op.cron)
+    if old is not None:
+        _release(state, old.config)
+
+
+def _move_cron_job(state: State, op: ops.MoveCronJob) -> None:
+    old = state.cron_jobs[op.key]
+    new = CronJob(old.key, old.config, old.instance_count, old.schedule, old.collision_policy, old.owner_user, op.runs)
+    state.replace(state.cron_jobs, op.key, new)
+
+
+def _remove_cron_job(state: State, op: ops.RemoveCronJob) -> None:
+    old: CronJob = state.replace(state.cron_jobs, op.key, None)
+    _release(state, old.config)
+
+
 # --- all of it -------------------------------------------------------------------------------------------------------
 
 
@@ -287,6 +315,9 @@ _APPLY: Final[dict[type, Callable[[State, Any], None]]] = {
     ops.RemoveUpdates: _remove_updates,
     ops.SaveUpdate: _save_update,
     ops.SaveQuota: _save_quota,
+    ops.SaveCronJob: _save_cron_job,
+    ops.MoveCronJob: _move_cron_job,
+    ops.RemoveCronJob: _remove_cron_job,
     ops.Restored: _restored,
 }
 
@@ -305,3 +336,5 @@ def dump(state: State) -> Iterator[ops.Op]:
             yield ops.RecordRemark(key, remark)
     for role, quota in state.quotas.items():
         yield ops.SaveQuota(role, quota)
+    for cron in state.cron_jobs.values():
+        yield ops.SaveCronJob(cron)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import ItemsView, Iterator, ValuesView
 from typing import Generic, TypeVar
 
+from scheduler.core.cron.records import CronJob
 from scheduler.core.placement.needs import need_of
 from scheduler.core.records import ACTIVE_STATES, Host, JobKey, Task, TaskConfig, TaskStatus
 from scheduler.core.updates.records import InstanceProgress, JobUpdate, Phase, UpdateKey
@@ -253,6 +254,23 @@ class UpdateTable(Table[UpdateKey, JobUpdate]):
             self.by_job.setdefault(key.job, {})[key] = new
             if new.status in ACTIVE_UPDATE_STATES:
                 self.active[key.job] = new
+
+
+class CronTable(Table[JobKey, CronJob]):
+    """Cron jobs by key and by role."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.by_role: dict[str, dict[JobKey, CronJob]] = {}
+
+    def _moved(self, key: JobKey, old: CronJob | None, new: CronJob | None) -> None:
+        if new is not None:
+            self.by_role.setdefault(key.role, {})[key] = new
+        elif old is not None:
+            rows = self.by_role[key.role]
+            del rows[key]
+            if not rows:
+                del self.by_role[key.role]
 
 
 class Tally:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import attrs
 
 from scheduler.core import ops
+from scheduler.core.cron import runs
 from scheduler.core.effects import Forget, Launch, Terminate
 from scheduler.core.records import ASSIGNED_STATES, TERMINAL_STATES, Host, TaskStatus
 from scheduler.core.tasks import lifecycle
@@ -24,6 +25,7 @@ def begin_epoch(tx: Transaction, epoch: int) -> None:
     tx.apply(ops.EpochBegun(epoch, tx.world.scheduler))
     for task in list(tx.state.tasks.values()):
         lifecycle.arm_deadlines(tx, task)
+    runs.take_over(tx)
     for update in list(tx.state.updates.active.values()):
         if tx.policy.infer_heartbeats:
             pulses.infer(tx, update)

@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 
 from scheduler.core.answers import Answer, Code, Refused, error, invalid
+from scheduler.core.cron.records import CronJob
+from scheduler.core.jobs import refuse_cron
 from scheduler.core.placement.assign import NO_HOSTS
 from scheduler.core.policy import Policy
 from scheduler.core.queries import (
@@ -130,30 +132,41 @@ def config_summary(state: State, policy: Policy, job: JobKey) -> Answer:
 
 
 def role_summaries(state: State, policy: Policy) -> Answer:
-    """Roles that have any task, ended ones too."""
-    counts: dict[str, int] = {}
-    for job in state.tasks.by_job:
-        counts[job.role] = counts.get(job.role, 0) + 1
-    return Answer(result=RoleSummaries(tuple(RoleSummary(role, n, 0) for role, n in sorted(counts.items()))))
+    """Roles that have any task, ended ones too, or a cron template. A cron job with tasks counts as a job too."""
+    counts = Counter([job.role for job in state.tasks.by_job])
+    crons = {role: len(rows) for role, rows in state.cron_jobs.by_role.items()}
+    rows = (RoleSummary(role, counts[role], crons.get(role, 0)) for role in sorted({*counts, *crons}))
+    return Answer(result=RoleSummaries(tuple(rows)))
 
 
 def job_summaries(state: State, policy: Policy, role: str | None) -> Answer:
-    """Jobs with any task, ended ones too; `instanceCount` counts the tasks found, as Aurora does."""
+    """Jobs with any task, ended ones too, and cron jobs; `instanceCount` counts the tasks found, as Aurora does.
+
+    A cron job is shown as its template, with the tasks of its runs counted.
+    """
     found = []
     for job, rows in state.tasks.by_job.items():
-        if not role or job.role == role:
+        if (not role or job.role == role) and job not in state.cron_jobs:
             active = state.tasks.active.get(job, {})
             found.append(JobSummary(_as_job(job, rows.values(), active.values()), _stats(rows.values())))
+    for cron in _cron_jobs(state, role):
+        stats = _stats(state.tasks.by_job.get(cron.key, {}).values())
+        found.append(JobSummary(cron.as_job(), stats, state.next_cron_runs.get(cron.key)))
     return Answer(result=JobSummaries(tuple(found)))
 
 
+def _cron_jobs(state: State, role: str | None) -> Iterable[CronJob]:
+    return state.cron_jobs.by_role.get(role, {}).values() if role else state.cron_jobs.values()
+
+
 def jobs(state: State, policy: Policy, role: str | None) -> Answer:
-    """Jobs with active tasks."""
-    found = (
+    """Jobs with active tasks, and all cron jobs, as their templates."""
+    found = [
         _as_job(job, rows.values(), rows.values())
         for job, rows in state.tasks.active.items()
-        if not role or job.role == role
-    )
+        if (not role or job.role == role) and job not in state.cron_jobs
+    ]
+    found += [cron.as_job() for cron in _cron_jobs(state, role)]
     return Answer(result=Jobs(tuple(found)))
 
 
@@ -239,6 +252,7 @@ def update_diff(state: State, policy: Policy, request: UpdateRequest) -> Answer:
     if request.instance_count < 0:
         return invalid(f"instanceCount must not be negative, it is {request.instance_count}")
     config = state.configs.canonical(valid_config(policy, request.task_config, request.instance_count))
+    refuse_cron(state, config.job)
     scope = request.settings.update_only_these_instances if request.settings is not None else ()
     count = min(request.instance_count, policy.max_tasks_per_job + 1)
     diff = compare(state.tasks.active.get(config.job, {}), config, count, scope)

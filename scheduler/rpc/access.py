@@ -83,6 +83,7 @@ READS: Final = frozenset(
         *aurora.ReadOnlyScheduler.thrift_services,
         "getServerState",
         "explainUpdate",
+        "showCronJob",
         "simulateUpdate",
         "replayUpdate",
         "watchEvents",

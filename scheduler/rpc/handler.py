@@ -14,6 +14,7 @@ from attrs import frozen
 from scheduler.contracts import Archive, EventStream, Ticket
 from scheduler.core import jobs, quota, views
 from scheduler.core.answers import OK, Answer, Refused, error
+from scheduler.core.cron import requests as cron
 from scheduler.core.updates import explain, requests
 from scheduler.rpc import archiving, from_thrift, thesan, to_thrift, watching
 from scheduler.rpc.port import Core
@@ -168,6 +169,20 @@ def _add_instances(args: Any, core: Core, user: str) -> Ticket:
     return core.write(jobs.add, from_thrift.job_key(job), instance, args.count or 0, user)
 
 
+def _change_cron_template(decide: Callable[..., Answer], argument: str) -> Method:
+    def method(args: Any, core: Core, user: str) -> Ticket:
+        return core.write(decide, from_thrift.job_configuration(getattr(args, argument)), user)
+
+    return method
+
+
+def _about_cron_job(decide: Callable[..., Answer]) -> Method:
+    def method(args: Any, core: Core, user: str) -> Ticket:
+        return core.write(decide, from_thrift.job_key(args.job), user)
+
+    return method
+
+
 # --- updates ---------------------------------------------------------------------------------------------------------
 
 
@@ -224,6 +239,10 @@ METHODS: Final[dict[str, Method]] = {
     "killTasks": _kill_tasks,
     "restartShards": _restart_shards,
     "addInstances": _add_instances,
+    "scheduleCronJob": _change_cron_template(cron.schedule, "description"),
+    "replaceCronTemplate": _change_cron_template(cron.replace, "config"),
+    "descheduleCronJob": _about_cron_job(cron.deschedule),
+    "startCronJob": _about_cron_job(cron.start),
     "startJobUpdate": _start_job_update,
     "pauseJobUpdate": _change_update(requests.pause),
     "resumeJobUpdate": _change_update(requests.resume),

@@ -7,13 +7,14 @@ from typing import Any, Final
 
 from scheduler.contracts import Ticket
 from scheduler.core.answers import Answer, Code
+from scheduler.core.cron import requests as cron
 from scheduler.core.updates import expiring, explain, rehearsal, replay, set_aside, verdicts
 from scheduler.rpc.from_thrift.heartbeats import heartbeat
-from scheduler.rpc.from_thrift.keys import instance_ids, message, update_key
+from scheduler.rpc.from_thrift.keys import instance_ids, job_key, message, update_key
 from scheduler.rpc.from_thrift.updates import update_request
 from scheduler.rpc.from_thrift.values import each
 from scheduler.rpc.port import Core
-from scheduler.rpc.to_thrift import events, explained, heartbeats, rehearsals, update_answers
+from scheduler.rpc.to_thrift import cron_jobs, events, explained, heartbeats, rehearsals, update_answers
 
 __all__ = ["METHODS", "as_struct", "is_own"]
 
@@ -49,6 +50,10 @@ def _set_aside(decide: Callable[..., Answer]) -> Method:
     return method
 
 
+def _show_cron_job(args: Any, core: Core, user: str) -> Ticket:
+    return core.read(cron.show, job_key(args.job))
+
+
 def _simulate(args: Any, core: Core, user: str) -> Ticket:
     return core.write(rehearsal.rehearse, update_request(args.request), user)
 
@@ -71,6 +76,7 @@ METHODS: Final[dict[str, Method]] = {
     "overrideHeartbeat": _override,
     "retryInstances": _set_aside(set_aside.retry),
     "skipInstances": _set_aside(set_aside.skip),
+    "showCronJob": _show_cron_job,
     "simulateUpdate": _simulate,
     "replayUpdate": _replay,
     "watchEvents": _watch_events,
@@ -84,6 +90,7 @@ _STRUCTS: Final[dict[str, Callable[[Answer], Any]]] = {
     "overrideHeartbeat": update_answers.update_answer,
     "retryInstances": update_answers.update_answer,
     "skipInstances": update_answers.update_answer,
+    "showCronJob": cron_jobs.cron_job,
     "simulateUpdate": rehearsals.simulation,
     "replayUpdate": rehearsals.replay,
     "watchEvents": events.event_batch,

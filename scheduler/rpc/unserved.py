@@ -5,10 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 UNSERVED: Final = (
-    "scheduleCronJob",
-    "descheduleCronJob",
-    "startCronJob",
-    "replaceCronTemplate",
     "forceTaskState",
     "startMaintenance",
     "drainHosts",

@@ -85,7 +85,7 @@ class _Told(list[Fields]):
 
 
 def _light(op: Any) -> Any:
-    return _Told(_FIELDS[type(op)](op)) if type(op) in _HOLD_CONFIGURATIONS else op
+    return _Told(_FIELDS[type(op)](op)) if type(op) in _MADE_AT_ONCE else op
 
 
 def _none(op: Any) -> Iterator[Fields]:
@@ -182,6 +182,11 @@ def _removed_updates(op: ops.RemoveUpdates) -> Iterator[Fields]:
         yield {"kind": EventKind.UPDATE_REMOVED, "job": key.job, "update_id": key.id}
 
 
+def _moved_cron_job(op: ops.MoveCronJob) -> Iterator[Fields]:
+    if op.why:
+        yield {"kind": EventKind.CRON, "job": op.key, "message": op.why}
+
+
 _FIELDS: Final[dict[type, Callable[[Any], Iterator[Fields]]]] = {
     ops.EpochBegun: _leader,
     ops.SaveTask: _new_task,
@@ -195,6 +200,8 @@ _FIELDS: Final[dict[type, Callable[[Any], Iterator[Fields]]]] = {
     ops.RecordRemark: _remark,
     ops.RemoveUpdates: _removed_updates,
     _Told: iter,
+    ops.MoveCronJob: _moved_cron_job,
 }
 
-_HOLD_CONFIGURATIONS: Final = frozenset({ops.SaveTask, ops.StartUpdate})
+_MADE_AT_ONCE: Final = frozenset({ops.SaveTask, ops.StartUpdate, ops.MoveCronJob})
+"""What would keep a configuration alive, and what has an event only sometimes."""

@@ -51,6 +51,8 @@ class Narrator:
         for op in entry.ops:
             yield from self._of_task(op)
             yield from self._of_update(op)
+            if isinstance(op, ops.MoveCronJob) and op.why:
+                yield Line(op.key, f"C {op.why}")
 
     def _of_task(self, op: ops.Op) -> Iterator[Line]:
         if isinstance(op, ops.SaveTask):

@@ -24,6 +24,7 @@ The number is the wall's clock in milliseconds; it begins at 0. What came of a c
     T0 STATUS "message"       a task came to a state (after `tell tasks`)
     ~ sentence                a decision's sentence (after `tell sentences`)
     forget u1                 an ended update was pruned
+    C sentence                a run of a cron job began, waits, was held back or was missed
 
 Lines of a job other than the one the script talks about begin with its name. Commands:
 
@@ -46,6 +47,9 @@ Lines of a job other than the one the script talks about begin with its name. Co
     quota 8                          so many cores for production tasks of the role
     create 3 old [cpus=2 tier=preferred priority=1 limit=rack:1]       createJob; the same options after `start`
     kill [0-1], restart-shards 0-1, add-instances 0 2     the requests of those names
+    cron "*/5 * * * *" 2 old [kill|cancel] [replace]   scheduleCronJob or replaceCronTemplate: two instances of "old"
+    deschedule, start-cron           descheduleCronJob, startCronJob
+    show-cron                        where its runs stand
     run 0-2                          the engine starts these tasks and they run
     swap 0-2                         the engine ends them as it was told, and runs what follows
     obey                             the engine does all that it was told of the job's tasks
@@ -95,6 +99,7 @@ from scheduler.core.updates.records import JobUpdate, UpdateKey
 from scheduler.core.validation import valid_config
 from scheduler.testing.monitoring import Monitoring
 from scheduler.testing.narration import NOBODY, Line, Narrator, version
+from scheduler.testing.scheduling import Scheduling
 from scheduler.testing.stage import Stage, service
 from scheduler.testing.surrounding import Surrounding
 from scheduler.testing.words import Options, ScriptError, ids, milliseconds, settings_from, split, wishes_from
@@ -102,7 +107,7 @@ from scheduler.testing.words import Options, ScriptError, ids, milliseconds, set
 MOST_STEPS = 500
 
 
-class Script(Monitoring, Surrounding):
+class Script(Monitoring, Surrounding, Scheduling):
     """Carries out commands on a stage of its own and writes down what comes of them."""
 
     def __init__(self, *, through_codec: bool = False) -> None:
@@ -141,6 +146,9 @@ class Script(Monitoring, Surrounding):
 
     def _line(self, text: str) -> str:
         return f"  {self.stage.clock.wall_ms():>10}  {text}"
+
+    def note(self, text: str) -> None:
+        self.lines.append(self._line(text))
 
     def _tell(self, line: Line) -> None:
         if not self._quiet:

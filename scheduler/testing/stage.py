@@ -8,9 +8,13 @@ stores, and a restart reads those.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC
+from functools import partial
 from itertools import count
 from random import Random
 from typing import Final
+
+import attrs
 
 from scheduler.changelog.codec import decode, encode
 from scheduler.changelog.configs import Configs
@@ -24,6 +28,7 @@ from scheduler.core.policy import Policy
 from scheduler.core.records import ExecutorConfig, Host, JobKey, Resource, ResourceKind, Task, TaskConfig, TaskStatus
 from scheduler.core.state import State, apply
 from scheduler.core.transaction import World
+from scheduler.cron_times import next_run
 from scheduler.testing.clock import VirtualClock
 
 ROOMY_HOST = Host("host-1", "agent-1", cpus=1e6, ram_mb=10**9, disk_mb=10**9, ports=tuple(range(31000, 32000)))
@@ -89,7 +94,8 @@ class Stage:
         self, policy: Policy | None = None, *, seed: int = 0, now_ms: int = 0, through_codec: bool = False
     ) -> None:
         self.clock = VirtualClock(now_ms)
-        self.policy = policy or Policy()
+        given = policy or Policy()
+        self.policy = attrs.evolve(given, next_run=partial(next_run, where=UTC))
         self.log = Log(as_bytes=through_codec)
         self.effects: list[Effect] = []
         self.hosts: tuple[Host, ...] = (ROOMY_HOST,)

@@ -13,6 +13,7 @@ from scheduler.changelog.configs import Configs
 from scheduler.changelog.frame import genesis
 from scheduler.contracts import Entry
 from scheduler.core import ops
+from scheduler.core.cron.records import CollisionPolicy, CronJob, Runs
 from scheduler.core.history import History
 from scheduler.core.records import (
     Constraint,
@@ -109,6 +110,9 @@ REMARK = Remark(3500, "www", "Heartbeat overridden for 5 s: the monitor is down"
 UPDATE = JobUpdate(
     KEY, "www", INSTRUCTIONS, (Metadata("why", "new"),), History((STARTED,)), History((INSTANCE_EVENT,)), NOTES
 )
+CRON = CronJob(
+    JOB, CONFIG, 3, "*/5 * * * *", CollisionPolicy.CANCEL_NEW, "www", Runs(300_000, 240_000, 240_001, 2, 180_000, 1)
+)
 ENTRY = Entry(
     7,
     3,
@@ -130,6 +134,9 @@ ENTRY = Entry(
         ops.SaveUpdate(UPDATE, ((4, PROGRESS),)),
         ops.RecordRemark(KEY, REMARK),
         ops.SaveQuota("www", Quota(2.5, 1024, 4096)),
+        ops.SaveCronJob(CRON),
+        ops.MoveCronJob(JOB, CRON.runs, "a run begins (due): 3 instances"),
+        ops.RemoveCronJob(JOB),
         ops.Restored("scheduler-backup-2026-11-21-10-00"),
     ),
 )

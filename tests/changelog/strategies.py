@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from scheduler.contracts import Entry
 from scheduler.core import ops
+from scheduler.core.cron.records import CollisionPolicy, CronJob, Runs
 from scheduler.core.history import History
 from scheduler.core.records import (
     AppcImage,
@@ -190,6 +191,9 @@ job_updates = st.builds(
     notes,
 )
 
+runs = st.builds(Runs, i64, i64, i64, count, i64, count)
+cron_jobs = st.builds(CronJob, jobs, configs, count, text, st.sampled_from(CollisionPolicy), maybe_text, runs)
+
 small_ops = st.one_of(
     st.builds(ops.EpochBegun, i64, text),
     st.builds(ops.MoveTask, text, task_events, count, count, st.booleans()),
@@ -201,11 +205,14 @@ small_ops = st.one_of(
     st.builds(ops.AnnotateUpdate, keys, notes),
     st.builds(ops.RecordRemark, keys, remarks),
     st.builds(ops.RemoveUpdates, tuples_of(keys)),
+    st.builds(ops.MoveCronJob, jobs, runs, text),
+    st.builds(ops.RemoveCronJob, jobs),
     st.builds(ops.Restored, text),
     st.builds(ops.SaveQuota, text, st.builds(Quota, doubles, i64, i64)),
 )
 config_ops = st.one_of(
     st.builds(ops.SaveTask, tasks),
+    st.builds(ops.SaveCronJob, cron_jobs),
     st.builds(ops.StartUpdate, keys, text, tuples_of(metadata), instructions, update_events),
     st.builds(ops.SaveUpdate, job_updates, tuples_of(st.tuples(count, progress))),
 )
@@ -216,6 +223,8 @@ def configs_of(op: ops.Op) -> list[TaskConfig]:
     match op:
         case ops.SaveTask(task):
             return [task.config]
+        case ops.SaveCronJob(cron):
+            return [cron.config]
         case ops.StartUpdate(instructions=told) | ops.SaveUpdate(update=JobUpdate(instructions=told)):
             return [part.config for part in (*told.initial, told.desired) if part is not None]
         case _:

@@ -55,6 +55,7 @@ OPEN: Final[dict[str, dict[str, Any]]] = {
     "getTierConfigs": {},
     "getServerState": {},
     "explainUpdate": {"key": UPDATE},
+    "showCronJob": {"job": JOB},
     "simulateUpdate": {"request": update_request()},
     "replayUpdate": {"key": UPDATE},
     "watchEvents": {"cursor": 0, "limit": 1, "waitMs": 0},

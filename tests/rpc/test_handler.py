@@ -7,6 +7,7 @@ import pytest
 from scheduler.contracts import Outcome, Ticket
 from scheduler.core import jobs, quota, views
 from scheduler.core.answers import OK, Answer, Code
+from scheduler.core.cron import requests as cron
 from scheduler.core.queries import UpdateQuery
 from scheduler.core.records import JobKey, ResourceKind
 from scheduler.core.updates import expiring, explain, rehearsal, replay, requests, set_aside, verdicts
@@ -62,6 +63,7 @@ def test_every_method_of_the_interface_is_in_the_table() -> None:
 
 QUERY = aurora.TaskQuery(role="www")
 DESCRIPTION = job(2)
+DESCRIBED = from_thrift.job_configuration(DESCRIPTION)
 REQUEST = update_request(2)
 QUOTA = aurora.ResourceAggregate(resources=[aurora.Resource(numCpus=1.5), aurora.Resource(ramMb=64)])
 TWO = ((ResourceKind.CPUS, 1.5), (ResourceKind.RAM_MB, 64))
@@ -110,6 +112,11 @@ ASKED: list[tuple[str, dict[str, Any], tuple[Any, ...]]] = [
         ("write", jobs.kill, KEY, (1, 3), "me", "m"),
     ),
     ("killTasks", {"job": JOB, "message": " "}, ("write", jobs.kill, KEY, (), "me", None)),
+    ("scheduleCronJob", {"description": DESCRIPTION}, ("write", cron.schedule, DESCRIBED, "me")),
+    ("replaceCronTemplate", {"config": DESCRIPTION}, ("write", cron.replace, DESCRIBED, "me")),
+    ("descheduleCronJob", {"job": JOB}, ("write", cron.deschedule, KEY, "me")),
+    ("startCronJob", {"job": JOB}, ("write", cron.start, KEY, "me")),
+    ("showCronJob", {"job": JOB}, ("read", cron.show, KEY)),
     ("restartShards", {"job": JOB, "shardIds": [1]}, ("write", jobs.restart, KEY, (1,), "me")),
     (
         "addInstances",

@@ -6,6 +6,7 @@ from weakref import ref
 
 from scheduler.contracts import Entry, Event, EventKind
 from scheduler.core import ops
+from scheduler.core.cron.records import Runs
 from scheduler.core.records import JobKey, TaskStatus
 from scheduler.core.updates.records import InstanceAction, UpdateStatus
 from scheduler.stream.events import Kept, events_of
@@ -64,6 +65,15 @@ def test_what_is_dropped_is_said_and_what_is_internal_is_not() -> None:
         (EventKind.TASK_REMOVED, "a", 500, 7, 0),
         (EventKind.TASK_REMOVED, "b", 500, 7, 1),
     ]
+
+
+def test_a_run_of_a_cron_job_is_told_when_there_is_something_to_tell() -> None:
+    key, runs = JobKey("www", "prod", "nightly"), Runs(300_000)
+    entry = Entry(7, 1, bytes(16), 500, (ops.MoveCronJob(key, runs), ops.MoveCronJob(key, runs, "a run begins")))
+    (event,) = events_of(entry)
+    assert (event.kind, event.job, event.message, event.index) == (EventKind.CRON, key, "a run begins", 0)
+    kept = Kept(entry)
+    assert (kept.events(), kept.count, kept.message_bytes) == ((event,), 1, len("a run begins"))
 
 
 def test_what_memory_keeps_of_an_entry_gives_the_same_events() -> None:

@@ -33,6 +33,7 @@ class Life:
         self._shrinks()
         self._has_a_quota()
         self._is_copied()
+        self._runs_by_a_schedule()
 
     # --- what is sent
 
@@ -213,6 +214,42 @@ class Life:
         assert self.unloadRecovery().responseCode == OK
         assert self.unloadRecovery().responseCode == OK
         assert self.queryRecovery(query).responseCode == ERROR
+
+    def _runs_by_a_schedule(self) -> None:
+        key = api("JobKey", role=self._role, environment="prod", name="nightly")
+        config = self._config()
+        config.job, config.isService = key, False
+        template = api(
+            "JobConfiguration",
+            key=key,
+            taskConfig=config,
+            instanceCount=1,
+            cronSchedule="30 2 * * MON-FRI",
+            cronCollisionPolicy=1,
+        )
+        assert self.replaceCronTemplate(template).responseCode == INVALID_REQUEST
+        assert self.scheduleCronJob(template).responseCode == OK
+        template.cronSchedule = "30 2 * * 7"
+        refused = self.replaceCronTemplate(template)
+        assert (refused.responseCode, "the day of week" in texts(refused)[0]) == (INVALID_REQUEST, True)
+        template.cronSchedule = "0 0 1 1 *"
+        assert self.replaceCronTemplate(template).responseCode == OK
+        (summary,) = (s for s in self.getJobSummary(self._role).result.jobSummaryResult.summaries if s.job.key == key)
+        assert (summary.job.cronSchedule, summary.job.cronCollisionPolicy) == ("0 0 1 1 *", 1)
+        assert summary.nextCronRunMs > 0
+        assert key in {job.key for job in self.getJobs(self._role).result.getJobsResult.configs}
+        started = self.startCronJob(key)
+        assert (started.responseCode, texts(started)) == (OK, [])
+        again = self.startCronJob(key)
+        assert texts(again)[0].endswith("was not begun: 1 task active, CANCEL_NEW"), again
+        shown = self.showCronJob(key)
+        assert (shown.responseCode, shown.heldBackRuns, shown.nextRunMs) == (OK, 1, summary.nextCronRunMs)
+        assert self.descheduleCronJob(key).responseCode == OK
+        gone = self.descheduleCronJob(key)
+        assert (gone.responseCode, "is not scheduled" in texts(gone)[0]) == (OK, True)
+        assert self.startCronJob(key).responseCode == INVALID_REQUEST
+        assert self.showCronJob(key).responseCode == ERROR
+        assert self.killTasks(key, None, None).responseCode == OK
 
 
 DATA = '{"task": {"name": "hello", "processes": [{"name": "hello", "cmdline": "echo %s; sleep 300"}]}}'

@@ -170,6 +170,7 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "retryInstances": ("retryInstances", {"key": UPDATE, "instances": [3], "reason": "again"}),
     "skipInstances": ("skipInstances", {"key": UPDATE, "instances": [0, 2], "reason": "broken host"}),
     "simulateUpdate": ("simulateUpdate", {"request": REQUEST}),
+    "showCronJob": ("showCronJob", {"job": JOB}),
     "replayUpdate": ("replayUpdate", {"key": UPDATE}),
     "watchEvents": ("watchEvents", {"cursor": 2**40, "limit": 500, "waitMs": 30_000}),
     "heartbeatMany": ("heartbeatMany", {"heartbeats": [HEARTBEAT, S("Heartbeat", key=UPDATE, verdict=1)]}),

@@ -15,6 +15,8 @@ from typing import Any, Final
 import click
 from click.core import ParameterSource
 
+from scheduler.cron_times import zone
+
 MS_OF_UNIT: Final = {"ms": 1, "secs": 1000, "mins": 60_000, "hrs": 3_600_000, "days": 86_400_000}
 BYTES_OF_UNIT: Final = {"B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
 MAX_INT: Final = 2**31 - 1
@@ -94,6 +96,17 @@ class Anything(Kind):
     """Of a flag that has no use here: whatever Aurora would take, empty too."""
 
     def parse(self, text: str) -> str:
+        return text
+
+
+class TimeZone(Kind):
+    """A name of the tz database."""
+
+    name = "zone"
+    allowed = "a name of the tz database, such as Europe/Berlin"
+
+    def parse(self, text: str) -> str:
+        zone(text)
         return text
 
 

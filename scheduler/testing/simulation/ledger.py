@@ -318,4 +318,7 @@ _FOLD: Final[dict[type, Callable[[Ledger, Any], Change]]] = {
     ops.RecordRemark: _record_remark,
     ops.RemoveUpdates: _remove_updates,
     ops.SaveQuota: _nothing,
+    ops.SaveCronJob: _nothing,
+    ops.MoveCronJob: _nothing,
+    ops.RemoveCronJob: _nothing,
 }

@@ -1,0 +1,1 @@
+"""Cron: the grammar of schedules, what is asked of templates, and runs: due, missed, held back, begun."""
