@@ -89,7 +89,7 @@ def _candidates(state: State, query: TaskQuery, role: str | None) -> Sequence[Ta
     elif role is not None or query.environment is not None or query.job_name is not None:
         jobs = by_job
     else:
-        return list(state.tasks.values())
+        return tuple(state.tasks.values())
     wanted = _job_filter(query, role)
     return [task for job in jobs if wanted(job) for task in by_job.get(job, {}).values()]
 
