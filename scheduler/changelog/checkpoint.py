@@ -33,6 +33,7 @@ from scheduler.changelog.store import DB_FILE, Pointer, move_pointer, open_for_w
 from scheduler.changelog.writer import Writer, explain
 from scheduler.contracts import Entry, Unavailable
 from scheduler.core.ops import Op
+from scheduler.failpoints import failpoint
 
 __all__ = ["FOLDER", "SET_ASIDE", "Checkpoint", "End"]
 
@@ -154,16 +155,22 @@ class Checkpoint:
         def insert(db: sqlite3.Connection) -> None:
             if self.is_behind:
                 return  # it was handed in before the failure was known; there must be no gap
+            failpoint("before-tail-row")
             try:
                 db.execute(statement, values)
             except sqlite3.Error:
                 self.is_behind = True
                 raise
+            failpoint("after-tail-row")
 
         def done(error: sqlite3.Error | None) -> None:
             if error is not None:
                 self.failure = str(explain(error))
-                _log.warning("the checkpoint is not written any more, so the next start takes longer: %s", error)
+                _log.error(
+                    "the checkpoint is not written any more, and no snapshot is made from it (the log in ZooKeeper is"
+                    " complete): %s; make room and restart this scheduler",
+                    self.failure,
+                )
             elif self.folding is not None and not self.is_behind:
                 self.folding.appended(size, count)
 

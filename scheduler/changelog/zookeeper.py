@@ -35,6 +35,7 @@ from scheduler.changelog.zookeeper_reading import Position, frames, previous_of,
 from scheduler.changelog.zookeeper_snapshot import fetch
 from scheduler.contracts import Entry, Fenced, Unavailable
 from scheduler.core.ops import FORMAT_LEVEL, Op
+from scheduler.failpoints import failpoint
 from scheduler.zk.client import Client
 from scheduler.zk.clock import boot_ms
 from scheduler.zk.epoch import Claim, claim, epoch_bytes
@@ -274,9 +275,11 @@ class ZooKeeperChangelog:
         try:
             async for frame in frames(self._client, self._layout, here.offset + 1, last):
                 entry, checksum = here.read(frame)
+                failpoint("follow-before-apply")
                 for op in entry.ops:
                     _apply(apply, op, entry.offset)
                 here.move(entry, checksum)
+                failpoint("follow-after-apply")
                 self.on_entry(entry)
                 read.append((entry.offset, frame))
                 if boot_ms() - slice_ms >= _SLICE_MS:

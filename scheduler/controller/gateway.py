@@ -9,6 +9,7 @@ from scheduler.contracts import ALWAYS, Outcome, Permission, Ticket
 from scheduler.controller.controller import Controller
 from scheduler.core.answers import Answer, Code
 from scheduler.core.updates.records import UpdateKey
+from scheduler.failpoints import failpoint
 
 SUSPENDED = "The scheduler cannot reach its store; nothing is decided meanwhile."
 
@@ -38,6 +39,7 @@ class Gateway:
         return self._controller
 
     def write(self, decision: Callable[..., Answer | None], *args: Any) -> Ticket:
+        failpoint("before-apply")
         if self._controller is None or not self._permission.is_valid:
             return self._refusal()
         return self._controller.write(decision, *args)

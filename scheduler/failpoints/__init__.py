@@ -13,11 +13,18 @@ from typing import Final
 __all__ = ["NAMES", "Failpoint", "arm", "disarm", "failpoint"]
 
 NAMES: Final = {
+    "before-apply": "a request is here, nothing is decided",
     "after-decide": "decided and applied to memory, not yet given to the changelog",
     "before-append": "encoded, not yet written",
     "after-append": "durable, nobody told yet",
     "after-commit": "known to be durable, no reply sent and no effect started",
+    "after-acknowledge": "the replies have left, no effect is started",
     "before-effect": "about to start an effect: an order to the engine",
+    "after-effect": "the engine has its order",
+    "follow-before-apply": "a follower has read an entry and not applied it",
+    "follow-after-apply": "a follower has applied an entry, and its checkpoint does not have it",
+    "before-tail-row": "the entry is in ZooKeeper, and not in this machine's checkpoint",
+    "after-tail-row": "the entry is in this machine's checkpoint too",
     "engine-made": "the local engine has made the task's folder: its id is used up, and nothing runs",
     "engine-spawned": "the local engine has started the executor, and nobody here knows it yet",
     "fold-began": "the helper has read base and tail, and written nothing",

@@ -119,6 +119,7 @@ class Driver:
             self.in_flight = Outcome.DURABLE
             failpoint("after-commit")
             self.controller.committed(entry.offset)
+            failpoint("after-acknowledge")
             self._durable(entry)
 
     async def flush(self) -> None:
@@ -168,6 +169,7 @@ class Driver:
             self._engine.signal(effect.task_id, signal, epoch=self.controller.epoch)
         elif isinstance(effect, Forget):
             self._engine.forget(effect.task_ids)
+        failpoint("after-effect")
 
     # --- the engine tells ---
 

@@ -1,12 +1,14 @@
 """Schedulers for the tests of the changelog in ZooKeeper: a state, the changelog it comes from, and the story.
 
 Run as a program, ``python -m tests.changelog.zookeeper_stage HOSTS CHROOT``, it claims, and commits until it is told
-that it may not, and says so: each offset that was acknowledged under a valid lease, and the last word.
+that it may not, and says so: each offset that was acknowledged under a valid lease, and the last word. With a data
+directory as a third argument it follows the log, folds its checkpoint, and ends.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,6 +20,7 @@ from scheduler.changelog.zookeeper import ZooKeeperChangelog
 from scheduler.contracts import ChangelogError, Entry
 from scheduler.core.ops import Op
 from scheduler.core.state import State, apply
+from scheduler.failpoints.from_env import VARIABLE, arm_from_env
 from scheduler.zk.client import Client
 from scheduler.zk.lease import Lease
 from tests.changelog.stage import CLUSTER, contents, story, told_until
@@ -92,6 +95,30 @@ def program(hosts: str, chroot: str) -> subprocess.Popen[str]:
     )
 
 
+async def standby_that_folds(stage: Stage, data_dir: Path, *, failpoint: str = "") -> int:
+    """This module as a process of its own that follows the log, folds its checkpoint and ends. Returns its status."""
+    environ = os.environ | ({VARIABLE: failpoint} if failpoint else {})
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.changelog.zookeeper_stage", stage.hosts, stage.chroot, str(data_dir)),
+        env=environ,
+        cwd=Path(__file__).parents[2],
+    )
+    return await process.wait()
+
+
+async def follow_and_fold(hosts: str, chroot: str, data_dir: str) -> None:
+    arm_from_env()
+    client = Client(hosts, session_timeout_ms=TIMEOUT_MS, chroot=chroot)
+    await client.start(10)
+    changelog = ZooKeeperChangelog(client, ROOT, Path(data_dir), CLUSTER)
+    await changelog.open()
+    await Scheduler(client, changelog).follow()
+    assert changelog.checkpoint is not None
+    await changelog.checkpoint.fold()
+    await changelog.close()
+    await client.close()
+
+
 async def main(hosts: str, chroot: str) -> None:
     client = Client(hosts, session_timeout_ms=1000, chroot=chroot)
     await client.start(10)
@@ -114,4 +141,4 @@ async def main(hosts: str, chroot: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))
+    asyncio.run(follow_and_fold(*sys.argv[1:]) if len(sys.argv) > 3 else main(*sys.argv[1:]))

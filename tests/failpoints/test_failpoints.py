@@ -55,7 +55,7 @@ def test_a_place_that_is_not_armed_costs_nothing_to_speak_of() -> None:
 @pytest.mark.parametrize(
     ("told", "says"),
     [
-        ("nowhere", "there is no failpoint 'nowhere'; there are after-decide"),
+        ("nowhere", "there is no failpoint 'nowhere'; there are before-apply, after-decide"),
         ("after-append:0", "counted from 1"),
         ("after-append:explode", "'explode' is neither a count nor one of kill, linger, stop, exit"),
     ],
