@@ -106,7 +106,7 @@ def decision(line: str) -> tuple[Text, Text] | None:
     None: nothing for the story.
     """
     found = _LINE.fullmatch(line)
-    if found is None or found["level"].upper() == "DEBUG":
+    if found is None or found["level"].upper() == "DEBUG" or found["text"].startswith("{"):  # the audit trail
         return None
     text = _TASK.sub(lambda m: f"{m['name']}/{m['instance']}", found["text"])
     text = _UPDATE.sub(lambda m: f"{m['job']} update {m['id']}", text)
