@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from typing import Final
 
 from scheduler import __version__
 from scheduler.controller.gateway import Gateway
 from scheduler.core.answers import Code
 from scheduler.core.records import ACTIVE_STATES, TaskStatus
+from scheduler.core.state import State
 from scheduler.core.updates.records import UpdateStatus
 from scheduler.leadership.steps import Steps
 from scheduler.lifecycle import Lifecycle, Stage
 from scheduler.rpc.to_thrift import ServerState
+from scheduler.web.pages.consumption import figures
+
+AURORAS_STAGES: Final[dict[str, tuple[Stage, ...]]] = {
+    "IDLE": (),
+    "PREPARING_STORAGE": (),
+    "STORAGE_PREPARED": (Stage.STANDBY,),
+    "LEADER_AWAITING_REGISTRATION": (Stage.TAKING_OVER,),
+    "ACTIVE": (Stage.LEADING, Stage.SUSPENDED),
+    "DEAD": (Stage.STOPPING,),
+}
+"""Aurora's names for where a scheduler stands; scripts wait for them."""
 
 
 class Status:
@@ -47,9 +61,12 @@ class Status:
         more: dict[str, int] = {}
         for tell in self._more:
             more |= tell()
+        uptime_s = int(time.time() - self._started_ms / 1000)
         found: dict[str, int | float | str] = {
             "build_version": __version__,
-            "process_uptime_secs": int(time.time() - self._started_ms / 1000),
+            "process_uptime_secs": uptime_s,
+            "jvm_uptime_secs": uptime_s,  # what monitors of Aurora watch to see a restart
+            "system_load_avg": round(os.getloadavg()[0], 2),
             "process_cpu_secs": round(time.process_time(), 3),
         }
         for code in Code:
@@ -61,6 +78,8 @@ class Status:
         for stage in Stage:
             name = stage.value.upper().replace(" ", "_")
             found[f"scheduler_lifecycle_{name}"] = int(self._lifecycle.stage is stage)
+        for name, stages in AURORAS_STAGES.items():
+            found[f"scheduler_lifecycle_{name}"] = int(self._lifecycle.stage in stages)
         if self.steps is not None:
             found |= {f"takeover_{step}_ms": took_ms for step, took_ms in self.steps.took_ms.items()}
             found["takeover_total_ms"] = self.steps.total_ms
@@ -77,6 +96,8 @@ class Status:
         statuses = Counter(update.status for update in state.updates.values())
         for update_status in UpdateStatus:
             found[f"updates_{update_status.name}"] = statuses[update_status]
+        found["outstanding_offers"] = len(state.hosts)
+        found |= _of_resources(state)
         found["scheduler_epoch"] = controller.epoch
         found["scheduler_committed_offset"] = controller.durable_offset
         found["scheduler_deadlines"] = len(controller.deadlines)
@@ -95,3 +116,13 @@ class Status:
             active_updates=0 if state is None else len(state.updates.active),
             active_tasks=0 if state is None else sum(len(state.tasks.by_status[s]) for s in ACTIVE_STATES),
         )
+
+
+def _of_resources(state: State) -> dict[str, float]:
+    """What active tasks take, by quota's buckets."""
+    found: dict[str, float] = {}
+    for metric, taken in figures(state).items():
+        found[f"resources_{metric}_cpu_cores"] = taken.micro_cpus / 1_000_000
+        found[f"resources_{metric}_ram_mb"] = taken.ram_mb
+        found[f"resources_{metric}_disk_mb"] = taken.disk_mb
+    return found

@@ -1,4 +1,4 @@
-"""Metrics under Aurora's names: /vars as lines, /vars.json as an object."""
+"""Metrics under Aurora's names: /vars as lines, /vars.json as an object, /metrics for Prometheus."""
 
 from __future__ import annotations
 
@@ -30,3 +30,38 @@ def vars_json(metrics: Metrics, request: Request) -> Response:
 def _sorted(metrics: Metrics) -> dict[str, int | float | str]:
     """Characters that Aurora's names may not have become underscores."""
     return {_NOT_ALLOWED.sub("_", name): value for name, value in sorted(metrics().items())}
+
+
+# --- Prometheus ------------------------------------------------------------------------------------------------------
+
+_COUNTERS: Final = re.compile(r"(_events|_total|_refused|_reads|_failures|_secs)\Z|\Ascheduler_thrift_response_")
+"""Names of what only grows as long as the process lives; the rest goes up and down."""
+
+_NOT_A_NAME: Final = re.compile(r"[^A-Za-z0-9_:]")
+
+
+def prometheus(metrics: Metrics) -> Response:
+    """The same figures in Prometheus' text format 0.0.4, under the same names.
+
+    A name that Prometheus does not allow, as of a job, becomes one that it does, with the whole name as the label
+    `name`, so that no two become one. A text is a label of a figure that is always 1.
+    """
+    families: dict[str, list[str]] = {}
+    for name, value in _sorted(metrics).items():
+        family = _NOT_A_NAME.sub("_", name if name[0].isalpha() or name[0] == "_" else f"_{name}")
+        labels = {} if family == name else {"name": name}
+        if isinstance(value, str):
+            family, labels, value = f"{family}_info", {**labels, "value": value}, 1
+        families.setdefault(family, []).append(f"{family}{_labels(labels)} {value}\n")
+    parts = [
+        f"# TYPE {family} {'counter' if _COUNTERS.search(family) else 'gauge'}\n{''.join(samples)}"
+        for family, samples in sorted(families.items())
+    ]
+    return Response("".join(parts), media_type="text/plain; version=0.0.4")
+
+
+def _labels(labels: Mapping[str, str]) -> str:
+    def escaped(text: str) -> str:
+        return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+    return "{" + ",".join(f'{name}="{escaped(text)}"' for name, text in labels.items()) + "}" if labels else ""

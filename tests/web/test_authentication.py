@@ -29,6 +29,7 @@ PAGES: Final = {
     ("GET", "/leaderhealth"): "open",
     ("GET", "/vars"): "open",
     ("GET", "/vars.json"): "open",
+    ("GET", "/metrics"): "open",
     ("GET", "/events"): "open",
     ("GET", "/threads"): "admin",
     ("GET", "/contention"): "admin",

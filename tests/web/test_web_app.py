@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from scheduler.testing.serving import InThread, serving
-from scheduler.web.metrics import vars_text
+from scheduler.web.metrics import prometheus, vars_text
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +36,36 @@ def test_vars(house: InThread) -> None:
 def test_names_are_sorted_and_cleaned() -> None:
     text = vars_text(lambda: {"b": 2, "a/x.y-z_1": 1.5, "task é(x)": "some text"}).body
     assert text == b"a/x.y-z_1 1.5\nb 2\ntask___x_ some text\n"
+
+
+def test_prometheus() -> None:
+    figures = {
+        "task_store_RUNNING": 3,
+        "http_200_responses_events": 7,
+        "sla_a/b/c_ms": 1.5,
+        "sla_a/b_c_ms": 2,
+        "build_version": 'a"b\n',
+        "2nd": 1,
+    }
+    response = prometheus(lambda: figures)
+    assert response.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert bytes(response.body).decode() == (
+        "# TYPE _2nd gauge\n"
+        '_2nd{name="2nd"} 1\n'
+        "# TYPE build_version_info gauge\n"
+        'build_version_info{value="a\\"b\\n"} 1\n'
+        "# TYPE http_200_responses_events counter\n"
+        "http_200_responses_events 7\n"
+        "# TYPE sla_a_b_c_ms gauge\n"
+        'sla_a_b_c_ms{name="sla_a/b/c_ms"} 1.5\n'
+        'sla_a_b_c_ms{name="sla_a/b_c_ms"} 2\n'
+        "# TYPE task_store_RUNNING gauge\n"
+        "task_store_RUNNING 3\n"
+    )
+
+
+def test_metrics_has_the_figures_of_vars(house: InThread) -> None:
+    assert get(house, "/metrics").text == "# TYPE tasks gauge\ntasks 0\n"
 
 
 def test_unknown_paths_and_methods(house: InThread) -> None:

@@ -27,11 +27,15 @@ Counts = Iterable[tuple[TaskConfig, int]]
 
 def overview(state: State, policy: Policy) -> Answer:
     """One row for each metric."""
-    configs = [pair for jobs in state.tasks.counts.values() for counts in jobs.values() for pair in counts.items()]
-    rows = [
-        (Link(f"/utilization/{name}", title), *_figures(_taken(configs, name))) for name, (title, _) in METRICS.items()
-    ]
+    taken = figures(state)
+    rows = [(Link(f"/utilization/{name}", title), *_cells(taken[name])) for name, (title, _) in METRICS.items()]
     return Answer(result=table("Utilization", ("metric", *_COLUMNS), rows))
+
+
+def figures(state: State) -> dict[str, Amounts]:
+    """What is taken in the whole cluster, by metric."""
+    configs = [pair for jobs in state.tasks.counts.values() for counts in jobs.values() for pair in counts.items()]
+    return {metric: _taken(configs, metric) for metric in METRICS}
 
 
 def by_role(state: State, policy: Policy, metric: str) -> Answer:
@@ -40,7 +44,7 @@ def by_role(state: State, policy: Policy, metric: str) -> Answer:
     for role, jobs in sorted(state.tasks.counts.items()):
         taken = _taken((pair for counts in jobs.values() for pair in counts.items()), metric)
         if taken != NOTHING:
-            rows.append((Link(f"/utilization/{metric}/{quote(role, safe='')}", role), *_figures(taken)))
+            rows.append((Link(f"/utilization/{metric}/{quote(role, safe='')}", role), *_cells(taken)))
     return Answer(result=table(METRICS[metric][0], ("role", *_COLUMNS), rows))
 
 
@@ -51,7 +55,7 @@ def by_job(state: State, policy: Policy, metric: str, role: str) -> Answer:
     for job, counts in sorted(jobs.items(), key=lambda pair: (pair[0].environment, pair[0].name)):
         taken = _taken(counts.items(), metric)
         if taken != NOTHING:
-            rows.append((f"{job.environment}/{job.name}", *_figures(taken)))
+            rows.append((f"{job.environment}/{job.name}", *_cells(taken)))
     return Answer(result=table(f"{METRICS[metric][0]} of {role}", ("job", *_COLUMNS), rows))
 
 
@@ -64,5 +68,5 @@ def _taken(counts: Counts, metric: str) -> Amounts:
     return taken
 
 
-def _figures(taken: Amounts) -> tuple[str, str, str]:
+def _cells(taken: Amounts) -> tuple[str, str, str]:
     return f"{taken.micro_cpus / 1_000_000:g}", str(taken.ram_mb), str(taken.disk_mb)

@@ -63,6 +63,7 @@ def pages(core: Core, write: Writers, metrics: figures.Metrics, ending: process.
     yield Page("/health", _health)
     yield Page("/vars", lambda request: figures.vars_text(metrics))
     yield Page("/vars.json", lambda request: figures.vars_json(metrics, request))
+    yield Page("/metrics", lambda request: figures.prometheus(metrics))
     yield Page("/threads", process.threads)
     yield Page("/logconfig", process.log_levels, ("GET", "POST"))
     yield from _of_state(core, write)
