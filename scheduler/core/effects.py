@@ -44,4 +44,9 @@ class StepDown:
     why: str
 
 
-Effect = Launch | Terminate | Forget | Say | StepDown
+@frozen
+class Reconcile:
+    """Ask the engine for all it has, and compare."""
+
+
+Effect = Launch | Terminate | Forget | Say | StepDown | Reconcile

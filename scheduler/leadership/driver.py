@@ -7,6 +7,7 @@ every effect it gets belongs to a durable decision.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -30,7 +31,7 @@ from scheduler.contracts import (
 from scheduler.controller.controller import Controller
 from scheduler.core import takeover
 from scheduler.core.answers import Answer
-from scheduler.core.effects import Effect, Forget, Launch, Say, StepDown, Terminate
+from scheduler.core.effects import Effect, Forget, Launch, Reconcile, Say, StepDown, Terminate
 from scheduler.core.records import Host
 from scheduler.failpoints import failpoint
 
@@ -69,6 +70,8 @@ class Driver:
         self._alarm: asyncio.TimerHandle | None = None
         self._reports: deque[TaskReport] = deque()
         """What the engine told and nobody has looked at yet."""
+        self._reconciliation = asyncio.Event()
+        """Somebody asked to compare with the engine."""
         self._stopping = False
         self.in_flight = Outcome.REFUSED
         """What is known of the entry that was appended last, should this be the end."""
@@ -169,6 +172,8 @@ class Driver:
             self._engine.signal(effect.task_id, signal, epoch=self.controller.epoch)
         elif isinstance(effect, Forget):
             self._engine.forget(effect.task_ids)
+        elif isinstance(effect, Reconcile):
+            self._reconciliation.set()
         failpoint("after-effect")
 
     # --- the engine tells ---
@@ -212,6 +217,12 @@ class Driver:
         held_back, self._held_back = self._held_back, []
         for decide in held_back:
             decide()
+
+    async def reconciliation_asked(self, *, within_s: float) -> None:
+        """Wait until somebody asks to compare with the engine, or for so long."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._reconciliation.wait(), within_s)
+        self._reconciliation.clear()
 
     async def reconcile(self, *, again_after_s: float) -> None:
         """Make engine and state agree. What is missing is looked for once more before it is called LOST."""

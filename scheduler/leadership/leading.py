@@ -24,6 +24,7 @@ from scheduler.lifecycle import Input, Lifecycle
 
 LOG = logging.getLogger("thesan")
 
+RECONCILE_EVERY_S: Final = 3600
 RECONCILE_AGAIN_AFTER_S: Final = 5
 DRAIN_S: Final = 5
 """In which a leader that stops must have committed what it decided."""
@@ -216,15 +217,20 @@ class Leading:
         self._feed(Input.STORE_BACK if may else Input.STORE_LOST)
 
     async def _reconcile(self, driver: Driver, term: Term) -> None:
-        """Until engine and state agree. An engine that cannot tell is asked again."""
+        """Make engine and state agree, now, once an hour, and when somebody asks. An engine that cannot tell is asked
+        again."""
+        reconciled = False
         while True:
             try:
                 await driver.reconcile(again_after_s=RECONCILE_AGAIN_AFTER_S)
-                term.steps.done("reconcile")
-                return
             except EngineError as wrong:
                 LOG.warning("the engine cannot tell what runs, asked again soon: %s", wrong)
                 await asyncio.sleep(RECONCILE_AGAIN_AFTER_S)
+            else:
+                if not reconciled:
+                    term.steps.done("reconcile")
+                    reconciled = True
+                await driver.reconciliation_asked(within_s=RECONCILE_EVERY_S)
 
     def _fenced(self, newer_epoch: int) -> None:
         why = f"the engine has seen epoch {newer_epoch}: another scheduler leads"

@@ -12,11 +12,13 @@ from typing import Any, Final
 from attrs import frozen
 
 from scheduler.contracts import Archive, EventStream, Ticket
-from scheduler.core import jobs, quota, views
+from scheduler.core import administration, jobs, quota, views
 from scheduler.core.answers import OK, Answer, Refused, error
 from scheduler.core.cron import requests as cron
+from scheduler.core.records import TaskStatus
 from scheduler.core.updates import explain, requests
 from scheduler.rpc import archiving, from_thrift, thesan, to_thrift, watching
+from scheduler.rpc.from_thrift.values import enum_value, present
 from scheduler.rpc.port import Core
 from scheduler.rpc.unserved import UNSERVED
 
@@ -209,6 +211,23 @@ def _set_quota(args: Any, core: Core, user: str) -> Ticket:
     return core.write(quota.set_quota, args.ownerRole or "", from_thrift.quota_resources(args.quota), user)
 
 
+def _force_task_state(args: Any, core: Core, user: str) -> Ticket:
+    status = enum_value(TaskStatus, present(args.status, "status"), "status")
+    return core.write(administration.force, args.taskId or "", status, user)
+
+
+def _prune_tasks(args: Any, core: Core, user: str) -> Ticket:
+    return core.write(administration.prune, from_thrift.task_query(args.query), user)
+
+
+def _reconcile_explicitly(args: Any, core: Core, user: str) -> Ticket:
+    return core.write(administration.reconcile, present(args.settings, "settings").batchSize, user)
+
+
+def _reconcile_implicitly(args: Any, core: Core, user: str) -> Ticket:
+    return core.write(administration.reconcile, None, user)
+
+
 # --- the table -------------------------------------------------------------------------------------------------------
 
 
@@ -250,6 +269,10 @@ METHODS: Final[dict[str, Method]] = {
     "rollbackJobUpdate": _change_update(requests.rollback),
     "pulseJobUpdate": _pulse_job_update,
     "setQuota": _set_quota,
+    "forceTaskState": _force_task_state,
+    "pruneTasks": _prune_tasks,
+    "triggerExplicitTaskReconciliation": _reconcile_explicitly,
+    "triggerImplicitTaskReconciliation": _reconcile_implicitly,
     **thesan.METHODS,
     **dict.fromkeys(archiving.NAMES, _no_archive),
     **{name: _unserved(name) for name in UNSERVED},

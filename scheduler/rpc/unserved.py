@@ -5,13 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 UNSERVED: Final = (
-    "forceTaskState",
     "startMaintenance",
     "drainHosts",
     "maintenanceStatus",
     "endMaintenance",
     "slaDrainHosts",
-    "triggerExplicitTaskReconciliation",
-    "triggerImplicitTaskReconciliation",
-    "pruneTasks",
 )

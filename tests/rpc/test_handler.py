@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from scheduler.contracts import Outcome, Ticket
-from scheduler.core import jobs, quota, views
+from scheduler.core import administration, jobs, quota, views
 from scheduler.core.answers import OK, Answer, Code
 from scheduler.core.cron import requests as cron
 from scheduler.core.queries import UpdateQuery
-from scheduler.core.records import JobKey, ResourceKind
+from scheduler.core.records import JobKey, ResourceKind, TaskStatus
 from scheduler.core.updates import expiring, explain, rehearsal, replay, requests, set_aside, verdicts
 from scheduler.core.updates.records import UpdateKey
 from scheduler.interface import aurora, thesan
@@ -67,6 +67,7 @@ DESCRIBED = from_thrift.job_configuration(DESCRIPTION)
 REQUEST = update_request(2)
 QUOTA = aurora.ResourceAggregate(resources=[aurora.Resource(numCpus=1.5), aurora.Resource(ramMb=64)])
 TWO = ((ResourceKind.CPUS, 1.5), (ResourceKind.RAM_MB, 64))
+BATCHES = aurora.ExplicitReconciliationSettings(batchSize=7)
 HEARTBEAT = thesan.Heartbeat(key=UPDATE, verdict=2, reason="r", link="l", source="s")
 TOLD = verdicts.Heartbeat(UKEY, verdicts.MonitorVerdict.WAIT, "r", "l", "s")
 
@@ -99,6 +100,10 @@ ASKED: list[tuple[str, dict[str, Any], tuple[Any, ...]]] = [
     ("getJobUpdateDiff", {"request": REQUEST}, ("read", views.update_diff, from_thrift.update_request(REQUEST))),
     ("getQuota", {"ownerRole": "www"}, ("read", quota.get_quota, "www")),
     ("setQuota", {"ownerRole": "www", "quota": QUOTA}, ("write", quota.set_quota, "www", TWO, "me")),
+    ("forceTaskState", {"taskId": "t", "status": 7}, ("write", administration.force, "t", TaskStatus.LOST, "me")),
+    ("pruneTasks", {"query": QUERY}, ("write", administration.prune, from_thrift.task_query(QUERY), "me")),
+    ("triggerExplicitTaskReconciliation", {"settings": BATCHES}, ("write", administration.reconcile, 7, "me")),
+    ("triggerImplicitTaskReconciliation", {}, ("write", administration.reconcile, None, "me")),
     ("setQuota", {}, ("write", quota.set_quota, "", None, "me")),
     ("getTierConfigs", {}, ("read", views.tier_configs)),
     (

@@ -34,6 +34,7 @@ class Life:
         self._has_a_quota()
         self._is_copied()
         self._runs_by_a_schedule()
+        self._is_administered()
 
     # --- what is sent
 
@@ -250,6 +251,22 @@ class Life:
         assert self.startCronJob(key).responseCode == INVALID_REQUEST
         assert self.showCronJob(key).responseCode == ERROR
         assert self.killTasks(key, None, None).responseCode == OK
+
+    def _is_administered(self) -> None:
+        settings = api("ExplicitReconciliationSettings", batchSize=100)
+        assert self.triggerExplicitTaskReconciliation(settings).responseCode == OK
+        settings.batchSize = 0
+        assert self.triggerExplicitTaskReconciliation(settings).responseCode == INVALID_REQUEST
+        assert self.triggerExplicitTaskReconciliation(None).responseCode == ERROR
+        assert self.triggerImplicitTaskReconciliation().responseCode == OK
+        assert self.forceTaskState("nobody", 7).responseCode == OK
+        task_id = min(task.assignedTask.taskId for task in self._tasks())
+        assert self.forceTaskState(task_id, 7).responseCode == OK
+        assert task_id not in {task.assignedTask.taskId for task in self._tasks()}
+        assert self.pruneTasks(api("TaskQuery", role=self._role, statuses={2})).responseCode == ERROR
+        assert self.pruneTasks(api("TaskQuery", role=self._role)).responseCode == OK
+        left = self.getTasksStatus(api("TaskQuery", taskIds={task_id})).result.scheduleStatusResult.tasks
+        assert left == []
 
 
 DATA = '{"task": {"name": "hello", "processes": [{"name": "hello", "cmdline": "echo %s; sleep 300"}]}}'

@@ -5,6 +5,8 @@ from __future__ import annotations
 from scheduler.app.flags.kinds import Duration
 from scheduler.app.flags.rows import Flag, Group, Unused
 
+RECONCILED = "an engine is asked what runs when leadership begins, once an hour, and when somebody asks for it"
+
 GROUP = Group(
     "Tasks",
     (
@@ -51,10 +53,10 @@ GROUP = Group(
         ),
         Unused("max_reschedule_task_delay_on_startup", "pending tasks are placed as soon as a leader leads"),
         Unused("partition_aware", "the engines here tell when a host is lost and when it comes back", switch=True),
-        Unused("reconciliation_initial_delay", "an engine is asked what runs when leadership begins"),
-        Unused("reconciliation_explicit_interval", "an engine is asked what runs when leadership begins"),
-        Unused("reconciliation_implicit_interval", "an engine is asked what runs when leadership begins"),
-        Unused("reconciliation_schedule_spread", "an engine is asked what runs when leadership begins"),
+        Unused("reconciliation_initial_delay", RECONCILED),
+        Unused("reconciliation_explicit_interval", RECONCILED),
+        Unused("reconciliation_implicit_interval", RECONCILED),
+        Unused("reconciliation_schedule_spread", RECONCILED),
         Unused("reconciliation_explicit_batch_size", "an engine tells all it has in one list"),
         Unused("reconciliation_explicit_batch_interval", "an engine tells all it has in one list"),
     ),
