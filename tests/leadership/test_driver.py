@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 from scheduler.contracts import TaskReport
-from scheduler.core import jobs
+from scheduler.core import administration, jobs
 from scheduler.core.records import JobConfiguration, JobKey, TaskStatus
 from scheduler.leadership.driver import REPORTS_PER_SLICE, Driver
 from scheduler.testing.bench.house import House
@@ -36,6 +36,22 @@ def test_a_host_that_ends_with_all_its_tasks_does_not_hold_up_the_loop(tmp_path:
 
         assert seen == [REPORTS_PER_SLICE, 2 * REPORTS_PER_SLICE, 3 * REPORTS_PER_SLICE]
         assert list(tasks.by_status[TaskStatus.FAILED]) == running, "in the order in which it was told"
+        await house.changelog.close()
+
+    asyncio.run(use())
+
+
+def test_who_asks_for_a_comparison_with_the_engine_need_not_wait_an_hour(tmp_path: Path) -> None:
+    async def use() -> None:
+        house = House(tmp_path)
+        driver = Driver(house.controller, house.changelog, house, durable=lambda entry: None)  # type: ignore[arg-type]
+        running = asyncio.create_task(driver.run())
+        waiting = asyncio.create_task(driver.reconciliation_asked(within_s=3600))
+        assert house.controller.write(administration.reconcile, None, "root").answer.ok
+        await asyncio.wait_for(waiting, 10)
+        await driver.reconciliation_asked(within_s=0)  # asked once, compared once
+        driver.stop()
+        await running
         await house.changelog.close()
 
     asyncio.run(use())
