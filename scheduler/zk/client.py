@@ -113,7 +113,7 @@ class Client:
         self._acl = CREATOR_ALL_ACL + READ_ACL_UNSAFE if credentials else OPEN_ACL_UNSAFE
         self._wire = wire(hosts, session_timeout_ms, credentials, self._changed)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._waiting: set[asyncio.Future[None]] = set()
+        self._waiting: dict[asyncio.Future[None], None] = {}
         self._numbers = itertools.count()
         self._outstanding: dict[int, int] = {}
         """Request number to when it was sent, oldest first."""
@@ -169,11 +169,11 @@ class Client:
             raise SessionOver(self.why_ended)
         assert self._loop is not None
         waiter: asyncio.Future[None] = self._loop.create_future()
-        self._waiting.add(waiter)
+        self._waiting[waiter] = None
         try:
             await waiter
         finally:
-            self._waiting.discard(waiter)
+            self._waiting.pop(waiter, None)
         return self.condition
 
     async def close(self, why: str = "it was closed", *, politely: bool = True) -> None:

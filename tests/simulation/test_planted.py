@@ -17,7 +17,10 @@ from attrs import frozen
 from scheduler.testing.simulation.script import load
 
 ROOT = Path(__file__).resolve().parents[2]
-PATCHES = sorted((Path(__file__).parent / "planted").glob("*.patch"))
+ALONE = sorted((Path(__file__).parent / "planted").glob("*.patch"))
+SEVERAL = sorted((Path(__file__).parent / "planted" / "several").glob("*.patch"))
+"""Bugs that need several schedulers."""
+PATCHES = [*ALONE, *SEVERAL]
 SECONDS = 25
 """For how long fresh seeds are tried; all but a few bugs are found within one."""
 
@@ -43,6 +46,7 @@ def expected_rules(patch: Path) -> list[str]:
 def planted_tree(to: Path, patch: Path) -> Path:
     """A copy of the package with the bug in it."""
     shutil.copytree(ROOT / "scheduler", to / "scheduler", symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "thrift", to / "thrift")
     applied = subprocess.run(
         ["git", "apply", "--whitespace=nowarn", str(patch)],
         cwd=to,
@@ -72,7 +76,8 @@ def find(patch: Path, room: Path, *, shrink_secs: int = 0) -> Found:
     tree = planted_tree(room / patch.stem, patch)
     script = tree / "failure.json"
     words = ("--seed", "1", "--steps", "1500", "--seconds", str(SECONDS), "--shrink-seconds", str(shrink_secs))
-    code, output = simulate(tree, *words, "--out", str(script))
+    schedulers = "3" if patch in SEVERAL else "1"
+    code, output = simulate(tree, *words, "--schedulers", schedulers, "--out", str(script))
     return Found(code, output, script)
 
 
@@ -85,7 +90,8 @@ def searches(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Future[Found
 
 
 def test_there_are_enough() -> None:
-    assert len(PATCHES) >= 8
+    assert len(ALONE) >= 8
+    assert len(SEVERAL) >= 7
 
 
 @pytest.mark.timeout(300)
@@ -100,7 +106,7 @@ def test_a_planted_bug_is_found(patch: Path, searches: dict[str, Future[Found]])
 
 
 def test_a_found_bug_can_be_shown_again_and_is_short(tmp_path: Path) -> None:
-    (patch,) = (patch for patch in PATCHES if patch.stem == "gate-at-the-limit")
+    (patch,) = (patch for patch in ALONE if patch.stem == "gate-at-the-limit")
     found = find(patch, tmp_path, shrink_secs=20)
     assert len(load(found.script).actions) <= 40  # of some thousands; a busy machine has less time to shrink
     tree = found.script.parent

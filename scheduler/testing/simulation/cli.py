@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import logging
 import sys
 import tempfile
 import time
@@ -17,11 +19,13 @@ from scheduler.testing.simulation.coverage import Coverage
 from scheduler.testing.simulation.invent import STEPS_BETWEEN_RESTARTS
 from scheduler.testing.simulation.run import Report, run_script, run_seed
 from scheduler.testing.simulation.script import load
+from scheduler.testing.simulation.several.coverage import SeveralCoverage
 from scheduler.testing.simulation.shrink import shrink
 
 STEPS: Final = 3_000
 SHRINK_SECS: Final = 60.0
 CI_SEEDS: Final = range(1, 31)
+CI_SEVERAL_SEEDS: Final = range(1, 9)
 CI_MORE_SEEDS: Final = range(31, 101)
 """Taken in turn, for so long at most, while something was never met."""
 CI_MORE_UNTIL_SECS: Final = 40.0
@@ -63,12 +67,29 @@ class Totals:
 def main(words: list[str] | None = None) -> int:
     """0: nothing broke; 1: something did; 2: coverage is missing, or the call was wrong."""
     asked = _parser().parse_args(words)
+    with _quiet():
+        return _main(asked)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """What a run does is told by its trace."""
+    log = logging.getLogger("thesan")
+    before, log.disabled = log.disabled, True
+    try:
+        yield
+    finally:
+        log.disabled = before
+
+
+def _main(asked: argparse.Namespace) -> int:
     if asked.replay is not None:
         return _replay(asked.replay)
     began = time.monotonic()
-    totals = Totals()
+    totals = Totals(coverage=SeveralCoverage() if asked.schedulers > 1 else Coverage())
     for seed in _seeds(asked, totals, began):
-        report = run_seed(seed, steps=CI_STEPS if asked.ci else asked.steps, restarts=asked.restarts)
+        steps = CI_STEPS if asked.ci else asked.steps
+        report = run_seed(seed, steps=steps, restarts=asked.restarts, schedulers=asked.schedulers)
         totals.add(report)
         if report.failure is not None:
             _explain(report, asked.shrink_seconds, asked.out)
@@ -80,7 +101,7 @@ def main(words: list[str] | None = None) -> int:
 
 def _seeds(asked: argparse.Namespace, totals: Totals, began: float) -> Iterator[int]:
     if asked.ci:
-        yield from CI_SEEDS
+        yield from CI_SEEDS if asked.schedulers == 1 else CI_SEVERAL_SEEDS
         for seed in CI_MORE_SEEDS:
             if not totals.coverage.missing() or time.monotonic() - began > CI_MORE_UNTIL_SECS:
                 return
@@ -105,6 +126,8 @@ def _parser() -> argparse.ArgumentParser:
         metavar="STEPS",
         help="how many steps there are between two restarts at least; 0: none (%(default)s)",
     )
+    more = "so many schedulers, over a pretended ZooKeeper if it is more than one (%(default)s)"
+    parser.add_argument("--schedulers", type=int, choices=range(1, 8), default=1, metavar="1..7", help=more)
     parser.add_argument("--replay", type=Path, metavar="FILE", help="run a script written at a failure")
     parser.add_argument("--ci", action="store_true", help="fixed seeds; everything must have been met")
     out = Path(tempfile.gettempdir()) / "simulate-failure.json"

@@ -9,10 +9,11 @@ from typing import Any, Protocol
 from attrs import define
 
 from scheduler.contracts import Outcome, Ticket
+from scheduler.controller.controller import Controller
+from scheduler.controller.gateway import Gateway
 from scheduler.core.answers import Answer, Code
 from scheduler.core.queries import StartedUpdate
 from scheduler.core.updates.records import UpdateKey
-from scheduler.testing.simulation.node import Node
 from scheduler.testing.simulation.watched import Decision
 
 
@@ -47,56 +48,81 @@ class Request:
 class Onlooker(Protocol):
     """Who wants to know of calls."""
 
-    def request_made(self, request: Request) -> None: ...
+    def request_made(self, node: Callee, request: Request) -> None: ...
 
     def request_over(self, request: Request) -> None: ...
 
     def request_raised(self, request: Request, failure: Exception) -> None: ...
 
 
+class Callee(Protocol):
+    """A scheduler as its callers see it."""
+
+    @property
+    def up(self) -> bool: ...
+
+    @property
+    def gateway(self) -> Gateway: ...
+
+    @property
+    def controller(self) -> Controller | None: ...
+
+
+Ask = Callable[[Callee], Ticket]
+
+
 class Clients:
-    """All callers. They speak to one scheduler; `last_decision` is what it decided last."""
+    """All callers. `last_decision` is what a scheduler decided last."""
 
     def __init__(self, onlooker: Onlooker, last_decision: Callable[[], Decision | None]) -> None:
         self._onlooker = onlooker
         self._last_decision = last_decision
-        self._waiting: dict[int, Request] = {}
+        self._waiting: dict[int, tuple[Callee, Request]] = {}
         self.made = 0
 
     def token(self) -> str:
         """Of the next call."""
         return f"call-{self.made + 1}"
 
-    def write(self, node: Node, what: str, decide: Callable[..., Answer], *args: Any) -> Request:
-        return self._ask(node, what, lambda: node.gateway.write(decide, *args), args)
+    def write(self, node: Callee, what: str, decide: Callable[..., Answer], *args: Any) -> Request:
+        return self._ask(node, what, lambda at: at.gateway.write(decide, *args), args)
 
-    def read(self, node: Node, what: str, view: Callable[..., Answer], *args: Any) -> Request:
-        return self._ask(node, what, lambda: node.gateway.read(view, *args), args)
+    def read(self, node: Callee, what: str, view: Callable[..., Answer], *args: Any) -> Request:
+        return self._ask(node, what, lambda at: at.gateway.read(view, *args), args)
 
-    def pulse(self, node: Node, key: UpdateKey) -> Request:
-        return self._ask(node, "pulse", lambda: node.gateway.pulse(key), (key,))
+    def pulse(self, node: Callee, key: UpdateKey) -> Request:
+        return self._ask(node, "pulse", lambda at: at.gateway.pulse(key), (key,))
 
-    def _ask(self, node: Node, what: str, ask: Callable[[], Ticket], args: tuple[Any, ...]) -> Request:
+    def _ask(self, node: Callee, what: str, ask: Ask, args: tuple[Any, ...]) -> Request:
         self.made += 1
         request = Request(self.made, what, args)
-        if not node.up:
+        node = self._choose(node, request)
+        if node.up:
+            self._put(node, request, ask)
+        else:
             request.fate = Fate.NOTHING  # the connection is refused
-            return request
+        return request
+
+    def _choose(self, node: Callee, request: Request) -> Callee:
+        """Whom it is sent to."""
+        return node
+
+    def _put(self, node: Callee, request: Request, ask: Ask) -> None:
+        """It has arrived there."""
         leads = node.gateway.controller is not None
         before = self._last_decision()
         try:
-            ticket = ask()
+            ticket = ask(node)
         except Exception as failure:
             self._onlooker.request_raised(request, failure)
-            return request
+            return
         decided = self._last_decision()
         request.decision = decided if leads and decided is not before else None
         request.epoch = node.controller.epoch if leads and node.controller is not None else 0
         request.offset, request.answer = ticket.offset, ticket.answer
-        self._waiting[request.number] = request
-        self._onlooker.request_made(request)
+        self._waiting[request.number] = node, request
+        self._onlooker.request_made(node, request)
         node.gateway.when_durable(ticket.offset, lambda outcome: self._over(request, outcome))
-        return request
 
     def _over(self, request: Request, outcome: Outcome) -> None:
         if self._waiting.pop(request.number, None) is None:
@@ -110,12 +136,13 @@ class Clients:
             request.fate = Fate.ACKNOWLEDGED if request.answer.ok else Fate.REFUSED
         self._onlooker.request_over(request)
 
-    def cut_off(self) -> None:
-        """The scheduler died: who waits does not know what became of the call."""
-        waiting, self._waiting = self._waiting, {}
-        for request in waiting.values():
-            request.fate = Fate.UNKNOWN
-            self._onlooker.request_over(request)
+    def cut_off(self, node: Callee) -> None:
+        """This scheduler died: who waits for it does not know what became of the call."""
+        for asked, request in list(self._waiting.values()):
+            if asked is node:
+                del self._waiting[request.number]
+                request.fate = Fate.UNKNOWN
+                self._onlooker.request_over(request)
 
 
 def started_key(request: Request) -> UpdateKey | None:

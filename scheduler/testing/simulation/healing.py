@@ -25,9 +25,7 @@ def heal(world: World) -> None:
     """End all faults, let heartbeats flow, and wait. Raises Broken, saying who waits for what."""
     world.engine.heal()
     world.monitors.heal()
-    world.store.slow_until_ms = 0
-    world.store.next_fault = None
-    world.node.trap = None
+    world.heal()
     _until(world, lambda: world.is_quiet() and not _some_go_on(world), ENDS_WITHIN_MS, "updates end")
     _until(world, lambda: world.is_quiet() and not any(disagreements(world)), AGREES_WITHIN_MS, "engine agrees")
     world.sweep()

@@ -38,6 +38,7 @@ class Inventor:
         self._restarts = restarts
         self._versions = 0
         self._healed_at_step = 0
+        self.weights: tuple[tuple[Callable[..., Told | None], int], ...] = _WEIGHTS
         self._follow_ups: list[Told] = []
         """What comes next at once, to meet something that does not last."""
 
@@ -68,10 +69,10 @@ class Inventor:
         rare = [number for number in _rolling_back(world) if _is_poisonable(world, number)]
         if rare and self._random.random() < 0.05:
             return self._poison(world, self._random.choice(rare))
-        kinds, weights = zip(*_WEIGHTS, strict=True)
+        kinds, weights = zip(*self.weights, strict=True)
         while True:
-            kind: Callable[[Inventor, World, int], Told | None] = self._random.choices(kinds, weights)[0]
-            told = kind(self, world, self._random.randrange(len(JOBS)))
+            kind = self._random.choices(kinds, weights)[0]
+            told: Told | None = kind(self, world, self._random.randrange(len(JOBS)))
             if told is not None:
                 return told
 

@@ -16,6 +16,8 @@ from scheduler.testing.simulation.agenda import Agenda
 
 T = TypeVar("T")
 
+_LAST_TURNS = 200
+
 
 class SimulatedLoop(asyncio.AbstractEventLoop):
     """As much of a loop as coroutines, tasks, timers and locks need; no files, no threads.
@@ -47,6 +49,22 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
         self._ready.clear()
         for task in self.tasks:
             task._log_destroy_pending = False  # type: ignore[attr-defined]
+
+    def bury(self) -> None:
+        """The run is over: whatever still waits is cancelled, so that nothing is left for the garbage collector."""
+        self.is_dead = True
+        running = asyncio._get_running_loop()
+        asyncio._set_running_loop(self)
+        try:
+            for _ in range(_LAST_TURNS):
+                for task in list(self.tasks):
+                    task.cancel()
+                for _ in range(len(self._ready)):
+                    self._ready.popleft()._run()
+                if not self.tasks:
+                    break
+        finally:
+            asyncio._set_running_loop(running)
 
     def _come_due(self) -> None:
         if self._ready and not (self._is_due or self.is_frozen or self.is_dead):

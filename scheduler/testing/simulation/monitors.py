@@ -15,9 +15,8 @@ from scheduler.core.updates.status import ACTIVE_UPDATE_STATES
 from scheduler.core.updates.verdicts import Heartbeat, MonitorVerdict, Standings, heartbeat, heartbeats
 from scheduler.core.views import update_summaries
 from scheduler.testing.simulation.agenda import Agenda
-from scheduler.testing.simulation.clients import Clients, Fate, Request
+from scheduler.testing.simulation.clients import Callee, Clients, Fate, Request
 from scheduler.testing.simulation.engine import SimulatedEngine
-from scheduler.testing.simulation.node import Node
 
 BEAT_MS: Final = 1_500
 
@@ -53,7 +52,7 @@ class Monitor:
 class Monitors:
     """All of them, on one agenda."""
 
-    def __init__(self, agenda: Agenda, clients: Clients, engine: SimulatedEngine, node: Node) -> None:
+    def __init__(self, agenda: Agenda, clients: Clients, engine: SimulatedEngine, node: Callee) -> None:
         self._agenda = agenda
         self._clients = clients
         self._engine = engine

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from attrs import define
 
@@ -10,7 +10,10 @@ from scheduler.testing.simulation.broken import Broken
 from scheduler.testing.simulation.coverage import Coverage
 from scheduler.testing.simulation.invent import STEPS_BETWEEN_RESTARTS, Inventor
 from scheduler.testing.simulation.script import Action, Script
+from scheduler.testing.simulation.several.invent import SeveralInventor
+from scheduler.testing.simulation.several.world import SeveralWorld
 from scheduler.testing.simulation.world import World
+from scheduler.zk.clock import turned_by
 
 
 @define
@@ -37,26 +40,33 @@ class Report:
     failure: Failure | None = None
 
 
-def run_seed(seed: int, *, steps: int, restarts: int = STEPS_BETWEEN_RESTARTS) -> Report:
+def run_seed(seed: int, *, steps: int, restarts: int = STEPS_BETWEEN_RESTARTS, schedulers: int = 1) -> Report:
     """Invent a script for this seed as it goes, for about so many steps; it ends with a heal."""
-    inventor = Inventor(seed, restarts=restarts)
+    inventor = (SeveralInventor if schedulers > 1 else Inventor)(seed, restarts=restarts)
 
     def script(world: World) -> Iterable[Action]:
         while world.steps < steps:
             yield inventor.next(world)
         yield Action(world.agenda.now_ms, "heal", {})
 
-    return _run(seed, script, end_ms=None)
+    return _run(seed, schedulers, script, end_ms=None)
 
 
 def run_script(script: Script) -> Report:
     """The same again, or what is left of it."""
-    return _run(script.seed, lambda world: script.actions, end_ms=script.end_ms)
+    return _run(script.seed, script.schedulers, lambda world: script.actions, end_ms=script.end_ms)
 
 
-def _run(seed: int, actions: object, end_ms: int | None) -> Report:
-    assert callable(actions)
-    world = World(seed)
+def _run(seed: int, schedulers: int, actions: Callable[[World], Iterable[Action]], end_ms: int | None) -> Report:
+    world = SeveralWorld(seed, schedulers) if schedulers > 1 else World(seed)
+    with turned_by(world.clock.mono_ms):
+        try:
+            return _act(world, actions, end_ms)
+        finally:
+            world.end()
+
+
+def _act(world: World, actions: Callable[[World], Iterable[Action]], end_ms: int | None) -> Report:
     done: list[Action] = []
     failure = None
     try:
@@ -70,7 +80,7 @@ def _run(seed: int, actions: object, end_ms: int | None) -> Report:
     except Exception as raised:  # the core, or the simulator itself
         failure = _failure(world, f"raised {type(raised).__name__}", _where(raised))
     return Report(
-        Script(seed, tuple(done), world.agenda.now_ms),
+        Script(world.seed, tuple(done), world.agenda.now_ms, world.schedulers),
         world.steps,
         world.restarts,
         world.agenda.now_ms,

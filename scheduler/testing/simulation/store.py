@@ -90,7 +90,7 @@ class Store:
         elif fault is Fault.UNKNOWN_LOST:
             append.done(OutcomeUnknown("the store did not say"))
         else:
-            self._take(append.entry)
+            self.take(append.entry)
             append.done(OutcomeUnknown("the store did not say") if fault is Fault.UNKNOWN_KEPT else None)
         return True
 
@@ -99,14 +99,16 @@ class Store:
         if append is not None and not append.over:
             append.over = True
             if kept and append.entry.epoch >= self.epoch:
-                self._take(append.entry)
+                self.take(append.entry)
 
-    def _take(self, entry: Entry) -> None:
+    def take(self, entry: Entry, as_read: Entry | None = None) -> None:
+        """It is durable. `as_read`: as somebody reads it who did not write it."""
         self._taken(entry)
         self.durable = entry.offset
         self.epoch = entry.epoch
-        self.tail.append(entry)
-        for op in entry.ops:
+        as_read = as_read or entry
+        self.tail.append(as_read)
+        for op in as_read.ops:
             apply(self.mirror, op)
         if len(self.tail) >= FOLD_AFTER:
             self._base = tuple(dump(self.mirror))

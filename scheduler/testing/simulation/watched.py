@@ -50,6 +50,19 @@ class WatchedController(Controller):
         super().__init__(state, world, clock, epoch=epoch, offset=offset)
         self._shown_to = shown_to
         self._shown = 0
+        self.taken: list[Effect] = []
+        """Effects that were handed out last."""
+
+    @property
+    def owes_nothing(self) -> bool:
+        """Every effect was handed out, nobody waits to be placed, and no deadline is reached."""
+        next_ms = self.deadlines.next_ms()
+        due = next_ms is not None and next_ms <= self.clock.mono_ms()
+        return not (self._effects or self._placement_wanted or due)
+
+    def take_effects(self) -> list[Effect]:
+        self.taken = super().take_effects()
+        return self.taken
 
     def write(self, decision: Callable[..., Answer | None], *args: Any) -> Ticket:
         made: list[Transaction] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import count
 from random import Random
 from typing import Final
@@ -31,7 +32,7 @@ from scheduler.testing.simulation.checks.replay import Replay
 from scheduler.testing.simulation.checks.takeover import TakeOver
 from scheduler.testing.simulation.checks.waits import Waits
 from scheduler.testing.simulation.checks.words import Words
-from scheduler.testing.simulation.clients import Clients, Request
+from scheduler.testing.simulation.clients import Callee, Clients, Request
 from scheduler.testing.simulation.coverage import Coverage, row_name
 from scheduler.testing.simulation.deeds import DEEDS
 from scheduler.testing.simulation.engine import EngineTask, SimulatedEngine
@@ -52,11 +53,12 @@ class World:
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
+        self.schedulers = 1
         self.policy = policy_of(seed)
         self.clock = VirtualClock(1_700_000_000_000)
         self.agenda = Agenda(self.clock)
         self.trace = Trace()
-        self.coverage = Coverage()
+        self.coverage = self._make_coverage()
         chance = Chance(seed)
         self.store = Store(self.agenda, chance, self._durable, self._log_failed)
         self.engine = SimulatedEngine(self.agenda, chance, self._launched)
@@ -72,13 +74,32 @@ class World:
         self._sweep_due = SWEEP_EVERY
         self._ids = count(1)
         self._orders = Orders(self)
+        self.broken: Broken | None = None
+        """What a check said while somebody else would have caught it."""
         kinds = (Words, Gate, Silence, Causes, Commits, Effects, Exits, TakeOver, Replay, Answers, Poison, Waits, Hosts)
         self.checks: list[Check] = [*(kind(self) for kind in kinds), self._orders]
-        self.node = Node("scheduler-1", self)
-        self.clients = Clients(self, lambda: self.last_decision)
+        self.clients = self._make_clients(chance)
+        self._make_schedulers(chance)
         self.monitors = Monitors(self.agenda, self.clients, self.engine, self.node)
         for number, job in enumerate(JOBS):
             self.monitors.add(number, job)
+        self.boot()
+
+    def _make_coverage(self) -> Coverage:
+        return Coverage()
+
+    def _make_clients(self, chance: Chance) -> Clients:
+        return Clients(self, lambda: self.last_decision)
+
+    def _make_schedulers(self, chance: Chance) -> None:
+        self._node = Node("scheduler-1", self)
+
+    @property
+    def node(self) -> Node:
+        """The scheduler that clients take for the leader."""
+        return self._node
+
+    def boot(self) -> None:
         self.node.boot()
 
     # --- turning ---
@@ -94,13 +115,19 @@ class World:
 
     def turn(self) -> None:
         self.agenda.turn()
+        if self.broken is not None:
+            raise self.broken
         self._after_step()
 
     def do(self, action: Action) -> None:
         self.advance_to(action.at_ms)
         self.trace.tell(self.agenda.now_ms, f"-- {action.do} {action.args}")
-        DEEDS[action.do](self, **action.args)
+        self.deed(action.do)(self, **action.args)
         self._after_step()
+
+    def deed(self, name: str) -> Callable[..., None]:
+        """What a script calls by this name."""
+        return DEEDS[name]
 
     def _after_step(self) -> None:
         """Check what the step touched; everything now and then, when nothing is on its way."""
@@ -229,12 +256,24 @@ class World:
         self.coverage.note("restart", "inside a commit" if inside else "between commits")
         self.restarts += 1
         self.restarted_at_step = self.steps
-        self.clients.cut_off()
+        self.clients.cut_off(node)
 
     def node_deposed(self, node: Node, wrong: Exception) -> None:
         self._worked = True
         self.witness = None
         self.trace.tell(self.agenda.now_ms, f"the scheduler leads no longer: {wrong}")
+
+    def witness_of(self, node: Callee) -> Witness | None:
+        return self.witness
+
+    def heal(self) -> None:
+        """No fault of schedulers or of their store from here on."""
+        self.store.slow_until_ms = 0
+        self.store.next_fault = None
+        self.node.trap = None
+
+    def end(self) -> None:
+        """The run is over."""
 
     # --- what else happens ---
 
@@ -252,9 +291,9 @@ class World:
     def _launched(self, task: EngineTask) -> None:
         self._orders.launched(task)
 
-    def request_made(self, request: Request) -> None:
+    def request_made(self, node: Callee, request: Request) -> None:
         for check in self.checks:
-            check.asked(self.witness, request)
+            check.asked(self.witness_of(node), request)
 
     def request_over(self, request: Request) -> None:
         self.coverage.note("call", request.fate.value)

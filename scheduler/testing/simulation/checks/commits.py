@@ -68,6 +68,10 @@ class Commits(Check):
         mine = request.decision.ops if request.decision is not None else ()
         if request.fate is Fate.NOTHING:
             self._never.update((id(op), op) for op in mine)
+            entry = self.recent.get(request.offset)
+            if mine and entry is not None and entry.epoch == request.epoch and _holds(entry, mine):
+                what = f"{request.what} (call {request.number})"
+                raise Broken(self.rule, f"{what} was told that nothing happened, and is in entry {request.offset}")
         if request.fate not in (Fate.ACKNOWLEDGED, Fate.REFUSED):
             return
         if request.offset > self.world.store.durable:

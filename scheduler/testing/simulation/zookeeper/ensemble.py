@@ -101,6 +101,10 @@ class Ensemble:
         """End it, as if it had not been heard of for too long; by a write like any other."""
         self._propose(_Proposal(None, Asked(CloseSession(), None), session))
 
+    def do(self, request: Any) -> None:
+        """A write by somebody who is none of the clients."""
+        self._propose(_Proposal(None, Asked(request, None), Session(0, 0, 0)))
+
     # --- requests ---
 
     def ask(self, link: Link, asked: Asked) -> None:
@@ -211,8 +215,9 @@ class Ensemble:
             self._call_election()
         elif was_away:
             self._agenda.after(REJOIN_MS, self._rejoin, server)
-        else:
-            self._take_up(server)
+        for other in self.servers:
+            if other.is_linked and other.is_serving:
+                self._take_up(other)
         for _ in range(len(self._proposals)):
             self._agenda.after(1, self._commit_next)
 

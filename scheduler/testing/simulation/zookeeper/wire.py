@@ -20,6 +20,7 @@ __all__ = ["CutMulti", "Network", "SimulatedWire"]
 
 CONNECT_MS: Final = 500
 HANDSHAKE_MS: Final = 1_000
+_LATE_MS: Final = (8, 16, 30, 60, 300, 2_000)
 _DELAY, _SERVER, _LATE, _BACK_OFF = 301, 302, 303, 304
 
 
@@ -50,6 +51,8 @@ class Network:
         self.next_cut: str | None = None
         """How the connection breaks at the next commit."""
         self.told_cut: Callable[[str], None] = lambda how: None
+        self.then: Callable[[], None] | None = None
+        """What happens as soon as it has."""
 
     def draw(self, low: int, high: int, what: int) -> int:
         self._draws += 1
@@ -237,8 +240,11 @@ class SimulatedWire:
         if how is not None and _is_commit(request):
             self._network.next_cut = None
             self._network.told_cut(how)
-            late_ms = self._network.draw(200, 3_000, _LATE) if how == CutMulti.LATE else 0
+            late_ms = _LATE_MS[self._network.draw(0, len(_LATE_MS) - 1, _LATE)] if how == CutMulti.LATE else 0
             self._lose(link, kept=how != CutMulti.LOST, late_ms=late_ms)
+            then, self._network.then = self._network.then, None
+            if then is not None:
+                then()
 
     def answered(self, asked: Asked) -> None:
         if self._is_over or not self._pending or self._pending[0][0] is not asked:

@@ -1,0 +1,63 @@
+"""What runs with several schedulers must have met. The state tables of tasks and updates: `simulation/coverage.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from scheduler.lifecycle import TRANSITIONS, Input, Stage
+from scheduler.testing.simulation.clients import Fate
+from scheduler.testing.simulation.coverage import Coverage
+from scheduler.testing.simulation.several.machine import NOW
+from scheduler.testing.simulation.several.process import DEATHS
+from scheduler.testing.simulation.zookeeper.wire import CutMulti
+
+FAULTS: Final = (
+    *(f"killed, {place}" for place in (NOW, *DEATHS)),
+    *(f"frozen, {place}" for place in (NOW, *DEATHS)),
+    *(f"commit cut, {how}" for how in CutMulti.ALL),
+    *("machine cut, out", "machine cut, back", "machine cut, back and out"),
+    *(f"ZooKeeper's {role} {what}" for role in ("leader", "follower") for what in ("killed", "cut", "lags")),
+    *("session expired", "candidate removed", "stopped"),
+    *("clock set back", "clock set forward", "one clock set back", "one clock set forward"),
+    *("engine unreachable", "host lost", "poison"),
+)
+MET: Final = (
+    "a multi that was refused",
+    "a commit of a leader that was none any more, refused",
+    "an order that the engine refused",
+    "a standby compared with the log",
+    "a leader that hears of its end on waking",
+)
+UNREACHABLE: Final[dict[tuple[Stage, Input], str]] = {
+    (Stage.TAKING_OVER, Input.STORE_LOST): "a take-over that loses its store is over: it is deposed",
+    **{
+        (stage, Input.STOP_ASKED): "a term is ended first, and what is asked to stop is a standby then"
+        for stage in (Stage.TAKING_OVER, Stage.LEADING, Stage.SUSPENDED)
+    },
+}
+
+
+def rows() -> Iterator[tuple[Stage, Input]]:
+    """The rows of the lifecycle's table that a run can meet."""
+    for stage, row in TRANSITIONS.items():
+        for what in row:
+            if (stage, what) not in UNREACHABLE:
+                yield stage, what
+
+
+class SeveralCoverage(Coverage):
+    """Counts by group and name; several runs add up."""
+
+    def expected(self) -> Iterator[tuple[str, str]]:
+        for fault in FAULTS:
+            yield "fault", fault
+        for stage, heard in rows():
+            yield "lifecycle", f"{stage.value}, {heard.value}"
+        for fate in Fate:
+            if fate is not Fate.WAITING:
+                yield "call", fate.value
+        for stage in (Stage.STANDBY, Stage.LEADING, Stage.SUSPENDED):
+            yield "killed while", stage.value
+        for what in MET:
+            yield "met", what

@@ -1,0 +1,101 @@
+"""What happens to several schedulers, drawn from the seed. What happens to one is in `simulation/invent.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from scheduler.lifecycle import Stage
+from scheduler.testing.simulation.engine import HOSTS
+from scheduler.testing.simulation.invent import STEPS_BETWEEN_RESTARTS, Inventor, Told
+from scheduler.testing.simulation.several.machine import NOW
+from scheduler.testing.simulation.several.process import DEATHS, SESSION_MS
+from scheduler.testing.simulation.zookeeper.wire import CutMulti
+
+if TYPE_CHECKING:
+    from scheduler.testing.simulation.world import World
+
+PLACES: Final = (NOW, NOW, *DEATHS)
+
+
+class SeveralInventor(Inventor):
+    """Faults that cost the leadership come at least so many steps apart; others at any time."""
+
+    def __init__(self, seed: int, *, restarts: int = STEPS_BETWEEN_RESTARTS) -> None:
+        super().__init__(seed, restarts=restarts)
+        mine = (SeveralInventor._around, SeveralInventor._slight)
+        others = tuple(row for row in self.weights if row[0] is not Inventor._surroundings)
+        self.weights = (*others, (mine[0], 3), (mine[1], 5))
+
+    def _restart(self, world: World) -> Told | None:
+        since = world.steps - max(world.restarted_at_step, self._hit_at_step)
+        if not self._restarts or since < self._restarts or world.witness is None or not world.witness.leads:
+            return None
+        self._hit_at_step = world.steps
+        random = self._random
+        leader = world.node.number  # type: ignore[attr-defined]
+        down_ms = random.choice((0, 250, 1_000, 4_000, 9_000))
+        for_ms = random.choice((SESSION_MS * 2, SESSION_MS + 1_500, SESSION_MS))
+        place, nth = random.choice(PLACES), random.randint(1, 4)
+        kinds: tuple[tuple[Callable[[], Told], int], ...] = (
+            (lambda: _kill(leader, place, nth, random.random() < 0.5, down_ms), 10),
+            (lambda: ("freeze", {"machine": leader, "place": place, "nth": nth, "for_ms": for_ms}), 6),
+            (lambda: ("cut", {"machine": leader, "ways": random.choice(_WAYS), "for_ms": for_ms * 2}), 5),
+            (lambda: ("expire", {"machine": leader}), 2),
+            (lambda: ("unseat", {"machine": leader, "late": random.random() < 0.7}), 5),
+            (lambda: ("stop", {"machine": leader, "down_ms": down_ms + 2_000}), 3),
+        )
+        made = random.choices([kind for kind, _ in kinds], [weight for _, weight in kinds])[0]()
+        if random.random() < 0.35:  # the interesting ones come in pairs
+            self._follow_ups.append(self._slight(world, 0))
+        return made
+
+    _hit_at_step = 0
+
+    def _slight(self, world: World, job: int) -> Told:
+        """What leadership survives: if it does not, no harm is done."""
+        random = self._random
+        count = len(world.machines)  # type: ignore[attr-defined]
+        machine = world.node.number if random.random() < 0.6 else random.randrange(count)  # type: ignore[attr-defined]
+        standby = (world.node.number + 1) % count  # type: ignore[attr-defined]
+        for_ms = random.choice((250, 1_000, 2_000, 2_600))
+        newest = world.node.process  # type: ignore[attr-defined]
+        if newest is not None and newest.lifecycle.stage is Stage.SUSPENDED and random.random() < 0.5:
+            return _kill(world.node.number, NOW, 1, random.random() < 0.5, for_ms)  # type: ignore[attr-defined]
+        match random.randrange(12):
+            case 0 | 1 | 2:
+                return "cut_commit", {"machine": machine, "how": random.choice(CutMulti.ALL)}
+            case 3:
+                return "freeze", {"machine": machine, "place": NOW, "nth": 1, "for_ms": for_ms}
+            case 4:
+                return "cut", {"machine": machine, "ways": random.choice(_WAYS), "for_ms": for_ms}
+            case 5 | 6:
+                return "server", {"server": -1, "what": random.choice(("killed", "cut")), "for_ms": for_ms * 2}
+            case 7 | 8:
+                what = random.choice(("killed", "cut", "lags", "lags"))
+                return "server", {"server": random.randrange(3), "what": what, "for_ms": for_ms * 2}
+            case 9:
+                return "skew", {"machine": machine, "by_ms": random.choice((-3_600_000, -250, 250, 600_000))}
+            case 10:
+                return "expire", {"machine": standby}
+        return _kill(standby, NOW, 1, random.random() < 0.5, for_ms)
+
+    def _around(self, world: World, job: int) -> Told:
+        random = self._random
+        for_ms = random.choice((500, 2_000, 6_000))
+        match random.randrange(5):
+            case 0:
+                return "host", {"host": random.choice(HOSTS).name, "for_ms": for_ms * 2}
+            case 1:
+                return "unreachable", {"for_ms": for_ms}
+            case 2:
+                return "step_clock", {"by_ms": random.choice((-3_600_000, -5_000, -250, 250, 5_000, 600_000))}
+        return self._poison(world, job)
+
+
+_WAYS: Final = (["out"], ["back"], ["back", "out"], ["back", "out"])
+
+
+def _kill(machine: int, place: str, nth: int, kept: bool, down_ms: int) -> tuple[str, dict[str, Any]]:
+    told = {"machine": machine, "place": place, "nth": nth, "kept": kept, "down_ms": down_ms}
+    return "kill_scheduler", told

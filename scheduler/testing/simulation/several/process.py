@@ -1,0 +1,303 @@
+"""One scheduler process on one machine: production code from the session up, in surroundings that are pretended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import field, frozen
+
+from scheduler.changelog.errors import Unreadable
+from scheduler.contracts import ALWAYS, Changelog, Entry, Outcome, Permission, TaskReport
+from scheduler.controller.controller import Controller
+from scheduler.controller.gateway import Gateway
+from scheduler.core import pruning
+from scheduler.core.effects import Effect
+from scheduler.core.ops import Op
+from scheduler.core.state import State, apply
+from scheduler.failpoints import Failpoint, arm, disarm
+from scheduler.leadership.driver import Driver
+from scheduler.leadership.leading import CannotLead, Leading
+from scheduler.leadership.shared import Ensemble as Members, Shared
+from scheduler.leadership.term import Term
+from scheduler.lifecycle import Input, Lifecycle, Stage
+from scheduler.testing.simulation.broken import Broken
+from scheduler.testing.simulation.loop import SimulatedLoop
+from scheduler.testing.simulation.several.disk import MemoryCheckpoint
+from scheduler.testing.simulation.several.door import Door
+from scheduler.testing.simulation.watched import WatchedController
+from scheduler.zk.client import Client, Condition
+from scheduler.zk.serverset import Endpoint
+
+if TYPE_CHECKING:
+    from scheduler.testing.simulation.several.machine import Machine
+    from scheduler.testing.simulation.several.world import SeveralWorld
+
+SESSION_MS: Final = 4_000
+PRUNE_EVERY_S: Final = 30
+SERVERSET: Final = "/thesan/scheduler"
+LOG_ROOT: Final = "/thesan/log"
+DEATHS: Final = ("after-decide", "before-append", "after-append", "after-commit", "before-effect")
+"""Failpoints of the production code at which a process is killed or frozen."""
+
+
+class Died(BaseException):
+    """The process ended here. Nothing in production catches it."""
+
+
+@frozen
+class _There(Members):
+    process: Process = field(kw_only=True)
+
+    def client(self) -> Client:
+        wire = self.process.machine.network.wire
+        return _WatchedClient(self.process, self.endpoints, session_timeout_ms=self.session_timeout_ms, wire=wire)
+
+
+class _WatchedClient(Client):
+    """Without a connection a request is refused at once; it never waits for one."""
+
+    def __init__(self, process: Process, hosts: str, **more: Any) -> None:
+        super().__init__(hosts, **more)
+        self._process = process
+
+    def _send(self, request: Any, read: Callable[[Any], Any], size: int = 0) -> asyncio.Future[Any]:
+        condition = self.condition
+        asked = super()._send(request, read, size)
+        if condition is not Condition.CONNECTED and not asked.done():
+            what = f"{type(request).__name__} of {self._process.machine.name} waits while {condition.value}"
+            self._process.world.fail(Broken("nothing is queued", what))
+        return asked
+
+
+class _Read:
+    """Implements `leadership.reader.Reader`."""
+
+    def __init__(self) -> None:
+        self.state = State()
+
+    def begin(self, lineage: str) -> Callable[[Op], None]:
+        state = self.state = State()
+        return lambda op: apply(state, op)
+
+    def passed(self, entry: Entry) -> None:
+        """Nobody else follows."""
+
+    def caught_up(self, offset: int) -> None: ...
+
+
+class _WatchedLifecycle(Lifecycle):
+    def __init__(self, process: Process) -> None:
+        super().__init__()
+        self._process = process
+
+    def feed(self, what: Input) -> bool:
+        before = self.stage
+        changed = super().feed(what)
+        if changed:
+            self._process.turned(before, what)
+        return changed
+
+
+class _WatchedGateway(Gateway):
+    def __init__(self, process: Process) -> None:
+        super().__init__()
+        self._process = process
+
+    def open(self, controller: Controller, permission: Permission = ALWAYS) -> None:
+        super().open(controller, permission)
+        self._process.opened()
+
+
+class _WatchedChangelog:
+    def __init__(self, process: Process, inner: Changelog) -> None:
+        self._process = process
+        self._inner = inner
+
+    async def append(self, entry: Entry) -> None:
+        self._process.gathered(entry)
+        await self._inner.append(entry)
+
+
+class _Pruning:
+    def __init__(self, process: Process, driver: Driver) -> None:
+        self._process = process
+        self._loop = process.loop
+        self._driver = driver
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        self._timer = self._loop.call_later(PRUNE_EVERY_S, self._prune)
+
+    def _prune(self) -> None:
+        if self._driver is not self._process.driver:
+            self._process.world.fail(Broken("no timer outlives a term", f"{self._process.machine.name} prunes"))
+        self._driver.attempt(pruning.prune_tasks)
+        self._driver.attempt(pruning.prune_updates)
+        self.start()
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+
+class Process:
+    """Implements `leadership.leading.House`, and is what callers call."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+        self.world: SeveralWorld = machine.world
+        self.loop = SimulatedLoop(self.world.agenda, self._failed)  # type: ignore[abstract]
+        self.gateway: Gateway = _WatchedGateway(self)
+        self.lifecycle: Lifecycle = _WatchedLifecycle(self)
+        self.controller_now: WatchedController | None = None
+        self.permission: Permission = ALWAYS
+        self.driver: Driver | None = None
+        self.read = _Read()
+        self.shared: Shared | None = None
+        self.stopping = asyncio.Event()
+        self.is_dead = False
+        self._asleep: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
+
+    # --- life ---
+
+    def start(self) -> None:
+        self.loop.create_task(self._run())
+
+    async def _run(self) -> None:
+        leading = Leading(self, self.stopping, is_alone=False)
+        try:
+            await leading.until_stopped(await leading.join())
+            self.machine.exited(self, "stopped")
+        except CannotLead as wrong:
+            self.machine.exited(self, str(wrong))
+        except Unreadable as wrong:
+            self.world.fail(Broken("the log can be read", f"{self.machine.name}: {wrong}"))
+        except Exception as raised:
+            if not self.is_dead:
+                self.world.fail_with(raised)
+
+    def _failed(self, error: BaseException) -> None:
+        if not self.is_dead and isinstance(error, Exception):
+            self.world.fail_with(error)
+
+    def kill(self) -> None:
+        self.is_dead = True
+        self.loop.kill()
+        self.controller_now = None
+
+    def when_awake(self, deed: Callable[..., object], *args: Any) -> None:
+        if self.loop.is_frozen:
+            self._asleep.append((deed, args))
+        else:
+            deed(*args)
+
+    def wake(self) -> None:
+        asleep, self._asleep = self._asleep, []
+        for deed, args in asleep:
+            self.world.agenda.after(0, deed, *args)
+
+    # --- what leading asks for ---
+
+    def join(self) -> Shared:
+        there = _There("pretended", SERVERSET, LOG_ROOT, SESSION_MS, process=self)
+        own = Endpoint(self.machine.name, 8081)
+        self.shared = Shared(there, None, "east", self.read, lambda: own)
+        self.shared.changelog.checkpoint = MemoryCheckpoint(self.machine.disk)
+        return self.shared
+
+    def controller(self, term: Term) -> Controller:
+        term.changelog = _WatchedChangelog(self, term.changelog)
+        made = WatchedController(
+            term.state,
+            self.world.core_world_of(self.machine),
+            self.machine.clock,
+            epoch=term.epoch,
+            offset=term.offset,
+            shown_to=lambda decision: self.world.process_decided(self, made, decision),
+        )
+        self.controller_now, self.permission = made, term.permission
+        self.world.process_loaded(self, made)
+        return made
+
+    def engine(self, on_fenced: Callable[[int], None]) -> Door:
+        return Door(self, on_fenced)
+
+    def periodic(self, driver: Driver) -> _Pruning:
+        self.driver = driver
+        return _Pruning(self, driver)
+
+    def committed(self, entry: Entry) -> None:
+        """Seen where it happens: at the ensemble."""
+
+    def begun(self, term: Term) -> None: ...
+
+    def leads(self, term: Term) -> None:
+        if not self.is_dead:
+            self.world.process_advertised(self)
+
+    def closing(self, why: str) -> None: ...
+
+    def closed(self, why: str) -> None:
+        self.driver = None
+        if self.controller_now is not None and not self.is_dead:
+            self.world.process_deposed(self, why)
+        self.controller_now = None
+
+    def hang_up(self) -> None: ...
+
+    # --- what it is seen to do ---
+
+    @property
+    def session_id(self) -> int:
+        wires = self.machine.network.wires
+        return wires[-1].session_id if wires else 0
+
+    @property
+    def is_idle(self) -> bool:
+        """It leads, and has nothing to decide, to append or to carry out."""
+        made = self.controller_now
+        return (
+            made is not None
+            and self.driver is not None
+            and self.lifecycle.stage is Stage.LEADING
+            and self.driver.in_flight is not Outcome.UNKNOWN
+            and made.decided_offset == made.durable_offset
+            and made.owes_nothing
+        )
+
+    def turned(self, before: Stage, what: Input) -> None:
+        if not self.is_dead:
+            self.world.coverage.note("lifecycle", f"{before.value}, {what.value}")
+
+    def opened(self) -> None:
+        if not self.is_dead:
+            self.world.process_leads(self)
+
+    def gathered(self, entry: Entry) -> None:
+        assert self.controller_now is not None
+        self.world.process_gathered(self, self.controller_now, entry)
+
+    def reconciles(self, present: tuple[TaskReport, ...]) -> None:
+        if self.controller_now is not None:
+            self.world.process_reconciles(self, present)
+
+    @property
+    def taken(self) -> list[Effect]:
+        return [] if self.controller_now is None else self.controller_now.taken
+
+    def acts(self, effect: Effect) -> None:
+        if not self.is_dead:
+            self.world.process_acts(self, effect)
+
+
+def at_failpoint(process: Process, place: str, nth: int, then: Callable[[], None]) -> None:
+    """When this process comes by, and only then."""
+
+    def reached() -> None:
+        if asyncio._get_running_loop() is process.loop:
+            disarm()
+            then()
+
+    arm(Failpoint(place, reached, nth))
