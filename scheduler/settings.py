@@ -72,6 +72,8 @@ class Settings:
     """The one web origin whose pages may call /api."""
     pulse_after_failover: str = "wait"
     """`wait`: coordinated updates wait for a heartbeat; `infer`: as in Aurora, the history tells of the last one."""
+    tier_config: Path | None = None
+    """Tiers instead of those built in; `app/tiers.py` has its form."""
     cron_timezone: str = "GMT"
     """A name of the tz database, in which cron schedules are meant."""
     simulated_hosts: int = 100

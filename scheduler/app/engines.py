@@ -8,6 +8,7 @@ from pathlib import Path
 
 import attrs
 
+from scheduler.app.tiers import read_tiers
 from scheduler.contracts import Engine, EngineError
 from scheduler.core.policy import Policy
 from scheduler.core.records import TaskConfig
@@ -36,12 +37,15 @@ def stop_wait_ms(config: TaskConfig) -> int:
 
 
 def make_policy(settings: Settings) -> Policy:
-    """The numbers and choices the core decides by, under these settings."""
+    """The numbers and choices the core decides by, under these settings. Raises WrongSetting."""
     policy = attrs.evolve(
         settings.policy,
         infer_heartbeats=settings.pulse_after_failover == "infer",
         next_run=partial(next_run, where=zone(settings.cron_timezone)),
     )
+    if settings.tier_config is not None:
+        default, tiers = read_tiers(settings.tier_config)
+        policy = attrs.evolve(policy, default_tier=default, tiers=tiers)
     if settings.engine != "local":
         return policy
     return attrs.evolve(policy, objection=objection, stop_wait_ms=stop_wait_ms)

@@ -60,6 +60,7 @@ class Server:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.clock = SystemClock()
+        self._policy = make_policy(settings)
         self.gateway = Gateway()
         self.lifecycle = Lifecycle()
         self.status = Status(settings.cluster_name, self.clock.wall_ms(), self.gateway, self.lifecycle)
@@ -137,4 +138,4 @@ class Server:
 
     def _world(self, format_level: int) -> World:
         settings = self.settings
-        return World(make_policy(settings), settings.hostname, lambda: str(uuid.uuid4()), random.random, format_level)
+        return World(self._policy, settings.hostname, lambda: str(uuid.uuid4()), random.random, format_level)

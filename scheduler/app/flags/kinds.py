@@ -106,7 +106,10 @@ class TimeZone(Kind):
     allowed = "a name of the tz database, such as Europe/Berlin"
 
     def parse(self, text: str) -> str:
-        zone(text)
+        try:
+            zone(text)
+        except ValueError:
+            raise ValueError from None  # what is allowed says more
         return text
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scheduler.app.flags.kinds import Number, Regex
+from scheduler.app.flags.kinds import File, Number, Regex, Switch
 from scheduler.app.flags.rows import Flag, Group, Unused
 
 REFUSED = "jobs that ask for it are refused, with the field's name: no engine here can honour it"
@@ -26,14 +26,28 @@ GROUP = Group(
             "as Aurora",
             differs="Python's regular expressions instead of Java's",
         ),
-        Unused("tier_config", "the tiers are Aurora's own: preferred, preemptible, revocable"),
+        Flag(
+            "tier_config",
+            File(),
+            "tier_config",
+            "A file of tiers, in Aurora's form, instead of preferred, preemptible and revocable.",
+            "as Aurora",
+            differs="",
+        ),
+        Flag(
+            "allow_gpu_resource",
+            Switch(),
+            "policy.allow_gpu_resource",
+            "Jobs may ask for GPUs. Of the engines here only the simulated one has any.",
+            "as Aurora",
+            differs="",
+        ),
         Unused("allowed_container_types", "containers of type MESOS are served, others refused, with the field's name"),
         Unused("allow_docker_parameters", REFUSED, switch=True),
         Unused("default_docker_parameters", REFUSED),
         Unused("require_docker_use_executor", REFUSED, switch=True),
         Unused("allow_container_volumes", REFUSED, switch=True),
         Unused("enable_mesos_fetcher", REFUSED, switch=True),
-        Unused("allow_gpu_resource", REFUSED, switch=True),
         Unused("global_container_mounts", REFUSED),
     ),
 )
