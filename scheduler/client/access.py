@@ -15,8 +15,11 @@ from typing import Any, Final
 import click
 import requests
 from attrs import field, frozen
+from click.core import ParameterSource
 
+from scheduler.client.clusters import find_cluster, known_cluster
 from scheduler.client.errors import Usage
+from scheduler.client.places import DEFAULT_SERVERSET_PATH, Place, parse_urls, parse_zk
 
 PASSWORD_VARIABLE: Final = "THESAN_PASSWORD"
 
@@ -48,25 +51,74 @@ class Access:
 
 
 class Server(str):
-    """The URL of a server, and how to get in."""
+    """Where the scheduler is, and how to get in. As text it is for people."""
 
-    __slots__ = ("access",)
+    __slots__ = ("access", "is_chosen", "place")
 
-    def __new__(cls, url: str, access: Access) -> Server:
-        made = super().__new__(cls, url)
+    def __new__(cls, place: str | Place, access: Access, *, is_chosen: bool = True) -> Server:
+        """`place` may be a URL. `is_chosen`: a person said where; otherwise the cluster in a job's name may say so.
+
+        Raises Usage.
+        """
+        where = parse_urls(place) if isinstance(place, str) else place
+        made = super().__new__(cls, where)
+        made.place = where
         made.access = access
+        made.is_chosen = is_chosen
         return made
 
     access: Access
+    is_chosen: bool
+    place: Place
 
 
 def access_to(server: str) -> Access:
     return server.access if isinstance(server, Server) else Access()
 
 
+def place_of(server: str) -> Place:
+    """Raises Usage."""
+    return server.place if isinstance(server, Server) else parse_urls(server)
+
+
+def server_for(server: str, cluster: str) -> str:
+    """Where to ask about a job of this cluster (empty: it was not named): there, unless a person said where.
+
+    A cluster that stands in no file is looked for at the default URL. Raises Usage.
+    """
+    if not cluster or not isinstance(server, Server) or server.is_chosen:
+        return server
+    place = known_cluster(cluster)
+    return server if place is None else Server(place, server.access)
+
+
 def server_of(ctx: click.Context, _: click.Parameter, url: str) -> Server:
     """What `--server` means, with the options beside it. Raises Usage."""
     given: dict[str, Any] = ctx.meta.get(__name__, {})
+    place = _chosen_place(ctx, url, given)
+    access = _access(given)
+    return Server(url, access, is_chosen=False) if place is None else Server(place, access)
+
+
+def _chosen_place(ctx: click.Context, url: str, given: dict[str, Any]) -> Place | None:
+    """What the command line says, or else the environment; None when neither does."""
+    values = {"server": url, "zk": given.get("zk"), "cluster": given.get("cluster")}
+    for source in (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT):
+        names = [name for name in values if ctx.get_parameter_source(name) is source]
+        if len(names) > 1:
+            said = " and ".join(f"--{name}" for name in names)
+            how = " (in the environment)" if source is ParameterSource.ENVIRONMENT else ""
+            raise Usage(f"{said} are given{how}: each says where the scheduler is, give one")
+        if names == ["server"]:
+            return parse_urls(url)
+        if names == ["zk"]:
+            return parse_zk(values["zk"] or "", given.get("serverset_path") or DEFAULT_SERVERSET_PATH)
+        if names == ["cluster"]:
+            return find_cluster(values["cluster"] or "")
+    return None
+
+
+def _access(given: dict[str, Any]) -> Access:
     login, ca_file = given.get("login"), given.get("ca_file")
     certificate, key = given.get("client_certificate"), given.get("client_key")
     if key is not None and certificate is None:
@@ -81,7 +133,7 @@ def server_of(ctx: click.Context, _: click.Parameter, url: str) -> Server:
         password = _password(login, given.get("password_file"))
     elif given.get("password_file") is not None:
         raise Usage("--password-file is given without --login")
-    return Server(url, Access(login, password, ca_file, certificate, key))
+    return Access(login, password, ca_file, certificate, key)
 
 
 def keep(ctx: click.Context, param: click.Parameter, value: Any) -> None:

@@ -18,7 +18,7 @@ import requests
 from attrs import define, frozen
 
 from scheduler.client.connection import no_proxy
-from scheduler.client.errors import Usage
+from scheduler.client.errors import CommandError, Usage
 from scheduler.client.quantities import duration_text
 
 _LAST_BYTES: Final = 4096
@@ -98,7 +98,8 @@ class PageCheck:
     A server can drip bytes for ever, so another thread reads, and nobody waits for it longer than the timeout.
     """
 
-    url: str
+    url: str | Callable[[], str]
+    """Called each time for where the page is now."""
     judge: Callable[[int, str], Finding]
     ca_file: str | None = None
     """Who must have signed the page's certificate; by default whom this machine trusts."""
@@ -108,7 +109,7 @@ class PageCheck:
         if self._reader is not None and self._reader.is_alive():
             self._reader.join(timeout_s)
             if self._reader.is_alive():
-                return Finding(False, f"{self.url} still has not answered the check before")
+                return Finding(False, f"{self._name} still has not answered the check before")
         found: list[Finding] = []
         self._reader = threading.Thread(target=lambda: found.append(self._read(timeout_s)), daemon=True)
         self._reader.start()
@@ -116,13 +117,18 @@ class PageCheck:
         return found[0] if found else Finding(False, self._too_late(timeout_s))
 
     def _too_late(self, timeout_s: float) -> str:
-        return f"{self.url}: no answer within {duration_text(timeout_s * 1000)}"
+        return f"{self._name}: no answer within {duration_text(timeout_s * 1000)}"
+
+    @property
+    def _name(self) -> str:
+        return self.url if isinstance(self.url, str) else "the scheduler's page"
 
     def _read(self, timeout_s: float) -> Finding:
         give_up_at = time.monotonic() + timeout_s
         try:
-            proxies = no_proxy(self.url)
-            with requests.get(self.url, timeout=timeout_s, stream=True, proxies=proxies, verify=self.ca_file) as answer:
+            url = self.url if isinstance(self.url, str) else self.url()
+            proxies = no_proxy(url)
+            with requests.get(url, timeout=timeout_s, stream=True, proxies=proxies, verify=self.ca_file) as answer:
                 body = b""
                 for piece in answer.iter_content(8192):
                     body += piece
@@ -131,8 +137,10 @@ class PageCheck:
                 return self.judge(answer.status_code, body.decode(errors="replace"))
         except requests.Timeout:
             return Finding(False, self._too_late(timeout_s))
+        except CommandError as nowhere:
+            return Finding(False, nowhere.format_message())
         except (requests.RequestException, OSError, ValueError) as failure:
-            return Finding(False, f"{self.url}: {_cause(failure)}")
+            return Finding(False, f"{self._name}: {_cause(failure)}")
 
 
 def _cause(failure: BaseException) -> str:
@@ -180,7 +188,11 @@ def parse_figure(text: str) -> Figure:
 
 
 def check_for(
-    command: str | None, url: str | None, figure: str | None, vars_url: str, ca_file: str | None = None
+    command: str | None,
+    url: str | None,
+    figure: str | None,
+    vars_url: str | Callable[[], str],
+    ca_file: str | None = None,
 ) -> Check:
     """The one check that was asked for; `ca_file` is for `vars_url`. Raises Usage for none or several."""
     if sum(one is not None for one in (command, url, figure)) != 1:
@@ -189,6 +201,6 @@ def check_for(
         return RunCheck(command)
     judge: Any = page_passes if url is not None else parse_figure(figure or "").judge
     page = url if url is not None else vars_url
-    if not page.startswith(("http://", "https://")):
+    if isinstance(page, str) and not page.startswith(("http://", "https://")):
         raise Usage(f"{page!r} must begin with http:// or https://")
     return PageCheck(page, judge, None if url is not None else ca_file)

@@ -6,6 +6,8 @@ What is tried again, and what is not:
 - A connection that broke, timed out or gave no readable answer leaves open whether the call was carried out: only
   calls that may safely happen twice (`IDEMPOTENT`) are sent again.
 - Every other answer is final.
+
+Each time it is asked anew where the scheduler is: another one may lead by now (`places.py`).
 """
 
 from __future__ import annotations
@@ -21,12 +23,10 @@ import requests
 from thriftpy2.thrift import TApplicationException
 from urllib3.exceptions import NewConnectionError
 
-from scheduler.client.access import access_to
-from scheduler.client.errors import CommandError, NotAllowed, Refused, Transient, UnknownMethod, Unreachable, Usage
+from scheduler.client.access import access_to, place_of
+from scheduler.client.errors import CommandError, NotAllowed, Refused, Transient, UnknownMethod, Unreachable
 from scheduler.client.wire import CONTENT_TYPE, NotAnAnswer, decode_answer, encode_call
 from scheduler.interface import aurora
-
-DEFAULT_SERVER: Final = "http://127.0.0.1:8081"
 
 IDEMPOTENT: Final = frozenset(
     {
@@ -64,20 +64,24 @@ _RETRY_WAITS_S: Final = (0.1, 0.3, 0.8, 1.5)
 
 
 class Connection:
-    """A way to call one server, or the leader it redirects to.
+    """A way to call a scheduler, or the leader it redirects to.
 
-    `retry_s`: for how many seconds a call that may be tried again is tried again.
+    `retry_s`: for how many seconds a call that may be tried again is tried again; as long as the place wants, if None.
     """
 
-    def __init__(self, server: str, *, connect_timeout_s: float = 3, timeout_s: float = 20, retry_s: float = 3) -> None:
-        self.server = _base_url(server)
-        self.retry_s = retry_s
+    def __init__(
+        self, server: str, *, connect_timeout_s: float = 3, timeout_s: float = 20, retry_s: float | None = None
+    ) -> None:
+        """`server` is an `access.Server`, or a URL. Raises Usage."""
+        self._place = place_of(server)
+        self.server = str(self._place)
+        """Where the last call went, for people; before the first one, where to look."""
+        self.retry_s = self._place.retry_s if retry_s is None else retry_s
         self._timeout = (connect_timeout_s, timeout_s)
         access = access_to(server)
         self._verify = access.verify
         self._session = access.session()
         self._session.headers.update({"Content-Type": CONTENT_TYPE, "Accept": CONTENT_TYPE, "User-Agent": "thesan"})
-        self._no_proxy = no_proxy(self.server)
         self._seqid = count(1)
 
     def close(self) -> None:
@@ -118,22 +122,29 @@ class Connection:
 
     def get(self, path: str) -> requests.Response:
         """A page of the server that is not Thrift, such as /health. Raises Unreachable."""
+        url = self._found()
         try:
-            return self._session.get(
-                f"{self.server}{path}", timeout=self._timeout, proxies=self._no_proxy, verify=self._verify
-            )
+            return self._session.get(f"{url}{path}", timeout=self._timeout, proxies=no_proxy(url), verify=self._verify)
         except requests.RequestException as failure:
             raise self._unreachable(failure) from failure
 
+    def _found(self) -> str:
+        self.server = self._place.find()
+        return self.server
+
     def _once(self, method: str, arguments: dict[str, Any]) -> Any:
+        url = self._found()
+        try:
+            return self._ask(url, method, arguments)
+        except (Unreachable, Transient):
+            self._place.failed(url)
+            raise
+
+    def _ask(self, url: str, method: str, arguments: dict[str, Any]) -> Any:
         body = encode_call(method, arguments, next(self._seqid))
         try:
             answer = self._session.post(
-                f"{self.server}/api",
-                data=body,
-                timeout=self._timeout,
-                proxies=self._no_proxy.copy(),
-                verify=self._verify,
+                f"{url}/api", data=body, timeout=self._timeout, proxies=no_proxy(url), verify=self._verify
             )
         except requests.RequestException as failure:
             raise self._unreachable(failure) from failure
@@ -190,20 +201,6 @@ def details_of(response: Any) -> str:
     """The sentences of an answer, joined: Aurora's are structs, Thesan's own are texts."""
     texts = (one if isinstance(one, str) else one.message for one in response.details or ())
     return ", ".join(text for text in texts if text)
-
-
-def _base_url(server: str) -> str:
-    url = server if "://" in server else f"http://{server}"
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise Usage(f"--server {server!r}: must be a URL such as {DEFAULT_SERVER}")
-    try:
-        has_port = parts.port is not None
-    except ValueError as wrong:
-        raise Usage(f"--server {server!r}: {wrong}") from None
-    if parts.path.rstrip("/") not in ("", "/api"):
-        raise Usage(f"--server {server!r}: the path must be empty, calls go to /api")
-    return f"{parts.scheme}://{parts.netloc}{'' if has_port or parts.scheme == 'https' else ':8081'}"
 
 
 def no_proxy(url: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ import click
 from scheduler.client.connection import Connection, details_of
 from scheduler.client.errors import CommandError, Refused, TimedOut
 from scheduler.client.job_file import load_job_file
-from scheduler.client.keys import Job, check_cluster, parse_job_argument, parse_scope, path_of
+from scheduler.client.keys import Job, connect, parse_job_argument, parse_scope, path_of
 from scheduler.client.options import (
     JOB_FILE,
     instances_option,
@@ -45,8 +45,7 @@ def job() -> None:
 def create(file: Path, wait: bool, timeout_ms: int | None, as_json: bool, server: str) -> None:
     """Create the job that FILE describes."""
     described = load_job_file(file)
-    connection = Connection(server)
-    check_cluster(connection, described.job.cluster)
+    connection = connect(server, described.job.cluster)
     connection.call("createJob", description=described.job_configuration())
     if wait:
         wanted = frozenset(range(described.instances))
@@ -77,8 +76,7 @@ def kill(
 ) -> None:
     """End all instances of a job, or some of them."""
     key = parse_job_argument(jobkey)
-    connection = Connection(server)
-    check_cluster(connection, key.cluster)
+    connection = connect(server, key.cluster)
     response = connection.call("killTasks", job=key.key(), instances=set(instances), message=message)
     nothing = details_of(response)
     if wait:
@@ -101,8 +99,7 @@ def status(jobkey: str, as_json: bool, server: str) -> None:
     The active ones first, then those that ended.
     """
     key = parse_job_argument(jobkey)
-    connection = Connection(server)
-    check_cluster(connection, key.cluster)
+    connection = connect(server, key.cluster)
     tasks = get_tasks(connection, key)
     if as_json:
         print_json([_status_json(path, mine) for path, mine in _by_job(tasks)])
@@ -127,8 +124,7 @@ def list_jobs(scope: str | None, as_json: bool, server: str) -> None:
     SCOPE is a role, role/environment, or a job key; * stands for any part.
     """
     wanted = parse_scope(scope)
-    connection = Connection(server)
-    check_cluster(connection, wanted.cluster)
+    connection = connect(server, wanted.cluster)
     response = connection.call("getJobs", ownerRole=wanted.role or None)
     found = [one for one in response.result.getJobsResult.configs if wanted.holds(one.key)]
     found.sort(key=lambda one: path_of(one.key))

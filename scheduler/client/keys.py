@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final, NamedTuple
 
+from scheduler.client.access import server_for
 from scheduler.client.connection import Connection
 from scheduler.client.errors import CommandError, Usage
 from scheduler.interface import aurora
@@ -80,6 +81,13 @@ def parse_scope(text: str | None) -> Scope:
 def path_of(key: Any) -> str:
     """A JobKey struct as role/environment/name."""
     return f"{key.role}/{key.environment}/{key.name}"
+
+
+def connect(server: str, cluster: str) -> Connection:
+    """To the scheduler of the cluster that a key names; empty: it names none. Raises CommandError."""
+    connection = Connection(server_for(server, cluster))
+    check_cluster(connection, cluster)
+    return connection
 
 
 def check_cluster(connection: Connection, cluster: str) -> None:

@@ -8,11 +8,11 @@ from typing import Any
 
 import click
 
-from scheduler.client.connection import Connection, details_of
+from scheduler.client.connection import details_of
 from scheduler.client.errors import Exit
 from scheduler.client.explained import Why
 from scheduler.client.job_file import load_job_file
-from scheduler.client.keys import check_cluster, path_of
+from scheduler.client.keys import connect, path_of
 from scheduler.client.options import JOB_FILE, instances_option, json_option, server_option
 from scheduler.client.output import print_json
 from scheduler.client.plain import plain
@@ -73,8 +73,7 @@ def plan(file: Path, instances: tuple[int, ...], as_json: bool, server: str) -> 
     Nothing happens. Which instances, in which groups, and what if heartbeats stopped.
     """
     described = load_job_file(file)
-    connection = Connection(server)
-    check_cluster(connection, described.job.cluster)
+    connection = connect(server, described.job.cluster)
     answer = connection.call("simulateUpdate", request=described.update_request(str(uuid.uuid4()), instances))
     if as_json:
         print_json({"job": described.job.path, **plain(answer)})

@@ -5,12 +5,13 @@ from __future__ import annotations
 import signal
 import socket
 import time
+from collections.abc import Callable
 from types import FrameType
 from typing import Any, Final
 
 import click
 
-from scheduler.client.access import access_to
+from scheduler.client.access import access_to, place_of, server_for
 from scheduler.client.beats import RETRY_S, VERDICTS, Beats, Settings, Tally, arrived
 from scheduler.client.checks import check_for
 from scheduler.client.connection import Connection
@@ -84,8 +85,9 @@ def monitor(
     """
     settings = _settings(every_ms, check_timeout_ms, on_failure, link, source)
     job, update_id = parse_update_argument(update)
+    server = server_for(server, job.cluster)
     ca_file = access_to(server).verify if vars_url is None else None
-    check = check_for(command, url, figure, vars_url or f"{Connection(server).server}/vars", ca_file)
+    check = check_for(command, url, figure, vars_url or leader_vars(server), ca_file)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         key = _find(server, job, update_id)
@@ -95,6 +97,12 @@ def monitor(
         raise Interrupted("no longer watching; the update goes on without this monitor") from None
     _report(key, status, beats.tally, as_json)
     ctx.exit(Exit.OK if arrived(status) else Exit.FAILED)
+
+
+def leader_vars(server: str) -> Callable[[], str]:
+    """The /vars page of whoever leads when it is looked at."""
+    place = place_of(server)
+    return lambda: f"{place.find()}/vars"
 
 
 def parse_update_argument(text: str) -> tuple[Job, str | None]:

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from scheduler.client.access import keep, server_of
-from scheduler.client.connection import DEFAULT_SERVER
+from scheduler.client.places import DEFAULT_SERVER, DEFAULT_SERVERSET_PATH
 from scheduler.client.quantities import DURATION_HINT, parse_duration_ms, parse_instances
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -45,6 +45,14 @@ class Instances(click.ParamType[tuple[int, ...]]):
 
 _FILE: Final = click.Path(path_type=Path, dir_okay=False)
 _BESIDE_SERVER: Final = (
+    ("--cluster", "THESAN_CLUSTER", str, "Instead of --server: the leader of this cluster of clusters.json."),
+    ("--zk", "THESAN_ZK", str, "Instead of --server: the leader as ZooKeeper has it; HOST:PORT,HOST:PORT[/CHROOT]."),
+    (
+        "--serverset-path",
+        "THESAN_SERVERSET_PATH",
+        str,
+        f"Where it stands there; {DEFAULT_SERVERSET_PATH} if not given.",
+    ),
     ("--login", "THESAN_LOGIN", str, "The user; by default whom ~/.netrc has for the host."),
     ("--password-file", "THESAN_PASSWORD_FILE", _FILE, "The first line is the password; or set THESAN_PASSWORD."),
     ("--ca-file", "THESAN_CA_FILE", _FILE, "PEM: who must have signed the server's certificate."),
@@ -66,7 +74,7 @@ def server_option(command: F) -> F:
         show_default=True,
         metavar="URL",
         callback=server_of,
-        help="The scheduler to talk to; THESAN_SERVER sets it too.",
+        help="The scheduler to talk to, or several with commas between; THESAN_SERVER sets it too.",
     )(command)
 
 

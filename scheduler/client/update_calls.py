@@ -9,7 +9,7 @@ from scheduler.client.again import EarlierUpdate
 from scheduler.client.connection import Connection, details_of
 from scheduler.client.errors import CommandError, Refused, Unreachable, Usage
 from scheduler.client.job_file import UPDATE_ID_METADATA, JobFile
-from scheduler.client.keys import Job, check_cluster, parse_job_argument
+from scheduler.client.keys import Job, connect, parse_job_argument
 from scheduler.client.progress import ACTIVE, STATUS_GROUPS, status_name
 from scheduler.interface import aurora
 
@@ -87,8 +87,7 @@ def find_update(connection: Connection, job: Job, update_id: str | None, *, acti
 def connect_update(server: str, jobkey: str, update_id: str | None, *, active_only: bool) -> tuple[Connection, Any]:
     """A connection, and the JobUpdateKey that the arguments of a command mean. Raises CommandError."""
     job = parse_job_argument(jobkey)
-    connection = Connection(server)
-    check_cluster(connection, job.cluster)
+    connection = connect(server, job.cluster)
     return connection, find_update(connection, job, update_id, active_only=active_only)
 
 

@@ -10,13 +10,13 @@ from typing import Any
 import click
 from attrs import asdict
 
-from scheduler.client.again import load_earlier
+from scheduler.client.again import EarlierUpdate, load_earlier, parse_update
 from scheduler.client.cli import Commands
 from scheduler.client.connection import Connection, details_of
 from scheduler.client.errors import Usage
 from scheduler.client.explained import Explained, Why
-from scheduler.client.job_file import load_job_file
-from scheduler.client.keys import check_cluster, parse_scope, path_of
+from scheduler.client.job_file import JobFile, load_job_file
+from scheduler.client.keys import connect, parse_scope, path_of
 from scheduler.client.live import draw_for_terminal, view_for_stdout
 from scheduler.client.live_parts import countdown_text, timeline_text, waiting_lines
 from scheduler.client.options import (
@@ -82,9 +82,13 @@ def start(
     """
     if (file is None) is (earlier is None):
         raise Usage("give either FILE or --from KEY")
-    connection = Connection(server)
-    described = load_job_file(file) if file is not None else load_earlier(connection, earlier or "")
-    check_cluster(connection, described.job.cluster)
+    described: JobFile | EarlierUpdate
+    if file is not None:
+        described = load_job_file(file)
+        connection = connect(server, described.job.cluster)
+    else:
+        connection = connect(server, parse_update(earlier or "")[0].cluster)
+        described = load_earlier(connection, earlier or "")
     key, said = start_update(connection, described, instances, message)
     if key is None:
         if as_json:
@@ -95,7 +99,7 @@ def start(
     if not as_json:
         click.echo(f"{described.job.path}: update {key.id} started")
     if wait:
-        _wait(ctx, server, key, timeout_ms, as_json)
+        _wait(ctx, connection, key, timeout_ms, as_json)
     elif as_json:
         print_json(_info(get_details(connection, key)))
 
@@ -145,8 +149,7 @@ def list_updates(
     SCOPE is a role, role/environment, or a job key; * stands for any part.
     """
     wanted = parse_scope(scope)
-    connection = Connection(server)
-    check_cluster(connection, wanted.cluster)
+    connection = connect(server, wanted.cluster)
     query = aurora.JobUpdateQuery(role=wanted.role or None, user=user, updateStatuses=parse_statuses(statuses))
     found = [one for one in summaries(connection, query) if wanted.holds(one.key.job)][:limit]
     if as_json:
@@ -250,8 +253,8 @@ def wait(
     By ID, or the job's active one, or else its last. Exit code 0: it ROLLED_FORWARD; 1: it ended otherwise;
     4: --timeout came first.
     """
-    _, key = connect_update(server, jobkey, update_id, active_only=False)
-    _wait(ctx, server, key, timeout_ms, as_json)
+    connection, key = connect_update(server, jobkey, update_id, active_only=False)
+    _wait(ctx, connection, key, timeout_ms, as_json)
 
 
 # --- what the commands are made of -----------------------------------------------------------------------------------
@@ -282,9 +285,10 @@ def _show_why(progress: Progress, why: Explained | None) -> None:
     draw_for_terminal(progress, now_ms=now_ms)
 
 
-def _wait(ctx: click.Context, server: str, key: Any, timeout_ms: int | None, as_json: bool) -> None:
+def _wait(ctx: click.Context, connection: Connection, key: Any, timeout_ms: int | None, as_json: bool) -> None:
+    connection.retry_s = 0  # whoever follows has patience of its own
     with view_for_stdout(json=as_json) as view:
-        details = follow(Connection(server, retry_s=0), key, view, timeout_ms=timeout_ms)
+        details = follow(connection, key, view, timeout_ms=timeout_ms)
     progress = progress_of(details)
     if as_json:
         print_json(_info(details))

@@ -30,10 +30,11 @@ from processes import (
 from rich.text import Text
 from show import Stage
 
-from scheduler.client.connection import DEFAULT_SERVER, Connection
+from scheduler.client.connection import Connection
 from scheduler.client.errors import CommandError
 from scheduler.client.job_file import load_job_file
 from scheduler.client.jobs import get_tasks, wait_for
+from scheduler.client.places import DEFAULT_SERVER
 from scheduler.client.progress import AWAITING_PULSE, ROLLING, Progress, progress_of
 from scheduler.client.update_calls import start_update
 from scheduler.client.watch import get_details
