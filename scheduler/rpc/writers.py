@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scheduler.core.records import Task, TaskConfig
+from scheduler.core.records import JobConfiguration, Task, TaskConfig
 from scheduler.rpc import to_thrift
 from scheduler.rpc.plain_json import PLAIN
 
@@ -12,6 +12,9 @@ class Writers:
 
     def config(self, config: TaskConfig) -> str:
         return PLAIN.write_struct(to_thrift.task_config(config))
+
+    def job(self, job: JobConfiguration) -> str:
+        return PLAIN.write_struct(to_thrift.job_configuration(job))
 
     def task(self, task: Task) -> str:
         return PLAIN.write_struct(to_thrift.scheduled_task(task, with_data=True))

@@ -59,6 +59,8 @@ PAGES: Final = {
     ("GET", "/utilization/{metric}/{role}"): "open",
     ("GET", "/structdump"): "open",
     ("GET", "/structdump/task/{id}"): "open",
+    ("GET", "/structdump/cron/{role}/{env}/{job}"): "open",
+    ("GET", "/cron"): "open",
     ("GET", "/mname"): "open",
     **{(method, _MNAME): "open" for method in ("GET", "PUT", "POST", "DELETE")},
     **{(method, f"{_MNAME}/{{rest:path}}"): "open" for method in ("GET", "PUT", "POST", "DELETE")},

@@ -90,6 +90,12 @@ def tiers(state: State, policy: Policy) -> Answer:
     return Answer(result={"default": policy.default_tier, "tiers": found})
 
 
+def cron(state: State, policy: Policy) -> Answer:
+    """The schedule of each cron job."""
+    found = {path_of(key): job.schedule for key, job in state.cron_jobs.items()}
+    return Answer(result={"scheduled": dict(sorted(found.items()))})
+
+
 # --- tasks -----------------------------------------------------------------------------------------------------------
 
 

@@ -1,4 +1,4 @@
-"""Pages of one task: its whole record, and the way to its port."""
+"""Pages of one task or cron job: its whole record; the way to a task's port."""
 
 from __future__ import annotations
 
@@ -17,6 +17,12 @@ PORTS: Final = ("health", "http", "HTTP", "web", "admin")
 def task(state: State, policy: Policy, task_id: str) -> Answer:
     """The record, or None."""
     return Answer(result=state.tasks.get(task_id))
+
+
+def cron_job(state: State, policy: Policy, job: JobKey) -> Answer:
+    """The job as it was described, or None."""
+    found = state.cron_jobs.get(job)
+    return Answer(result=None if found is None else found.as_job())
 
 
 def address(state: State, policy: Policy, job: JobKey, instance: int) -> Answer:

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
-from scheduler.core.records import JobKey, Task, TaskConfig
+from scheduler.core.records import JobConfiguration, JobKey, Task, TaskConfig
 from scheduler.web import metrics as figures
 from scheduler.web.pages import cluster, consumption, process, single
 from scheduler.web.pages.reading import Core, read
@@ -57,6 +57,8 @@ class Writers(Protocol):
 
     def task(self, task: Task) -> str: ...
 
+    def job(self, job: JobConfiguration) -> str: ...
+
 
 def pages(core: Core, write: Writers, metrics: figures.Metrics, ending: process.Ending | None = None) -> Iterator[Page]:
     """All pages. Without `ending`, none that ends the process."""
@@ -95,6 +97,7 @@ def _of_state(core: Core, write: Writers) -> Iterator[Page]:
     yield Page("/state", lambda request: parts(cluster.whole_state, write.config))
     yield Page("/maintenance", lambda request: small(cluster.maintenance))
     yield Page("/quotas", lambda request: small(cluster.quotas, request.query_params.get("role")))
+    yield Page("/cron", lambda request: small(cluster.cron))
     yield Page("/tiers", lambda request: small(cluster.tiers))
 
 
@@ -122,6 +125,13 @@ def _of_one(core: Core, write: Writers) -> Iterator[Page]:
             raise HTTPException(404, "There is no such task.\n")
         return as_html(preformatted(found.task_id, json.dumps(json.loads(write.task(found)), indent=2)))
 
+    async def dump_cron(request: Request) -> Response:
+        given = request.path_params
+        found = await read(core, single.cron_job, JobKey(given["role"], given["env"], given["job"]))
+        if found is None:
+            raise HTTPException(404, "There is no such cron job.\n")
+        return as_html(preformatted(cluster.path_of(found.key), json.dumps(json.loads(write.job(found)), indent=2)))
+
     async def to_task(request: Request) -> Response:
         given = request.path_params
         if not given["instance"].isdecimal() or len(given["instance"]) > 9:
@@ -138,10 +148,11 @@ def _of_one(core: Core, write: Writers) -> Iterator[Page]:
         return usage("Usage: /mname/{role}/{env}/{job}/{instance}")
 
     def dump_usage(request: Request) -> Response:
-        return usage("Usage: /structdump/task/{task id}")
+        return usage("Usage: /structdump/task/{task id} or /structdump/cron/{role}/{env}/{job}")
 
     yield Page("/structdump", dump_usage)
     yield Page("/structdump/task/{id}", dump_task)
+    yield Page("/structdump/cron/{role}/{env}/{job}", dump_cron)
     yield Page("/mname", mname_usage)
     yield Page("/mname/{role}/{env}/{job}/{instance}", to_task, ("GET", "PUT", "POST", "DELETE"))
     yield Page("/mname/{role}/{env}/{job}/{instance}/{rest:path}", to_task, ("GET", "PUT", "POST", "DELETE"))

@@ -185,6 +185,20 @@ def test_mname_refuses(house: InThread, path: str, status: int) -> None:
     assert get(house, path).status_code == status
 
 
+def test_cron_jobs(house: InThread) -> None:
+    key = {"role": "www", "environment": "prod", "name": "nightly"}
+    amounts = [{"numCpus": 1.0}, {"ramMb": 64}, {"diskMb": 64}]
+    executor = {"name": "AuroraExecutor", "data": "{}"}
+    config = {"job": key, "resources": amounts, "executorConfig": executor}
+    description = {"key": key, "taskConfig": config, "instanceCount": 1, "cronSchedule": "15 3 * * *"}
+    answer = requests.post(url(house, "/apibeta/scheduleCronJob"), json={"description": description}, timeout=10).json()
+    assert answer["responseCode"] == "OK", answer
+
+    assert get(house, "/cron").json() == {"scheduled": {"www/prod/nightly": "15 3 * * *"}}
+    assert "&quot;cronSchedule&quot;: &quot;15 3 * * *&quot;" in get(house, "/structdump/cron/www/prod/nightly").text
+    assert get(house, "/structdump/cron/www/prod/hello").status_code == 404
+
+
 # --- the process ---
 
 
