@@ -44,12 +44,22 @@ def stop(world: SeveralWorld, machine: int, down_ms: int) -> None:
     world.coverage.note("fault", "stopped")
 
 
-def cut(world: SeveralWorld, machine: int, ways: list[str], for_ms: int) -> None:
-    """Its network loses what it sends ("out"), what is sent to it ("back"), or both."""
+def cut(world: SeveralWorld, machine: int, ways: list[str], for_ms: int, commit: str = "") -> None:
+    """Its network loses what it sends ("out"), what is sent to it ("back"), or both.
+
+    `commit`: as soon as it commits something, and what becomes of that.
+    """
     network = world.machines[machine].network
-    network.set_cut(set(ways))
-    world.agenda.after(for_ms, network.set_cut, set())
-    world.coverage.note("fault", f"machine cut, {' and '.join(ways)}")
+
+    def fall_silent() -> None:
+        network.set_cut(set(ways))
+        world.agenda.after(for_ms, network.set_cut, set())
+        world.coverage.note("fault", f"machine cut, {' and '.join(ways)}")
+
+    if commit:
+        network.next_cut, network.then = commit, fall_silent
+    else:
+        fall_silent()
 
 
 def cut_commit(world: SeveralWorld, machine: int, how: str) -> None:

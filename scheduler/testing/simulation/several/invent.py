@@ -37,10 +37,12 @@ class SeveralInventor(Inventor):
         down_ms = random.choice((0, 250, 1_000, 4_000, 9_000))
         for_ms = random.choice((SESSION_MS * 2, SESSION_MS + 1_500, SESSION_MS))
         place, nth = random.choice(PLACES), random.randint(1, 4)
+        silent = {"machine": leader, "ways": ["back", "out"], "for_ms": for_ms * 2}
         kinds: tuple[tuple[Callable[[], Told], int], ...] = (
             (lambda: _kill(leader, place, nth, random.random() < 0.5, down_ms), 10),
             (lambda: ("freeze", {"machine": leader, "place": place, "nth": nth, "for_ms": for_ms}), 6),
-            (lambda: ("cut", {"machine": leader, "ways": random.choice(_WAYS), "for_ms": for_ms * 2}), 5),
+            (lambda: ("cut", {"machine": leader, "ways": random.choice(_WAYS), "for_ms": for_ms * 2}), 4),
+            (lambda: ("cut", {**silent, "commit": random.choice((CutMulti.KEPT, CutMulti.LOST))}), 4),
             (lambda: ("expire", {"machine": leader}), 2),
             (lambda: ("unseat", {"machine": leader, "late": random.random() < 0.7}), 5),
             (lambda: ("stop", {"machine": leader, "down_ms": down_ms + 2_000}), 3),
