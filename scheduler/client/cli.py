@@ -50,5 +50,7 @@ def cli() -> None:
 
 cli.add_lazy("job", "scheduler.client.jobs", "job", "Create, end and look at jobs.")
 cli.add_lazy("update", "scheduler.client.updates", "update", "Bring jobs from one configuration to the next.")
+cli.add_lazy("cron", "scheduler.client.cron", "cron", "Run jobs by a schedule.")
+cli.add_lazy("quota", "scheduler.client.quota", "quota", "What a role may take, and what it takes.")
 cli.add_lazy("doctor", "scheduler.client.doctor", "doctor", "Check this machine, and the server if there is one.")
 cli.add_lazy("monitor", "scheduler.client.monitor", "monitor", "Watch over an update: heartbeats with a verdict.")

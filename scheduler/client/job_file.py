@@ -34,6 +34,8 @@ _JOB_KEYS: Final = (
     "links",
     "metadata",
     "update",
+    "cron_schedule",
+    "cron_collision_policy",
 )
 
 
@@ -45,14 +47,17 @@ class JobFile:
     instances: int
     task_config: Any
     settings: Any
+    cron_schedule: str | None = None
+    cron_collision_policy: int = aurora.CronCollisionPolicy.KILL_EXISTING
 
     def job_configuration(self) -> Any:
-        """For createJob."""
+        """For createJob and scheduleCronJob."""
         return aurora.JobConfiguration(
             key=self.job.key(),
             taskConfig=self.task_config,
             instanceCount=self.instances,
-            cronCollisionPolicy=aurora.CronCollisionPolicy.KILL_EXISTING,
+            cronSchedule=self.cron_schedule,
+            cronCollisionPolicy=self.cron_collision_policy,
         )
 
     def update_request(self, update_id: str, only_instances: tuple[int, ...] = ()) -> Any:
@@ -77,7 +82,7 @@ def load_job_file(path: Path) -> JobFile:
     executor = Executor(fields, job.name, path.resolve().parent)
     config = aurora.TaskConfig(
         job=job.key(),
-        isService=fields.flag("service", True),
+        isService=fields.flag("service", "cron_schedule" not in fields),
         priority=fields.count("priority", 0),
         maxTaskFailures=fields.count("max_task_failures", 1, least=-1),
         tier=fields.text("tier") if "tier" in fields else None,
@@ -88,7 +93,15 @@ def load_job_file(path: Path) -> JobFile:
         metadata=[aurora.Metadata(key=k, value=v) for k, v in _texts(fields.object("metadata")).items()],
         executorConfig=aurora.ExecutorConfig(name=aurora.AURORA_EXECUTOR_NAME, data=executor.data),
     )
-    return JobFile(job, fields.count("instances", 1, least=1), config, _settings(fields.object("update")))
+    policy = fields.choice("cron_collision_policy", ("kill_existing", "cancel_new"), "kill_existing")
+    return JobFile(
+        job,
+        fields.count("instances", 1, least=1),
+        config,
+        _settings(fields.object("update")),
+        fields.text("cron_schedule") if "cron_schedule" in fields else None,
+        aurora.CronCollisionPolicy._NAMES_TO_VALUES[policy.upper()],
+    )
 
 
 def _resources(fields: Fields, ports: tuple[str, ...]) -> list[Any]:
