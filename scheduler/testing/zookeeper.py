@@ -37,7 +37,6 @@ _JAVA: Final = (
     "java",
     "-XX:TieredStopAtLevel=1",  # a third of the time to start
     "-XX:+UseSerialGC",
-    "-Xmx128m",
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
 )
 
@@ -47,12 +46,13 @@ class NoZooKeeper(Exception):
 
 
 class ZooKeeper:
-    """One server. `tick_ms` decides what session timeouts it grants: from two ticks on."""
+    """One server. `tick_ms` decides what session timeouts it grants: from two ticks on. All it holds is in its heap."""
 
-    def __init__(self, folder: Path, *, tick_ms: int = 200, number: int = 1) -> None:
+    def __init__(self, folder: Path, *, tick_ms: int = 200, number: int = 1, heap_mb: int = 128) -> None:
         self.folder = folder
         self.tick_ms = tick_ms
         self.number = number
+        self.heap_mb = heap_mb
         self.port = free_port()
         self.quorum: tuple[str, ...] = ()
         """Lines of the configuration that name the ensemble; empty for a server alone."""
@@ -60,9 +60,12 @@ class ZooKeeper:
 
     @classmethod
     @contextlib.contextmanager
-    def temporary(cls, *, tick_ms: int = 200) -> Iterator[ZooKeeper]:
+    def temporary(cls, *, tick_ms: int = 200, heap_mb: int = 128) -> Iterator[ZooKeeper]:
         """A running one in a folder that goes away with it."""
-        with tempfile.TemporaryDirectory(prefix="thesan-zk-") as folder, cls(Path(folder), tick_ms=tick_ms) as server:
+        with (
+            tempfile.TemporaryDirectory(prefix="thesan-zk-") as folder,
+            cls(Path(folder), tick_ms=tick_ms, heap_mb=heap_mb) as server,
+        ):
             server.start()
             yield server
 
@@ -95,11 +98,12 @@ class ZooKeeper:
         (self.folder / "data" / "myid").write_text(f"{self.number}\n")
         config = self.folder / "zoo.cfg"
         config.write_text("\n".join((*self._config(), *self.quorum)) + "\n")
+        java = (*_JAVA, f"-Xmx{self.heap_mb}m", "-cp", ":".join(map(str, JARS)))
         main = "quorum.QuorumPeerMain" if self.quorum else "ZooKeeperServerMain"
         guard = ("setpriv", "--pdeathsig", "KILL") if shutil.which("setpriv") else ()
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [*guard, *_JAVA, "-cp", ":".join(map(str, JARS)), f"org.apache.zookeeper.server.{main}", str(config)],
+                [*guard, *java, f"org.apache.zookeeper.server.{main}", str(config)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
