@@ -240,7 +240,7 @@ class Driver:
         self.reported(snapshot.tasks)
         while self._reports:
             await asyncio.sleep(0)
-            await self._permission.regained()
+            await self._permitted()  # weighs what was held back: the driver itself may be waiting for a commit
         missing: list[str] = []
         if snapshot.complete:
             present = {report.task_id: report.status for report in snapshot.tasks}

@@ -29,6 +29,8 @@ def heal(world: World) -> None:
     _until(world, lambda: world.is_quiet() and not _some_go_on(world), ENDS_WITHIN_MS, "updates end")
     _until(world, lambda: world.is_quiet() and not any(disagreements(world)), AGREES_WITHIN_MS, "engine agrees")
     world.sweep()
+    for check in world.checks:
+        check.healed()
 
 
 def _until(world: World, reached: Callable[[], bool], within_ms: int, rule: str) -> None:

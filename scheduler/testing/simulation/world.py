@@ -30,6 +30,7 @@ from scheduler.testing.simulation.checks.orders import Orders
 from scheduler.testing.simulation.checks.poison import Poison
 from scheduler.testing.simulation.checks.replay import Replay
 from scheduler.testing.simulation.checks.takeover import TakeOver
+from scheduler.testing.simulation.checks.told import Told
 from scheduler.testing.simulation.checks.waits import Waits
 from scheduler.testing.simulation.checks.words import Words
 from scheduler.testing.simulation.clients import Callee, Clients, Request
@@ -76,7 +77,22 @@ class World:
         self._orders = Orders(self)
         self.broken: Broken | None = None
         """What a check said while somebody else would have caught it."""
-        kinds = (Words, Gate, Silence, Causes, Commits, Effects, Exits, TakeOver, Replay, Answers, Poison, Waits, Hosts)
+        kinds = (
+            Words,
+            Gate,
+            Silence,
+            Causes,
+            Commits,
+            Effects,
+            Exits,
+            TakeOver,
+            Replay,
+            Answers,
+            Poison,
+            Waits,
+            Hosts,
+            Told,
+        )
         self.checks: list[Check] = [*(kind(self) for kind in kinds), self._orders]
         self.clients = self._make_clients(chance)
         self._make_schedulers(chance)

@@ -90,3 +90,6 @@ class Check:
 
     def swept(self, witness: Witness) -> None:
         """Now and then, and at the end: look at everything. The scheduler leads and has nothing to append."""
+
+    def healed(self) -> None:
+        """All faults have ended, everything came to its end, and nothing is on its way."""

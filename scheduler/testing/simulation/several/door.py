@@ -74,7 +74,9 @@ class Door:
     # --- what the engine tells ---
 
     def reported(self, reports: Sequence[TaskReport]) -> None:
-        self._process.loop.call_soon(self._pass_reports, reports)
+        """A turn later than a complete list that came before: who waits for that is woken first."""
+        loop = self._process.loop
+        loop.call_soon(loop.call_soon, self._pass_reports, reports)
 
     def _pass_reports(self, reports: Sequence[TaskReport]) -> None:
         if self._listener is not None:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 _ROUTE: Final = 501
 _JUST_NOW_MS: Final = 3_000
+_TURNS_AT_ONCE: Final = 20_000
 _ENTRY: Final = f"{LOG_ROOT}/log/"
 
 
@@ -80,6 +81,7 @@ class SeveralWorld(World):
         """Sessions that were ended though their owners were well: their leases may outlast them."""
         self._position: Position | None = None
         """Of a reader that misses nothing, and whose state is the mirror."""
+        self._turns_now = 0
         self._standby_looked_at = 0
         self._folded: tuple[int, tuple[Op, ...]] = (0, ())
         self._count = schedulers
@@ -125,6 +127,14 @@ class SeveralWorld(World):
 
     def deed(self, name: str) -> Callable[..., None]:
         return SEVERAL.get(name) or super().deed(name)
+
+    def turn(self) -> None:
+        now_ms = self.agenda.now_ms
+        super().turn()
+        self._turns_now = self._turns_now + 1 if self.agenda.now_ms == now_ms else 0
+        if self._turns_now >= _TURNS_AT_ONCE:
+            busy = [machine.name for machine in self.machines if machine.process is not None]
+            raise Broken("time goes on", f"{_TURNS_AT_ONCE} turns at one instant: {'; '.join(busy)}")
 
     # --- what must not happen ---
 
