@@ -41,6 +41,7 @@ def test_one_that_cannot_start_says_why(tmp_path: Path) -> None:
         scheduler = cluster.scheduler(flags=["--cluster-name", ""])
         with pytest.raises(DidNotStart, match="it must be a text that is not empty"):
             scheduler.start()
+        del scheduler.flags[-2:]
         with pytest.raises(DidNotStart, match="no failpoint 'nowhere'"):
             scheduler.start(failpoint="nowhere")
     assert cluster.folder.exists()
