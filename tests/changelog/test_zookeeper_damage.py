@@ -172,11 +172,11 @@ def test_an_entry_of_a_newer_format_stops_the_reader() -> None:
     async def play(stage: Stage) -> None:
         leader = await told(stage, 5)
         frame = bytearray((await leader.client.get(f"{ROOT}/log/0/4"))[0])
-        frame[5] = 2  # the level; the checksum is made right again
+        frame[5] = ops.FORMAT_LEVEL + 1  # the level; the checksum is made right again
         frame[-16:] = blake2b(bytes(frame[:-16]), digest_size=16).digest()
         await leader.client.set(f"{ROOT}/log/0/4", bytes(frame), -1)
         reader = await Scheduler.at(stage)
-        with pytest.raises(FormatTooNew, match="at offset 4: its format level is 2") as caught:
+        with pytest.raises(FormatTooNew, match=f"at offset 4: its format level is {ops.FORMAT_LEVEL + 1}") as caught:
             await reader.follow()
         assert caught.value.offset == 4
 

@@ -43,7 +43,7 @@ def test_one_that_cannot_start_says_why(tmp_path: Path) -> None:
             scheduler.start()
         del scheduler.flags[-2:]
         with pytest.raises(DidNotStart, match="no failpoint 'nowhere'"):
-            scheduler.start(failpoint="nowhere")
+            cluster.scheduler().start(failpoint="nowhere")
     assert cluster.folder.exists()
 
 
