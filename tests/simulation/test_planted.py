@@ -75,7 +75,8 @@ def simulate(tree: Path, *words: str) -> tuple[int, str]:
 def find(patch: Path, room: Path, *, shrink_secs: int = 0) -> Found:
     tree = planted_tree(room / patch.stem, patch)
     script = tree / "failure.json"
-    words = ("--seed", "1", "--steps", "1500", "--seconds", str(SECONDS), "--shrink-seconds", str(shrink_secs))
+    seconds = SECONDS * 3 if patch in SEVERAL else SECONDS
+    words = ("--seed", "1", "--steps", "1500", "--seconds", str(seconds), "--shrink-seconds", str(shrink_secs))
     schedulers = "3" if patch in SEVERAL else "1"
     code, output = simulate(tree, *words, "--schedulers", schedulers, "--out", str(script))
     return Found(code, output, script)
