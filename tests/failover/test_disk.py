@@ -91,7 +91,7 @@ def alone() -> Iterator[tuple[Scheduler, Disk]]:
 
 @pytest.fixture
 def member() -> Iterator[tuple[Fleet, Scheduler, Disk]]:
-    with Fleet(shared_server().port, path=f"/disk-{os.getpid()}") as fleet:
+    with Fleet(shared_server().port, path=f"/disk-{os.getpid()}", session_ms=5_000) as fleet:
         scheduler = fleet.add().scheduler
         disks = small_disk(scheduler)
         yield fleet, scheduler, next(disks)
