@@ -28,13 +28,13 @@ class Way(Enum):
 
 
 class Proxy:
-    """Relays `port` of its own to `target_port`, both on loopback."""
+    """Relays `port` of its own, on loopback, to `target_port`."""
 
-    def __init__(self, target_port: int) -> None:
+    def __init__(self, target_port: int, target_host: str = "127.0.0.1") -> None:
         self.port = 0
         self.connections = 0
         """That were accepted so far."""
-        self._target_port = target_port
+        self._target = (target_host, target_port)
         self._is_cut = False
         self._flows: dict[Way, asyncio.Event] = {}
         self._lost: set[Way] = set()
@@ -146,7 +146,7 @@ class Proxy:
             return
         self.connections += 1
         try:
-            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target_port)
+            far_reader, far_writer = await asyncio.open_connection(*self._target)
         except OSError:
             writer.transport.abort()
             return

@@ -18,8 +18,8 @@ from attrs import define, field
 from scheduler.interface import aurora
 from scheduler.testing import asking
 from scheduler.testing.asking import UPDATE_ID, job_key
-from scheduler.testing.cluster import BROKEN, Scheduler
-from scheduler.testing.crash.doors import Door, HttpDoor, RawDoor
+from scheduler.testing.cluster import BROKEN
+from scheduler.testing.crash.doors import Door
 from scheduler.testing.history.recorder import Recorder, Said, blank
 from scheduler.testing.history.records import Heard, Kind, in_words
 
@@ -280,15 +280,17 @@ def _started(said: Said, token: str) -> str | None:
 
 
 class Load:
-    """All clients. Every second one calls over HTTP."""
+    """All clients. `door_of` gives each the way it calls by, from its number."""
 
-    def __init__(self, scheduler: Scheduler, recorder: Recorder, marks: Marks, *, seed: int, clients: int = 4) -> None:
+    def __init__(
+        self, door_of: Callable[[int], Door], recorder: Recorder, marks: Marks, *, seed: int, clients: int = 4
+    ) -> None:
         self.board = Board()
         self._stop = threading.Event()
         self._clients = [
             Client(
                 number,
-                (HttpDoor if number % 2 else RawDoor)(scheduler),
+                door_of(number),
                 recorder,
                 marks,
                 self.board,

@@ -10,19 +10,18 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from scheduler.core.records import TERMINAL_STATES, TaskStatus
-from scheduler.core.updates.records import UpdateStatus
-from scheduler.core.updates.status import TERMINAL_UPDATE_STATES
+from scheduler.core.records import TaskStatus
 from scheduler.engines.local.tasks import life_of, task_id_of
 from scheduler.interface import aurora
 from scheduler.testing.asking import job_key
 from scheduler.testing.cluster import Cluster, Scheduler
+from scheduler.testing.crash.doors import HttpDoor, RawDoor
 from scheduler.testing.crash.kills import INSIDE_A_COMMIT, Kill, Killer, plan
 from scheduler.testing.crash.load import Load, Marks
+from scheduler.testing.crash.rest import LAST_LIFE_S, at_rest
 from scheduler.testing.crash.verdict import Ran, judge
 from scheduler.testing.history import check
 from scheduler.testing.history.ledger import Ledger
-from scheduler.testing.history.read_back import from_scheduler
 from scheduler.testing.history.recorder import Recorder
 from scheduler.testing.history.records import Heard, History, Violation, World
 from scheduler.testing.leftovers import belonging_to
@@ -31,12 +30,8 @@ __all__ = ["Outcome", "crash"]
 
 LEAVE_S: Final = 16.0
 """Of the time there is: for the first start, for things to come to rest, and for the reckoning."""
-REST_S: Final = 40.0
 END_S: Final = 20.0
-_AT_REST: Final = TERMINAL_STATES | {TaskStatus.RUNNING, TaskStatus.THROTTLED}
 _WORK_AT_LAST_S: Final = 0.5
-_LAST_LIFE_S: Final = 6.5
-"""What the engine does not show is looked for once more after 5 s before it is called LOST: the last life is longer."""
 
 
 @frozen
@@ -88,7 +83,7 @@ def crash(
             say(f"everything is kept in {cluster.folder}")
         scheduler = cluster.scheduler()
         recorder, marks = Recorder(), Marks(cluster.folder / "marks")
-        load = Load(scheduler, recorder, marks, seed=seed)
+        load = Load(lambda number: (HttpDoor if number % 2 else RawDoor)(scheduler), recorder, marks, seed=seed)
         scheduler.start()
         load.start()
         scheduler.stop()
@@ -99,7 +94,8 @@ def crash(
             time.sleep(_WORK_AT_LAST_S)
         finally:
             load.stop()
-        world, restless = _at_rest(scheduler, load, not_before=begun + _LAST_LIFE_S)
+        with scheduler.client() as client:
+            world, restless = at_rest(client, load.abort, not_before=begun + LAST_LIFE_S)
         deaths = [kill.at for kill in killer.kills]
         history = recorder.history(deaths)
         scheduler.stop()
@@ -144,27 +140,7 @@ def _inside_a_commit(kills: list[Kill], cut_short: list[float]) -> list[int]:
     return [n for n, kill in enumerate(kills, 1) if kill.failpoint in INSIDE_A_COMMIT or kill.at in cut_short]
 
 
-# --- coming to rest ---------------------------------------------------------------------------------------------------
-
-
-def _at_rest(scheduler: Scheduler, load: Load, *, not_before: float) -> tuple[World, list[Violation]]:
-    """End the updates, wait until no task is on its way, and read everything; and what never came to rest."""
-    give_up_at = time.monotonic() + REST_S
-    with scheduler.client() as client:
-        while True:
-            world = from_scheduler(client)
-            moving = [task for task in world.tasks if task.status not in _AT_REST]
-            rolling = [update for update in world.updates if update.status not in TERMINAL_UPDATE_STATES]
-            for update in rolling:
-                if update.status is not UpdateStatus.ROLLING_FORWARD or time.monotonic() > give_up_at - REST_S / 2:
-                    load.abort(update.job.rpartition("/")[2], update.id)
-            at_rest = not moving and not rolling and time.monotonic() > not_before
-            if at_rest and world == from_scheduler(client):
-                return world, []
-            if time.monotonic() > give_up_at:
-                stuck = [(one.task_id, one.status.name) for one in moving] + [(u.id, u.status.name) for u in rolling]
-                return world, [Violation("stuck", id, f"is {name} after {REST_S:g} s of rest") for id, name in stuck]
-            time.sleep(0.05)
+# --- the reckoning ----------------------------------------------------------------------------------------------------
 
 
 def _what_ran(scheduler: Scheduler, marks: Marks) -> Ran:

@@ -1,0 +1,51 @@
+"""``scripts/drill NAME``: rehearse a disaster, and see whether anything was lost."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Final
+
+import click
+
+from scheduler.testing.drills.local import local
+from scheduler.testing.drills.page import figures, write_page
+from scheduler.testing.drills.place import Place
+from scheduler.testing.drills.run import drill
+from scheduler.testing.drills.scenarios import SCENARIOS
+
+PLACES: Final = ("local",)
+_LIST: Final = "\n\n".join(f"{one.name}: {one.sentence}" for one in SCENARIOS.values())
+
+
+def open_place(name: str) -> AbstractContextManager[Place]:
+    return {"local": local}[name]()
+
+
+@click.command(help=f"Rehearse a disaster, and see whether anything was lost. Exit code 1: something was.\n\n{_LIST}")
+@click.argument("name", type=click.Choice(list(SCENARIOS)), metavar="NAME")
+@click.option("--on", "where", type=click.Choice(PLACES), default="local", show_default=True, help="Where it happens.")
+@click.option("--page", "page_path", type=click.Path(path_type=Path, dir_okay=False), help="Where its page is written.")
+@click.option("--seed", type=int, default=None, help="What the clients' habits are drawn from.")
+def main(name: str, where: str, page_path: Path | None, seed: int | None) -> None:
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that all that runs is ended
+    seed = int(time.time()) if seed is None else seed
+    path = page_path or Path(f"drill-{name}.html")
+    click.echo(f"drill {name}, {where}, seed {seed}")
+    with open_place(where) as place:
+        drilled = drill(SCENARIOS[name], place, seed, say=lambda line: click.echo(f"  {line}"))
+    write_page(drilled, path)
+    for line in figures(drilled):
+        click.echo(line)
+    for violation in drilled.violations:
+        click.echo(f"WRONG {violation}")
+    click.echo(f"page: {path}")
+    click.echo("verdict: " + ("FAILED" if drilled.violations else "nothing lost, nothing twice, one leader at a time"))
+    sys.exit(1 if drilled.violations else 0)
+
+
+if __name__ == "__main__":
+    main()
