@@ -225,9 +225,10 @@ def test_a_machine_that_lost_its_disk_or_was_away_begins_with_the_snapshot(fleet
 
     away.scheduler.start(wait=False)
     emptied.scheduler.start(wait=False)
-    fleet.until_all_follow()
+    until(lambda: "begins with the snapshot" in away.scheduler.log())
+    until(lambda: "begins with the snapshot" in emptied.scheduler.log())
     assert (away.scheduler.data_dir / "checkpoint-set-aside").exists()
-    assert "begins with the snapshot" in emptied.scheduler.log()
+    fleet.until_all_follow()
     leader.scheduler.kill()
     assert jobs(fleet.leader(after=epoch)) == {"job-0", "job-1", "job-2"}
 
