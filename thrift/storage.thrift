@@ -350,6 +350,17 @@ struct RemoveCronJob {
   1: aurora.JobKey key
 }
 
+// ---------------------------------------------------------------------------------------------- maintenance
+
+/** A host's maintenance mode, and while it drains what was asked. Mode NONE: nothing is kept of it. */
+struct Maintenance {
+  1: string host
+  2: i32 mode
+  3: optional aurora.SlaPolicy policy
+  4: optional i64 timeoutSecs
+  5: optional i64 createdMs
+}
+
 // ---------------------------------------------------------------------------------------------- the body
 
 /** Everything before this op is forgotten; those behind it in its entry build what a backup held. */
@@ -383,6 +394,7 @@ union Op {
   16: CronJob saveCronJob
   17: MoveCronJob moveCronJob
   18: RemoveCronJob removeCronJob
+  19: Maintenance saveMaintenance
   20: Restored restored
 }
 

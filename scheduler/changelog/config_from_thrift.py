@@ -55,7 +55,7 @@ def config_from_thrift(config: Any) -> TaskConfig:
         fetcher_uris=[FetcherUri(u.value, u.extract, u.cache, u.outputFile) for u in config.fetcherUris or ()],
         task_links=[(link.label, link.url) for link in config.taskLinks or ()],
         partition_policy=None if partition is None else PartitionPolicy(partition.reschedule, partition.delaySecs),
-        sla_policy=None if config.slaPolicy is None else _sla_policy(config.slaPolicy),
+        sla_policy=None if config.slaPolicy is None else sla_policy_from_thrift(config.slaPolicy),
     )
 
 
@@ -110,7 +110,7 @@ def _image(image: Any) -> DockerImage | AppcImage:
     raise UnknownBranch("an image of unknown kind")
 
 
-def _sla_policy(policy: Any) -> SlaPolicy:
+def sla_policy_from_thrift(policy: Any) -> SlaPolicy:
     percentage, count, coordinator = policy.percentageSlaPolicy, policy.countSlaPolicy, policy.coordinatorSlaPolicy
     if percentage is not None:
         return PercentageSlaPolicy(percentage.percentage, percentage.durationSecs)

@@ -55,7 +55,7 @@ def config_to_thrift(config: TaskConfig) -> Any:
         partitionPolicy=None
         if partition is None
         else aurora.PartitionPolicy(partition.reschedule, partition.delay_secs),
-        slaPolicy=None if config.sla_policy is None else _sla_policy(config.sla_policy),
+        slaPolicy=None if config.sla_policy is None else sla_policy_to_thrift(config.sla_policy),
     )
 
 
@@ -100,7 +100,7 @@ def _container(container: MesosContainer | DockerContainer) -> Any:
     return aurora.Container(mesos=aurora.MesosContainer(found, volumes or None))
 
 
-def _sla_policy(policy: SlaPolicy) -> Any:
+def sla_policy_to_thrift(policy: SlaPolicy) -> Any:
     if isinstance(policy, PercentageSlaPolicy):
         return aurora.SlaPolicy(percentageSlaPolicy=aurora.PercentageSlaPolicy(policy.percentage, policy.duration_secs))
     if isinstance(policy, CountSlaPolicy):

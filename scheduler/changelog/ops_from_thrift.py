@@ -11,12 +11,18 @@ from itertools import starmap
 from sys import intern
 from typing import Any, Final, TypeVar
 
-from scheduler.changelog.config_from_thrift import UnknownBranch, config_from_thrift, metadata_from_thrift
+from scheduler.changelog.config_from_thrift import (
+    UnknownBranch,
+    config_from_thrift,
+    metadata_from_thrift,
+    sla_policy_from_thrift,
+)
 from scheduler.changelog.configs import Configs
 from scheduler.core import ops
 from scheduler.core.cron.records import CollisionPolicy, CronJob, Runs
 from scheduler.core.history import History
-from scheduler.core.records import JobKey, Quota, Task, TaskConfig, TaskEvent, TaskStatus
+from scheduler.core.maintenance.records import Drain, Maintenance
+from scheduler.core.records import JobKey, MaintenanceMode, Quota, Task, TaskConfig, TaskEvent, TaskStatus
 from scheduler.core.updates.notes import NO_NOTES, Hold, Notes, Override, Pause, Remark
 from scheduler.core.updates.records import (
     BatchStrategy,
@@ -58,6 +64,7 @@ _UPDATE_STATUS: Final = _Names(UpdateStatus)
 _ACTION: Final = _Names(InstanceAction)
 _PHASE: Final = _Names(Phase)
 _COLLISION: Final = _Names(CollisionPolicy)
+_MODE: Final = _Names(MaintenanceMode)
 
 
 class BodyReader:
@@ -259,6 +266,14 @@ class BodyReader:
     def _remove_cron_job(self, op: Any) -> ops.Op:
         return ops.RemoveCronJob(_job_key(op.key))
 
+    # --- maintenance ---
+
+    def _save_maintenance(self, op: Any) -> ops.Op:
+        drain = None
+        if op.policy is not None:
+            drain = Drain(sla_policy_from_thrift(op.policy), op.timeoutSecs or 0, op.createdMs)
+        return ops.SaveMaintenance(Maintenance(op.host, _MODE[op.mode], drain))
+
     # --- all of it ---
 
     def _restored(self, op: Any) -> ops.Op:
@@ -338,5 +353,6 @@ _READERS: Final[tuple[tuple[str, Callable[[BodyReader, Any], ops.Op]], ...]] = (
     ("saveQuota", BodyReader._save_quota),
     ("saveCronJob", BodyReader._save_cron_job),
     ("removeCronJob", BodyReader._remove_cron_job),
+    ("saveMaintenance", BodyReader._save_maintenance),
     ("restored", BodyReader._restored),
 )

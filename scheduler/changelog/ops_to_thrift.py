@@ -8,24 +8,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
-from scheduler.changelog.config_to_thrift import config_to_thrift, metadata_to_thrift
+from scheduler.changelog.config_to_thrift import config_to_thrift, metadata_to_thrift, sla_policy_to_thrift
 from scheduler.changelog.configs import Configs
+from scheduler.changelog.settings_to_thrift import ranges_to_thrift, settings_to_thrift
 from scheduler.core import ops
 from scheduler.core.cron.records import Runs
 from scheduler.core.records import JobKey, TaskConfig, TaskEvent
 from scheduler.core.updates.notes import NO_NOTES, Notes
 from scheduler.core.updates.records import (
-    BatchStrategy,
     InstanceConfigs,
     InstanceEvent,
     InstanceProgress,
     Instructions,
-    QueueStrategy,
-    Range,
-    Strategy,
     UpdateEvent,
     UpdateKey,
-    UpdateSettings,
 )
 from scheduler.interface import aurora, storage
 
@@ -64,6 +60,7 @@ _RecordRemark = _branch("recordRemark")
 _SaveCronJob = _branch("saveCronJob")
 _MoveCronJob = _branch("moveCronJob")
 _RemoveCronJob = _branch("removeCronJob")
+_SaveMaintenance = _branch("saveMaintenance")
 _Restored = _branch("restored")
 
 # Absent means 0, false or empty on disk, so `x or None` leaves those out.
@@ -193,14 +190,14 @@ class BodyWriter:
     # --- updates ---
 
     def _instance_configs(self, part: InstanceConfigs) -> Any:
-        return storage.InstanceConfigs(self._config(part.config), _ranges(part.instances))
+        return storage.InstanceConfigs(self._config(part.config), ranges_to_thrift(part.instances))
 
     def _instructions(self, instructions: Instructions) -> Any:
         desired = instructions.desired
         return storage.Instructions(
             initial=[self._instance_configs(part) for part in instructions.initial] or None,
             desired=None if desired is None else self._instance_configs(desired),
-            settings=_settings(instructions.settings),
+            settings=settings_to_thrift(instructions.settings),
         )
 
     def _update_event(self, event: UpdateEvent) -> Any:
@@ -317,6 +314,17 @@ class BodyWriter:
     def _remove_cron_job(self, op: ops.RemoveCronJob) -> Any:
         return _RemoveCronJob(storage.RemoveCronJob(_job_key(op.key)))
 
+    # --- maintenance ---
+
+    def _save_maintenance(self, op: ops.SaveMaintenance) -> Any:
+        row = op.maintenance
+        struct = storage.Maintenance(row.host, row.mode)
+        if row.drain is not None:
+            struct.policy = sla_policy_to_thrift(row.drain.policy)
+            struct.timeoutSecs = row.drain.timeout_secs or None
+            struct.createdMs = row.drain.created_ms
+        return _SaveMaintenance(struct)
+
     # --- all of it ---
 
     def _restored(self, op: ops.Restored) -> Any:
@@ -348,34 +356,6 @@ def _progress(instance: int, progress: InstanceProgress) -> Any:
     )
 
 
-def _ranges(ranges: Iterable[Range]) -> list[Any] | None:
-    return [aurora.Range(r.first, r.last) for r in ranges] or None
-
-
-def _strategy(strategy: Strategy) -> Any:
-    if isinstance(strategy, QueueStrategy):
-        return storage.Strategy(queue=storage.QueueStrategy(strategy.group_size))
-    autopause = strategy.autopause_after_batch or None
-    if isinstance(strategy, BatchStrategy):
-        return storage.Strategy(batch=storage.BatchStrategy(strategy.group_size, autopause))
-    return storage.Strategy(variableBatch=storage.VariableBatchStrategy(strategy.group_sizes, autopause))
-
-
-def _settings(settings: UpdateSettings) -> Any:
-    return storage.UpdateSettings(
-        strategy=_strategy(settings.strategy),
-        updateGroupSize=settings.update_group_size or None,
-        waitForBatchCompletion=settings.wait_for_batch_completion or None,
-        maxPerInstanceFailures=settings.max_per_instance_failures or None,
-        maxFailedInstances=settings.max_failed_instances or None,
-        minWaitInInstanceRunningMs=settings.min_wait_in_instance_running_ms or None,
-        rollbackOnFailure=settings.rollback_on_failure or None,
-        updateOnlyTheseInstances=_ranges(settings.update_only_these_instances),
-        blockIfNoPulsesAfterMs=settings.block_if_no_pulses_after_ms,
-        slaAware=settings.sla_aware,
-    )
-
-
 _WRITERS: Final[dict[type, Callable[[BodyWriter, Any], Any]]] = {
     ops.EpochBegun: BodyWriter._epoch_begun,
     ops.SaveConfig: BodyWriter._save_config,
@@ -395,5 +375,6 @@ _WRITERS: Final[dict[type, Callable[[BodyWriter, Any], Any]]] = {
     ops.SaveCronJob: BodyWriter._save_cron_job,
     ops.MoveCronJob: BodyWriter._move_cron_job,
     ops.RemoveCronJob: BodyWriter._remove_cron_job,
+    ops.SaveMaintenance: BodyWriter._save_maintenance,
     ops.Restored: BodyWriter._restored,
 }

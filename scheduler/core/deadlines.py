@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from scheduler.core.cron import runs
 from scheduler.core.effects import Terminate
+from scheduler.core.maintenance import draining
 from scheduler.core.placement import holding
 from scheduler.core.records import TaskStatus
 from scheduler.core.tasks import lifecycle, rescheduling
@@ -126,5 +127,6 @@ _REACHED: Final[dict[DeadlineKind, Callable[[Transaction, Any], None]]] = {
     DeadlineKind.RESERVATION: holding.expired,
     DeadlineKind.PREEMPT: _preempt,
     DeadlineKind.PLACE: _place,
+    DeadlineKind.DRAIN: draining.due,
     DeadlineKind.CRON: runs.due,
 }

@@ -11,6 +11,7 @@ from typing import Any
 
 from scheduler.core.answers import OK, Answer, Refused
 from scheduler.core.cron import runs
+from scheduler.core.maintenance import draining
 from scheduler.core.transaction import TaskChanged, TaskDeleted, Transaction
 from scheduler.core.updates import updater
 from scheduler.core.updates.records import UpdateKey
@@ -39,6 +40,7 @@ def settle(tx: Transaction) -> None:
         if update is not None:
             _tell(tx, update.key, change)
         runs.task_left(tx, change.task.job)
+        draining.finish_if_empty(tx, change.task.host)
 
 
 def _tell(tx: Transaction, key: UpdateKey, change: TaskChanged | TaskDeleted) -> None:

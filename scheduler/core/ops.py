@@ -12,6 +12,7 @@ from typing import Final
 from attrs import frozen
 
 from scheduler.core.cron.records import CronJob, Runs
+from scheduler.core.maintenance.records import Maintenance
 from scheduler.core.records import JobKey, Metadata, Quota, Task, TaskConfig, TaskEvent
 from scheduler.core.updates.notes import Notes, Remark
 from scheduler.core.updates.records import (
@@ -169,6 +170,13 @@ class RemoveCronJob:
 
 
 @frozen
+class SaveMaintenance:
+    """A host's mode and what was asked for it, in place of what was there. Mode NONE: nothing is kept."""
+
+    maintenance: Maintenance
+
+
+@frozen
 class Restored:
     """Everything before is forgotten, but not which epoch it is. The ops behind it in its entry build what is now."""
 
@@ -194,6 +202,7 @@ Op = (
     | SaveCronJob
     | MoveCronJob
     | RemoveCronJob
+    | SaveMaintenance
     | Restored
 )
 
@@ -201,7 +210,7 @@ FORMAT_LEVEL: Final = 2
 """The newest format level: which ops there are and what they say (`thrift/storage.thrift`)."""
 
 SINCE: Final[Mapping[type, int]] = dict.fromkeys(
-    (SaveQuota, SaveCronJob, MoveCronJob, RemoveCronJob, Restored, RecordRemark), 2
+    (SaveQuota, SaveCronJob, MoveCronJob, RemoveCronJob, SaveMaintenance, Restored, RecordRemark), 2
 )
 """Ops that came after the first level. A leader decides none that another scheduler of its cluster cannot read yet."""
 

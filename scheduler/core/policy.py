@@ -107,6 +107,13 @@ class Policy:
     enable_update_affinity: bool = False
     update_affinity_reservation_hold_ms: int = 3 * MINUTE_MS
 
+    # Maintenance and SLA
+    host_maintenance_polling_interval_ms: int = MINUTE_MS
+    min_required_instances_for_sla_check: int = 20
+    max_sla_duration_ms: int = 2 * HOUR_MS
+    sla_aware_kill_non_prod: bool = False
+    """Whether tasks that are not of a production tier may have a policy too, and are protected by it."""
+
     # Cron
     next_run: Callable[[Schedule, int], int | None] = _never
     """The first run of a schedule after an instant, in milliseconds since 1970. Pure; supplied with the time zone."""

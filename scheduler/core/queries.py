@@ -8,7 +8,16 @@ from __future__ import annotations
 from attrs import frozen
 
 from scheduler.core.cron.records import Runs
-from scheduler.core.records import JobConfiguration, JobKey, Metadata, Quota, Task, TaskConfig, TaskStatus
+from scheduler.core.records import (
+    JobConfiguration,
+    JobKey,
+    MaintenanceMode,
+    Metadata,
+    Quota,
+    Task,
+    TaskConfig,
+    TaskStatus,
+)
 from scheduler.core.updates.records import JobUpdate, Range, Strategy, UpdateKey, UpdateStatus
 
 
@@ -162,6 +171,28 @@ class QuotaReport:
     non_prod_shared: Quota
     prod_dedicated: Quota
     non_prod_dedicated: Quota
+
+
+@frozen
+class HostModes:
+    """Hosts and their modes: what maintenanceStatus answers."""
+
+    modes: tuple[tuple[str, MaintenanceMode], ...]
+
+
+@frozen
+class MaintenanceStarted(HostModes):
+    """What startMaintenance answers."""
+
+
+@frozen
+class MaintenanceEnded(HostModes):
+    """What endMaintenance answers."""
+
+
+@frozen
+class HostsDrained(HostModes):
+    """What drainHosts and slaDrainHosts answer."""
 
 
 @frozen

@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
+import attrs
+
 from scheduler.core import ops
 from scheduler.core.cron.records import CronJob
 from scheduler.core.history import History
+from scheduler.core.maintenance.records import Maintenance
 from scheduler.core.placement.memory import Memory
 from scheduler.core.placement.reservations import ReservationTable
-from scheduler.core.records import JobKey, Quota, Task, TaskConfig
+from scheduler.core.records import JobKey, MaintenanceMode, Quota, Task, TaskConfig
 from scheduler.core.tables import ConfigTable, CronTable, HostTable, ProgressTable, Table, TaskTable, UpdateTable
 from scheduler.core.updates.folding import with_event
 from scheduler.core.updates.notes import MOST_REMARKS, Beat, Remark
@@ -39,6 +42,8 @@ class State:
         self.remarks: Table[UpdateKey, tuple[Remark, ...]] = Table()
         """What was done to updates beside their histories, the oldest first. Absent: nothing."""
         self.cron_jobs = CronTable()
+        self.maintenance: Table[str, Maintenance] = Table()
+        """By host. A host without a record is in service."""
         self.epoch = 0
 
         # Not logged: what only this leader knows. The next one begins without it.
@@ -78,6 +83,7 @@ class State:
             self.configs,
             self.quotas,
             self.cron_jobs,
+            self.maintenance,
         )
 
     def replace(self, table: Table[Any, Any], key: Any, new: Any) -> Any:
@@ -290,6 +296,18 @@ def _remove_cron_job(state: State, op: ops.RemoveCronJob) -> None:
     _release(state, old.config)
 
 
+# --- maintenance -----------------------------------------------------------------------------------------------------
+
+
+def _save_maintenance(state: State, op: ops.SaveMaintenance) -> None:
+    row = op.maintenance
+    state.replace(state.maintenance, row.host, None if row.mode is MaintenanceMode.NONE else row)
+    for table in (state.hosts, state.absent_hosts):
+        host = table.get(row.host)
+        if host is not None:
+            state.replace(table, row.host, attrs.evolve(host, mode=row.mode))
+
+
 # --- all of it -------------------------------------------------------------------------------------------------------
 
 
@@ -318,6 +336,7 @@ _APPLY: Final[dict[type, Callable[[State, Any], None]]] = {
     ops.SaveCronJob: _save_cron_job,
     ops.MoveCronJob: _move_cron_job,
     ops.RemoveCronJob: _remove_cron_job,
+    ops.SaveMaintenance: _save_maintenance,
     ops.Restored: _restored,
 }
 
@@ -338,3 +357,5 @@ def dump(state: State) -> Iterator[ops.Op]:
         yield ops.SaveQuota(role, quota)
     for cron in state.cron_jobs.values():
         yield ops.SaveCronJob(cron)
+    for row in state.maintenance.values():
+        yield ops.SaveMaintenance(row)

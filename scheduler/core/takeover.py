@@ -12,6 +12,7 @@ import attrs
 from scheduler.core import ops
 from scheduler.core.cron import runs
 from scheduler.core.effects import Forget, Launch, Terminate
+from scheduler.core.maintenance import draining
 from scheduler.core.records import ASSIGNED_STATES, TERMINAL_STATES, Host, TaskStatus
 from scheduler.core.tasks import lifecycle
 from scheduler.core.tasks.table import END_ASKED_STATES
@@ -26,6 +27,7 @@ def begin_epoch(tx: Transaction, epoch: int) -> None:
     for task in list(tx.state.tasks.values()):
         lifecycle.arm_deadlines(tx, task)
     runs.take_over(tx)
+    draining.take_over(tx)
     for update in list(tx.state.updates.active.values()):
         if tx.policy.infer_heartbeats:
             pulses.infer(tx, update)
@@ -52,11 +54,13 @@ def offer_hosts(tx: Transaction, hosts: Sequence[Host]) -> None:
     for name, host in offered.items():
         if state.hosts.get(name) is host:
             continue  # of ten thousand nearly all are the same
-        known = state.hosts.get(name) or state.absent_hosts.get(name)
-        if known is not None and known.mode is not host.mode:
-            host = attrs.evolve(host, mode=known.mode)
+        asked = state.maintenance.get(name)
+        if asked is not None and asked.mode is not host.mode:
+            host = attrs.evolve(host, mode=asked.mode)
         if state.hosts.get(name) != host:
             state.replace(state.hosts, name, host)
+            if host.unavailable_from_ms is not None:
+                draining.announced(tx, name, host.unavailable_from_ms)
     for name in [name for name in state.absent_hosts if name in offered or name not in state.tasks.by_host]:
         state.replace(state.absent_hosts, name, None)
     tx.wants_placement = True

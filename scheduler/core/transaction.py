@@ -60,6 +60,7 @@ class DeadlineKind(Enum):
     THROTTLE = "throttle"  # a task id: its penalty is over
     KILL = "kill"  # a task id: ask again, harder
     TRANSIENT = "transient"  # a task id: it has been on its way for too long
+    DRAIN = "drain"  # a host: look whether more tasks may leave it
     CRON = "cron"  # a JobKey: its next run may be due
     PARTITION = "partition"  # a task id: its host has been silent for as long as its policy allows
     RESERVATION = "reservation"  # a ReservationKey: room was kept for long enough

@@ -15,6 +15,7 @@ import attrs
 from scheduler.core.answers import Refused, error, invalid
 from scheduler.core.policy import Policy
 from scheduler.core.records import (
+    CoordinatorSlaPolicy,
     CountSlaPolicy,
     DockerContainer,
     JobConfiguration,
@@ -24,6 +25,7 @@ from scheduler.core.records import (
     TaskConfig,
     ValueConstraint,
 )
+from scheduler.core.sla.policies import mistake
 from scheduler.core.updates.records import UpdateKey
 
 _GOOD: Final = re.compile(r"[\w\-.]+", re.ASCII)
@@ -95,7 +97,7 @@ def valid_config(policy: Policy, config: TaskConfig, instance_count: int) -> Tas
     _check_resources(policy, config)
     if config.fetcher_uris and not policy.enable_mesos_fetcher:
         raise _refuse("Mesos fetcher URIs are not allowed here (mesosFetcherUris must be empty)")
-    _check_sla(config, instance_count, production=tier.production)
+    _check_sla(policy, config, instance_count, production=tier.production)
     objection = policy.objection(config)
     if objection is not None:
         raise _refuse(objection)
@@ -156,13 +158,24 @@ def _check_resources(policy: Policy, config: TaskConfig) -> None:
         raise _refuse("GPU resources are not supported in this cluster (numGpus must be absent)")
 
 
-def _check_sla(config: TaskConfig, instance_count: int, *, production: bool) -> None:
-    """The full set of SLA rules comes with SLA-aware updates; until then what could never be met is refused."""
+def _check_sla(policy: Policy, config: TaskConfig, instance_count: int, *, production: bool) -> None:
+    """A coordinator knows best itself; of the other policies at least one instance must be able to go."""
     sla = config.sla_policy
     if sla is None:
         return
-    if not production:
+    if not production and not policy.sla_aware_kill_non_prod:
         raise _refuse("Tasks with a slaPolicy must be in a production tier")
+    wrong = mistake(sla)
+    if wrong is not None:
+        raise _refuse(f"slaPolicy: {wrong}")
+    if isinstance(sla, CoordinatorSlaPolicy):
+        return
+    fewest = policy.min_required_instances_for_sla_check
+    if instance_count < fewest:
+        raise _refuse(f"slaPolicy: a job of {instance_count} instances is too small for one; it needs {fewest}")
+    if sla.duration_secs * 1000 > policy.max_sla_duration_ms:
+        longest = policy.max_sla_duration_ms // 1000
+        raise _refuse(f"slaPolicy: durationSecs is {sla.duration_secs}; it may be at most {longest}")
     if isinstance(sla, PercentageSlaPolicy) and instance_count - instance_count * sla.percentage / 100 < 1:
         raise _refuse(f"slaPolicy: {sla.percentage} % of {instance_count} instances leaves none that may be down")
     if isinstance(sla, CountSlaPolicy) and instance_count - sla.count < 1:

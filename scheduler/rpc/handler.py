@@ -15,12 +15,12 @@ from scheduler.contracts import Archive, EventStream, Ticket
 from scheduler.core import administration, jobs, quota, views
 from scheduler.core.answers import OK, Answer, Refused, error
 from scheduler.core.cron import requests as cron
+from scheduler.core.maintenance import requests as maintenance
 from scheduler.core.records import TaskStatus
 from scheduler.core.updates import explain, requests
 from scheduler.rpc import archiving, from_thrift, thesan, to_thrift, watching
 from scheduler.rpc.from_thrift.values import enum_value, present
 from scheduler.rpc.port import Core
-from scheduler.rpc.unserved import UNSERVED
 
 Method = Callable[[Any, Core, str], Ticket]
 
@@ -228,12 +228,23 @@ def _reconcile_implicitly(args: Any, core: Core, user: str) -> Ticket:
     return core.write(administration.reconcile, None, user)
 
 
+def _about_hosts(decide: Callable[..., Answer]) -> Method:
+    def method(args: Any, core: Core, user: str) -> Ticket:
+        return core.write(decide, from_thrift.host_names(args.hosts), user)
+
+    return method
+
+
+def _sla_drain_hosts(args: Any, core: Core, user: str) -> Ticket:
+    policy = from_thrift.sla_policy(present(args.defaultSlaPolicy, "defaultSlaPolicy"), "defaultSlaPolicy")
+    return core.write(maintenance.sla_drain, from_thrift.host_names(args.hosts), policy, args.timeoutSecs, user)
+
+
+def _maintenance_status(args: Any, core: Core, user: str) -> Ticket:
+    return core.read(maintenance.status, from_thrift.host_names(args.hosts))
+
+
 # --- the table -------------------------------------------------------------------------------------------------------
-
-
-def _unserved(name: str) -> Method:
-    answer = error(f"not served yet: {name}")
-    return lambda args, core, user: Ticket(core.durable_offset, answer)
 
 
 def _no_archive(args: Any, core: Core, user: str) -> Ticket:
@@ -271,10 +282,14 @@ METHODS: Final[dict[str, Method]] = {
     "setQuota": _set_quota,
     "forceTaskState": _force_task_state,
     "pruneTasks": _prune_tasks,
+    "startMaintenance": _about_hosts(maintenance.start),
+    "drainHosts": _about_hosts(maintenance.drain),
+    "slaDrainHosts": _sla_drain_hosts,
+    "maintenanceStatus": _maintenance_status,
+    "endMaintenance": _about_hosts(maintenance.end),
     "triggerExplicitTaskReconciliation": _reconcile_explicitly,
     "triggerImplicitTaskReconciliation": _reconcile_implicitly,
     **thesan.METHODS,
     **dict.fromkeys(archiving.NAMES, _no_archive),
-    **{name: _unserved(name) for name in UNSERVED},
 }
 """Every method but getServerState, which is answered by the server, not by the core."""

@@ -10,7 +10,7 @@ from scheduler.contracts import Entry
 from scheduler.core import ops
 from scheduler.core.answers import Answer
 from scheduler.core.effects import Effect, Say, Terminate
-from scheduler.core.queries import PulseAnswer, StartedUpdate
+from scheduler.core.queries import HostModes, PulseAnswer, StartedUpdate
 from scheduler.core.records import JobKey, Task, TaskConfig, TaskEvent
 from scheduler.core.updates.expiring import Until
 from scheduler.core.updates.explain import Explanation
@@ -53,6 +53,8 @@ class Narrator:
             yield from self._of_update(op)
             if isinstance(op, ops.MoveCronJob) and op.why:
                 yield Line(op.key, f"C {op.why}")
+            elif isinstance(op, ops.SaveMaintenance):
+                yield Line(None, f"H {op.maintenance.host} {op.maintenance.mode.name}")
 
     def _of_task(self, op: ops.Op) -> Iterator[Line]:
         if isinstance(op, ops.SaveTask):
@@ -110,6 +112,8 @@ class Narrator:
         elif isinstance(answer.result, Until):
             until = f" until {answer.result.until_ms}" if answer.result.until_ms else ""
             words.append(f"{answer.result.status.name}{until}")
+        elif isinstance(answer.result, HostModes):
+            words.append(", ".join(f"{host} {mode.name}" for host, mode in answer.result.modes) or "no host")
         words += [f'"{detail or ""}"' for detail in answer.details]
         return self.renamed(" ".join(words))
 

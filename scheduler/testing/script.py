@@ -50,6 +50,7 @@ Lines of a job other than the one the script talks about begin with its name. Co
     cron "*/5 * * * *" 2 old [kill|cancel] [replace]   scheduleCronJob or replaceCronTemplate: two instances of "old"
     deschedule, start-cron           descheduleCronJob, startCronJob
     show-cron                        where its runs stand
+    maintain a, drain a, sla-drain a percent=95 ...    hosts taken out of service; see `testing/maintaining.py`
     run 0-2                          the engine starts these tasks and they run
     swap 0-2                         the engine ends them as it was told, and runs what follows
     obey                             the engine does all that it was told of the job's tasks
@@ -83,13 +84,7 @@ from scheduler.core.answers import Answer
 from scheduler.core.effects import Effect
 from scheduler.core.policy import OfferOrder, Policy
 from scheduler.core.queries import UpdateRequest
-from scheduler.core.records import (
-    JobConfiguration,
-    JobKey,
-    Metadata,
-    Task,
-    TaskStatus,
-)
+from scheduler.core.records import JobConfiguration, JobKey, Metadata, Task, TaskStatus
 from scheduler.core.tasks import actions
 from scheduler.core.tasks.lifecycle import transition
 from scheduler.core.tasks.table import END_ASKED_STATES
@@ -97,6 +92,7 @@ from scheduler.core.transaction import Transaction
 from scheduler.core.updates import requests, status as table
 from scheduler.core.updates.records import JobUpdate, UpdateKey
 from scheduler.core.validation import valid_config
+from scheduler.testing.maintaining import Maintaining
 from scheduler.testing.monitoring import Monitoring
 from scheduler.testing.narration import NOBODY, Line, Narrator, version
 from scheduler.testing.scheduling import Scheduling
@@ -107,7 +103,7 @@ from scheduler.testing.words import Options, ScriptError, ids, milliseconds, set
 MOST_STEPS = 500
 
 
-class Script(Monitoring, Surrounding, Scheduling):
+class Script(Monitoring, Surrounding, Scheduling, Maintaining):
     """Carries out commands on a stage of its own and writes down what comes of them."""
 
     def __init__(self, *, through_codec: bool = False) -> None:

@@ -33,6 +33,7 @@ def logged(state: State) -> dict[str, Any]:
         "updates by job": {job: set(rows) for job, rows in updates.by_job.items()},
         "active updates": {job: update.key for job, update in updates.active.items()},
         "progress": _rows(state.progress),
+        "maintenance": _rows(state.maintenance),
         "tallies": {key: _tally(tally) for key, tally in state.progress.tallies.items()},
     }
 

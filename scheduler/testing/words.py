@@ -7,7 +7,17 @@ import shlex
 from attrs import evolve
 
 from scheduler.core.queries import SettingsRequest
-from scheduler.core.records import Constraint, LimitConstraint, Resource, ResourceKind, TaskConfig
+from scheduler.core.records import (
+    Constraint,
+    CoordinatorSlaPolicy,
+    CountSlaPolicy,
+    LimitConstraint,
+    PercentageSlaPolicy,
+    Resource,
+    ResourceKind,
+    SlaPolicy,
+    TaskConfig,
+)
 from scheduler.core.updates.records import (
     BatchStrategy,
     QueueStrategy,
@@ -82,7 +92,7 @@ class Options:
 
 
 def wishes_from(config: TaskConfig, options: Options) -> TaskConfig:
-    """The configuration with other cores, tier, priority or limits, taken out of `options`."""
+    """The configuration with other cores, tier, priority, limits or SLA policy, taken out of `options`."""
     cpus = float(options.take("cpus", "1"))
     kept = tuple(r for r in config.resources if r.kind is not ResourceKind.CPUS)
     limits = [part.partition(":") for part in options.take("limit").split(",") if part]
@@ -91,8 +101,21 @@ def wishes_from(config: TaskConfig, options: Options) -> TaskConfig:
         resources=(*kept, Resource(ResourceKind.CPUS, cpus)),
         tier=options.take("tier") or config.tier,
         priority=int(options.take("priority", "0")),
+        sla_policy=sla_from(options),
         constraints=tuple(Constraint(name, LimitConstraint(int(limit))) for name, _, limit in limits),
     )
+
+
+def sla_from(options: Options) -> SlaPolicy | None:
+    """`percent=95` or `count=2`, with `duration=30m`; `coordinator=URL`, with `key=drain`."""
+    duration_secs = options.number("duration", 0) // 1000
+    if "percent" in options.values:
+        return PercentageSlaPolicy(float(options.take("percent")), duration_secs)
+    if "count" in options.values:
+        return CountSlaPolicy(options.number("count", 0), duration_secs)
+    if "coordinator" in options.values:
+        return CoordinatorSlaPolicy(options.take("coordinator"), options.take("key", "drain"))
+    return None
 
 
 def settings_from(options: Options) -> SettingsRequest:

@@ -15,6 +15,7 @@ from scheduler.contracts import Entry
 from scheduler.core import ops
 from scheduler.core.cron.records import CollisionPolicy, CronJob, Runs
 from scheduler.core.history import History
+from scheduler.core.maintenance.records import Drain, Maintenance
 from scheduler.core.records import (
     Constraint,
     CountSlaPolicy,
@@ -23,6 +24,7 @@ from scheduler.core.records import (
     FetcherUri,
     JobKey,
     LimitConstraint,
+    MaintenanceMode,
     MesosContainer,
     Metadata,
     PartitionPolicy,
@@ -137,6 +139,7 @@ ENTRY = Entry(
         ops.SaveCronJob(CRON),
         ops.MoveCronJob(JOB, CRON.runs, "a run begins (due): 3 instances"),
         ops.RemoveCronJob(JOB),
+        ops.SaveMaintenance(Maintenance("host-1", MaintenanceMode.DRAINING, Drain(CountSlaPolicy(3, 60), 600, 3600))),
         ops.Restored("scheduler-backup-2026-11-21-10-00"),
     ),
 )

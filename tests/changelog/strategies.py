@@ -10,6 +10,7 @@ from scheduler.contracts import Entry
 from scheduler.core import ops
 from scheduler.core.cron.records import CollisionPolicy, CronJob, Runs
 from scheduler.core.history import History
+from scheduler.core.maintenance.records import Drain, Maintenance
 from scheduler.core.records import (
     AppcImage,
     Constraint,
@@ -22,6 +23,7 @@ from scheduler.core.records import (
     FetcherUri,
     JobKey,
     LimitConstraint,
+    MaintenanceMode,
     MesosContainer,
     Metadata,
     PartitionPolicy,
@@ -194,6 +196,9 @@ job_updates = st.builds(
 runs = st.builds(Runs, i64, i64, i64, count, i64, count)
 cron_jobs = st.builds(CronJob, jobs, configs, count, text, st.sampled_from(CollisionPolicy), maybe_text, runs)
 
+drains = st.builds(Drain, sla_policies, i64, i64)
+maintenance = st.builds(Maintenance, text, st.sampled_from(MaintenanceMode), st.none() | drains)
+
 small_ops = st.one_of(
     st.builds(ops.EpochBegun, i64, text),
     st.builds(ops.MoveTask, text, task_events, count, count, st.booleans()),
@@ -207,6 +212,7 @@ small_ops = st.one_of(
     st.builds(ops.RemoveUpdates, tuples_of(keys)),
     st.builds(ops.MoveCronJob, jobs, runs, text),
     st.builds(ops.RemoveCronJob, jobs),
+    st.builds(ops.SaveMaintenance, maintenance),
     st.builds(ops.Restored, text),
     st.builds(ops.SaveQuota, text, st.builds(Quota, doubles, i64, i64)),
 )

@@ -11,6 +11,7 @@ from scheduler.core.answers import Refused
 from scheduler.core.policy import Policy
 from scheduler.core.records import (
     Constraint,
+    CoordinatorSlaPolicy,
     CountSlaPolicy,
     DockerContainer,
     DockerImage,
@@ -68,14 +69,17 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"resources": resources(GPUS=1)}, "GPU resources are not supported"),
     ({"fetcher_uris": (FetcherUri("http://x"),)}, "fetcher URIs are not allowed"),
     ({"sla_policy": CountSlaPolicy(1, 60)}, "must be in a production tier"),
-    ({"sla_policy": CountSlaPolicy(10, 60), "tier": "preferred"}, "leaves none that may be down"),
-    ({"sla_policy": PercentageSlaPolicy(95.0, 60), "tier": "preferred"}, "leaves none that may be down"),
+    ({"sla_policy": CountSlaPolicy(-1, 60), "tier": "preferred"}, "count is -1; it must be 0 or more"),
+    ({"sla_policy": CountSlaPolicy(1, 7201), "tier": "preferred"}, "durationSecs is 7201; it may be at most 7200"),
+    ({"sla_policy": CountSlaPolicy(20, 60), "tier": "preferred"}, "leaves none that may be down"),
+    ({"sla_policy": PercentageSlaPolicy(96.0, 60), "tier": "preferred"}, "leaves none that may be down"),
+    ({"sla_policy": CoordinatorSlaPolicy("x", "y"), "tier": "preferred"}, "coordinatorUrl is 'x'"),
 ]
 
 
 def refusal(config: TaskConfig, policy: Policy | None = None) -> str:
     with pytest.raises(Refused) as refused:
-        valid_config(policy or Policy(), config, 10)
+        valid_config(policy or Policy(), config, 20)
     (detail,) = refused.value.answer.details
     assert refused.value.answer.code.name == "INVALID_REQUEST"
     return str(detail)
@@ -100,11 +104,22 @@ def test_the_first_thing_that_is_wrong_is_told(position: int) -> None:
     {"constraints": dedicated("*/shared")},
     {"constraints": (Constraint("rack", LimitConstraint(1)),)},
     {"resources": (*resources(), Resource(ResourceKind.PORT, "http"), Resource(ResourceKind.PORT, "admin"))},
-    {"sla_policy": CountSlaPolicy(9, 60), "tier": "preferred"},
-    {"sla_policy": PercentageSlaPolicy(90.0, 60), "tier": "preferred"},
+    {"sla_policy": CountSlaPolicy(19, 7200), "tier": "preferred"},
+    {"sla_policy": PercentageSlaPolicy(95.0, 60), "tier": "preferred"},
+    {"sla_policy": CoordinatorSlaPolicy("http://localhost:1/x", "drain"), "tier": "preferred"},
 ])  # fmt: skip
 def test_right(changes: dict[str, Any]) -> None:
-    assert valid_config(Policy(), evolve(GOOD, **changes), 10)
+    assert valid_config(Policy(), evolve(GOOD, **changes), 20)
+
+
+def test_a_small_job_needs_no_policy_but_a_coordinator() -> None:
+    for policy, instances in ((CountSlaPolicy(1, 60), 20), (CoordinatorSlaPolicy("http://localhost:1/x", "y"), 1)):
+        wanted = evolve(GOOD, sla_policy=policy, tier="preferred")
+        assert valid_config(Policy(), wanted, instances).sla_policy == policy
+    with pytest.raises(Refused, match="too small for one; it needs 20"):
+        valid_config(Policy(), evolve(GOOD, sla_policy=CountSlaPolicy(1, 60), tier="preferred"), 19)
+    also = Policy(sla_aware_kill_non_prod=True)
+    assert valid_config(also, evolve(GOOD, sla_policy=CountSlaPolicy(1, 60)), 20).sla_policy is not None
 
 
 @pytest.mark.parametrize(("tier", "filled", "production"), [

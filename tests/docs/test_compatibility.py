@@ -1,10 +1,9 @@
-"""docs/compatibility.md says of every RPC how it stands here, and the list of those not served is the code's."""
+"""docs/compatibility.md says of every RPC how it stands here, and of every endpoint."""
 
 import re
 from pathlib import Path
 
 from scheduler.interface import aurora
-from scheduler.rpc.unserved import UNSERVED
 from scheduler.rpc.writers import Writers
 from scheduler.testing.serving import StageCore
 from scheduler.testing.stage import Stage
@@ -18,10 +17,6 @@ def section(title: str) -> str:
     found = re.search(rf"^#+ {re.escape(title)}\n(.*?)(?=^#|\Z)", PAGE, re.MULTILINE | re.DOTALL)
     assert found is not None, title
     return found[1]
-
-
-def test_unserved_methods_are_listed_and_nothing_else() -> None:
-    assert re.findall(r"^\* (\w+)$", section("Not served yet"), re.MULTILINE) == list(UNSERVED)
 
 
 PAGES = [page.path for page in pages(StageCore(Stage()), Writers(), dict, Ending(lambda: None, lambda: None))]
@@ -91,5 +86,4 @@ def test_every_method_has_its_line() -> None:
         for service in (aurora.ReadOnlyScheduler, aurora.AuroraSchedulerManager, aurora.AuroraAdmin)
         for method in service.thrift_services
     }
-    assert {name for name, _ in rows} | set(UNSERVED) == methods
-    assert not {name for name, _ in rows} & set(UNSERVED)
+    assert {name for name, _ in rows} == methods

@@ -35,6 +35,7 @@ class Life:
         self._is_copied()
         self._runs_by_a_schedule()
         self._is_administered()
+        self._is_moved()
 
     # --- what is sent
 
@@ -267,6 +268,26 @@ class Life:
         assert self.pruneTasks(api("TaskQuery", role=self._role)).responseCode == OK
         left = self.getTasksStatus(api("TaskQuery", taskIds={task_id})).result.scheduleStatusResult.tasks
         assert left == []
+
+    def _is_moved(self) -> None:
+        hosts = api("Hosts", hostNames={min(task.assignedTask.slaveHost for task in self._tasks()), "nowhere"})
+        for ask, branch, mode in (
+            (self.startMaintenance, "startMaintenanceResult", 2),
+            (self.maintenanceStatus, "maintenanceStatusResult", 2),
+            (self.drainHosts, "drainHostsResult", 3),
+            (self.endMaintenance, "endMaintenanceResult", 1),
+            (self.maintenanceStatus, "maintenanceStatusResult", 1),
+        ):
+            response = ask(hosts)
+            statuses = getattr(response.result, branch).statuses
+            assert (response.responseCode, [status.mode for status in statuses]) == (OK, [mode])
+        policy = api("SlaPolicy", percentageSlaPolicy=api("PercentageSlaPolicy", percentage=95.0, durationSecs=1800))
+        drained = self.slaDrainHosts(hosts, policy, 3600)
+        assert [status.mode for status in drained.result.drainHostsResult.statuses] == [3]
+        assert self.slaDrainHosts(hosts, policy, -1).responseCode == INVALID_REQUEST
+        assert self.slaDrainHosts(hosts, None, 1).responseCode == ERROR
+        assert self.startMaintenance(None).responseCode == ERROR
+        assert self.endMaintenance(hosts).responseCode == OK
 
 
 DATA = '{"task": {"name": "hello", "processes": [{"name": "hello", "cmdline": "echo %s; sleep 300"}]}}'

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from inspect import signature
 from typing import Any
 
 import pytest
 
 from scheduler.interface import thesan
-from scheduler.rpc.unserved import UNSERVED
 from scheduler.testing.cluster import Cluster, Scheduler
 from scheduler.testing.serving import InThread, serving
 from tests.wire import apache
 from tests.wire.apache import api
-from tests.wire.life import ERROR, OK, Life, texts
+from tests.wire.life import OK, Life
 
-SERVED = set(thesan.Scheduler.thrift_services) - set(UNSERVED)
+SERVED = set(thesan.Scheduler.thrift_services)
 
 
 @pytest.fixture(params=apache.CARRIERS)
@@ -66,14 +64,6 @@ def test_a_jobs_whole_life_on_a_real_server(server: Scheduler, carrier: str) -> 
     life.live()
     assert life.called == SERVED
     client.close()
-
-
-def test_what_is_not_served_says_so(house: tuple[InThread, Any]) -> None:
-    _, client = house
-    for method in UNSERVED:
-        ask = getattr(client, method)
-        response = ask(*[None] * len(signature(ask).parameters))
-        assert (response.responseCode, texts(response)) == (ERROR, [f"not served yet: {method}"])
 
 
 def test_an_unknown_method_raises_what_apache_expects(house: tuple[InThread, Any]) -> None:

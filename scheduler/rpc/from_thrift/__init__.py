@@ -6,17 +6,19 @@ is no value of its enum, a resource amount that is not a finite number) is refus
 else is for the core to judge.
 """
 
-from scheduler.rpc.from_thrift.jobs import job_configuration, quota_resources, task_config
-from scheduler.rpc.from_thrift.keys import instance_ids, job_key, message, update_key
+from scheduler.rpc.from_thrift.jobs import job_configuration, quota_resources, sla_policy, task_config
+from scheduler.rpc.from_thrift.keys import host_names, instance_ids, job_key, message, update_key
 from scheduler.rpc.from_thrift.queries import task_query, update_query
 from scheduler.rpc.from_thrift.updates import update_request
 
 __all__ = [
+    "host_names",
     "instance_ids",
     "job_configuration",
     "job_key",
     "message",
     "quota_resources",
+    "sla_policy",
     "task_config",
     "task_query",
     "update_key",

@@ -7,7 +7,7 @@ from typing import Any
 
 from scheduler.core.records import JobKey, Metadata
 from scheduler.core.updates.records import Range, UpdateKey
-from scheduler.rpc.from_thrift.values import not_blank
+from scheduler.rpc.from_thrift.values import not_blank, present
 
 message = not_blank
 """What a person says about a change; blank is None."""
@@ -38,3 +38,8 @@ def instance_range(struct: Any) -> Range:
 
 def metadata(struct: Any) -> Metadata:
     return Metadata(struct.key or "", struct.value or "")
+
+
+def host_names(hosts: Any) -> frozenset[str]:
+    """A Hosts struct. Refuses an absent one; one without names is about no host."""
+    return frozenset(present(hosts, "hosts").hostNames or ())

@@ -154,6 +154,13 @@ def _pulse(result: queries.PulseAnswer) -> Any:
     return aurora.PulseJobUpdateResult(status=status.FINISHED if result.finished else status.OK)
 
 
+def _modes(branch: Any) -> Callable[[queries.HostModes], Any]:
+    def write(result: queries.HostModes) -> Any:
+        return branch(statuses=[aurora.HostStatus(host=host, mode=mode) for host, mode in result.modes])
+
+    return write
+
+
 _RESULTS: Final[dict[type, tuple[str, Callable[[Any], Any]]]] = {
     queries.Tasks: ("scheduleStatusResult", _tasks),
     queries.StagedTasks: ("queryRecoveryResult", _staged_tasks),
@@ -170,5 +177,9 @@ _RESULTS: Final[dict[type, tuple[str, Callable[[Any], Any]]]] = {
     queries.UpdateSummaries: ("getJobUpdateSummariesResult", _update_summaries),
     queries.UpdateDetails: ("getJobUpdateDetailsResult", _update_details),
     queries.UpdateDiff: ("getJobUpdateDiffResult", _update_diff),
+    queries.HostModes: ("maintenanceStatusResult", _modes(aurora.MaintenanceStatusResult)),
+    queries.MaintenanceStarted: ("startMaintenanceResult", _modes(aurora.StartMaintenanceResult)),
+    queries.MaintenanceEnded: ("endMaintenanceResult", _modes(aurora.EndMaintenanceResult)),
+    queries.HostsDrained: ("drainHostsResult", _modes(aurora.DrainHostsResult)),
     queries.PulseAnswer: ("pulseJobUpdateResult", _pulse),
 }

@@ -321,4 +321,5 @@ _FOLD: Final[dict[type, Callable[[Ledger, Any], Change]]] = {
     ops.SaveCronJob: _nothing,
     ops.MoveCronJob: _nothing,
     ops.RemoveCronJob: _nothing,
+    ops.SaveMaintenance: _nothing,
 }

@@ -34,6 +34,8 @@ def line(op: ops.Op) -> str:
             return f"{op.key} noted: {op.notes}"
         case ops.RecordRemark():
             return f"{op.key} remarked: {op.remark}"
+        case ops.SaveMaintenance():
+            return f"{op.maintenance.host} {op.maintenance.mode.name}"
         case ops.MoveCronJob():
             return f"{op.key} cron: {op.why} {op.runs}"
         case ops.EpochBegun():

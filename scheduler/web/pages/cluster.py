@@ -61,7 +61,8 @@ def _offer(host: Host, used: Usage) -> dict[str, Any]:
 
 def maintenance(state: State, policy: Policy) -> Answer:
     """Hosts by mode; those that drain with the tasks they still have."""
-    in_mode = {mode: [h.name for h in _hosts(state) if h.mode is mode] for mode in MaintenanceMode}
+    rows = sorted(state.maintenance.items())
+    in_mode = {mode: [name for name, row in rows if row.mode is mode] for mode in MaintenanceMode}
     tasks = state.tasks.by_host
     found: dict[str, Any] = {mode.name: in_mode[mode] for mode in (MaintenanceMode.DRAINED, MaintenanceMode.SCHEDULED)}
     found["DRAINING"] = {h: sorted(tasks.get(h, NO_USAGE).tasks) for h in in_mode[MaintenanceMode.DRAINING]}

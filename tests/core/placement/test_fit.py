@@ -8,6 +8,7 @@ import pytest
 from attrs import evolve
 from hypothesis import given, settings, strategies as st
 
+from scheduler.core.maintenance import requests as maintenance
 from scheduler.core.placement.fit import choose_ports, free_ports
 from scheduler.core.policy import MINUTE_MS
 from scheduler.core.records import (
@@ -197,10 +198,10 @@ def test_what_people_said_of_a_host_survives_an_offer_and_its_absence() -> None:
     scene = Scene(host("a"))
     scene.create(asking())
     table = scene.stage.state.hosts
-    table.replace("a", evolve(table["a"], mode=MaintenanceMode.DRAINING))
+    scene.stage.ask(maintenance.start, ["a"], "me")
     for offered in ((host("a", cpus=8.0),), (), (host("a", cpus=8.0),)):
         scene.stage.offer(offered)
-    assert (table["a"].mode, table["a"].cpus) == (MaintenanceMode.DRAINING, 8.0)
+    assert (table["a"].mode, table["a"].cpus) == (MaintenanceMode.SCHEDULED, 8.0)
     assert len(scene.stage.state.absent_hosts) == 0
 
 

@@ -13,7 +13,8 @@ import pytest
 import requests
 
 from scheduler.core import jobs, quota
-from scheduler.core.records import Host, JobConfiguration, JobKey, MaintenanceMode, Quota, Resource, ResourceKind
+from scheduler.core.maintenance import requests as maintenance
+from scheduler.core.records import Host, JobConfiguration, JobKey, Quota, Resource, ResourceKind
 from scheduler.testing.serving import InThread, serving
 from scheduler.testing.stage import Stage, service
 
@@ -32,7 +33,8 @@ HOST = Host(
 
 def make_stage() -> Stage:
     stage = Stage()
-    stage.offer((HOST, Host("host-2", "agent-2", 1, 1, 1, mode=MaintenanceMode.DRAINED)))
+    stage.offer((HOST, Host("host-2", "agent-2", 1, 1, 1)))
+    stage.ask(maintenance.drain, ["host-2"], "me")
     stage.ask(quota.set_quota, "www", quota_of(100), "me")
     ports = (Resource(ResourceKind.PORT, "admin"), Resource(ResourceKind.PORT, "http"))
     config = service(JOB, "v1")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from scheduler.app.flags.rows import Group, Unused
+from scheduler.app.flags.kinds import Duration, Number, Switch
+from scheduler.app.flags.rows import Flag, Group, Unused
 
 NO_SLA = "SLA-aware updates and maintenance are not served yet"
 
@@ -12,14 +13,42 @@ GROUP = Group(
         Unused("sla_aware_action_max_batch_size", NO_SLA),
         Unused("sla_aware_kill_retry_min_delay", NO_SLA),
         Unused("sla_aware_kill_retry_max_delay", NO_SLA),
-        Unused("sla_aware_kill_non_prod", NO_SLA, switch=True),
-        Unused("min_required_instances_for_sla_check", NO_SLA),
-        Unused("max_sla_duration_secs", NO_SLA),
+        Flag(
+            "sla_aware_kill_non_prod",
+            Switch(),
+            "policy.sla_aware_kill_non_prod",
+            "Whether tasks that are not of a production tier may have an SLA policy too, and are protected by it.",
+            "as Aurora",
+            differs="",
+        ),
+        Flag(
+            "min_required_instances_for_sla_check",
+            Number(1),
+            "policy.min_required_instances_for_sla_check",
+            "Jobs with fewer tasks are not protected by a percentage or a count, and may have no such policy.",
+            "as Aurora",
+            differs="",
+        ),
+        Flag(
+            "max_sla_duration_secs",
+            Duration(1000),
+            "policy.max_sla_duration_ms",
+            "The longest that an SLA policy may want tasks to have been running.",
+            "as Aurora",
+            differs="",
+        ),
         Unused("sla_coordinator_timeout", NO_SLA),
         Unused("max_parallel_coordinated_maintenance", NO_SLA),
         Unused("sla_stat_refresh_interval", NO_SLA),
         Unused("sla_prod_metrics", NO_SLA),
         Unused("sla_non_prod_metrics", NO_SLA),
-        Unused("host_maintenance_polling_interval", NO_SLA),
+        Flag(
+            "host_maintenance_polling_interval",
+            Duration(1),
+            "policy.host_maintenance_polling_interval_ms",
+            "How often a host that drains is looked at.",
+            "as Aurora",
+            differs="the first look comes at once",
+        ),
     ),
 )

@@ -1,0 +1,108 @@
+"""May this task go? Each rule of SLA policies, by a job whose tasks have been running for known times."""
+
+from __future__ import annotations
+
+import pytest
+from attrs import evolve
+
+from scheduler.core import jobs, quota
+from scheduler.core.policy import Policy
+from scheduler.core.records import (
+    CoordinatorSlaPolicy,
+    CountSlaPolicy,
+    JobConfiguration,
+    JobKey,
+    PercentageSlaPolicy,
+    SlaPolicy,
+    TaskStatus,
+)
+from scheduler.core.sla.policies import mistake, needed_of
+from scheduler.core.sla.removal import objection
+from scheduler.core.transaction import Clocks, Transaction
+from scheduler.testing.stage import Stage, service
+
+JOB = JobKey("www", "prod", "web")
+
+
+def stage_with(running: int, pending: int = 0, *, tier: str = "preferred", policy: Policy | None = None) -> Stage:
+    """A job whose first `running` tasks run since 0; it is 60 s later."""
+    stage = Stage(policy or Policy(min_required_instances_for_sla_check=4))
+    amounts = tuple(zip(quota.KINDS, (100.0, 10_000, 10_000), strict=True))
+    stage.ask(quota.set_quota, "www", amounts, "root")
+    stage.ask(jobs.create, JobConfiguration(JOB, evolve(service(JOB, "x"), tier=tier), running + pending), "me")
+    for instance in range(running):
+        stage.run(stage.active(JOB, instance))
+    stage.advance(60_000)
+    return stage
+
+
+def why_not(stage: Stage, policy: SlaPolicy, instance: int = 0) -> str | None:
+    world = stage.controller.world
+    tx = Transaction(stage.state, world, Clocks(stage.clock.wall_ms(), stage.clock.mono_ms()))
+    return objection(tx, stage.active(JOB, instance), policy)
+
+
+@pytest.mark.parametrize(("running", "pending", "policy", "may"), [
+    (10, 0, PercentageSlaPolicy(90.0, 60), True),
+    (10, 0, PercentageSlaPolicy(90.0, 61), False),  # not for long enough
+    (9, 1, PercentageSlaPolicy(90.0, 60), False),  # eight without it
+    (9, 1, PercentageSlaPolicy(80.0, 60), True),
+    (10, 0, PercentageSlaPolicy(100.0, 60), True),  # would let nobody go: lets one go
+    (9, 1, PercentageSlaPolicy(100.0, 60), False),
+    (10, 0, PercentageSlaPolicy(0.0, 0), True),
+    (10, 0, CountSlaPolicy(9, 60), True),
+    (9, 1, CountSlaPolicy(9, 60), False),
+    (10, 0, CountSlaPolicy(400, 60), True),
+    (9, 1, CountSlaPolicy(400, 60), False),
+    (3, 0, CountSlaPolicy(3, 60), True),  # too few tasks to be protected
+    (4, 0, CountSlaPolicy(4, 61), False),
+])  # fmt: skip
+def test_a_task_may_go(running: int, pending: int, policy: SlaPolicy, may: bool) -> None:
+    assert (why_not(stage_with(running, pending), policy) is None) is may
+
+
+def test_a_task_that_is_not_running_counts_among_all_and_protects_nobody() -> None:
+    stage = stage_with(10)
+    policy = PercentageSlaPolicy(90.0, 60)
+    stage.report(stage.active(JOB, 9), TaskStatus.PARTITIONED)
+    sentence = why_not(stage, policy)
+    assert sentence is not None
+    assert sentence.startswith("www/prod/web/0: without it 8 of ")
+    assert sentence.endswith("9 must")
+
+
+@pytest.mark.parametrize(("also", "may"), [(False, True), (True, False)])
+def test_tasks_of_other_tiers_are_protected_only_if_wished(also: bool, may: bool) -> None:
+    policy = Policy(min_required_instances_for_sla_check=4, sla_aware_kill_non_prod=also)
+    stage = stage_with(9, 1, tier="preemptible", policy=policy)
+    assert (why_not(stage, CountSlaPolicy(9, 60)) is None) is may
+
+
+@pytest.mark.parametrize(("policy", "total", "needed"), [
+    (PercentageSlaPolicy(95.0, 0), 20, 19),
+    (PercentageSlaPolicy(95.0, 0), 21, 19.95),
+    (PercentageSlaPolicy(99.0, 0), 20, 19),
+    (CountSlaPolicy(7, 0), 20, 7),
+    (CountSlaPolicy(20, 0), 20, 19),
+    (CountSlaPolicy(1, 0), 1, 0),
+])  # fmt: skip
+def test_never_all_must_stay(policy: PercentageSlaPolicy | CountSlaPolicy, total: int, needed: float) -> None:
+    assert needed_of(policy, total) == pytest.approx(needed)
+
+
+@pytest.mark.parametrize(("policy", "sentence"), [
+    (PercentageSlaPolicy(95.0, 60), None),
+    (PercentageSlaPolicy(-1.0, 60), "percentage is -1; it must be from 0 to 100"),
+    (PercentageSlaPolicy(100.5, 60), "percentage is 100.5; it must be from 0 to 100"),
+    (PercentageSlaPolicy(95.0, -1), "durationSecs is -1; it must be 0 or more"),
+    (CountSlaPolicy(0, 0), None),
+    (CountSlaPolicy(-1, 0), "count is -1; it must be 0 or more"),
+    (CoordinatorSlaPolicy("http://localhost:8080/drain", "drain"), None),
+    (CoordinatorSlaPolicy("file:///etc/passwd", "drain"), "it must be http://HOST... or https://HOST..."),
+    (CoordinatorSlaPolicy("http://[", "drain"), "it must be http://HOST... or https://HOST..."),
+    (CoordinatorSlaPolicy("", "drain"), "it must be http://HOST... or https://HOST..."),
+    (CoordinatorSlaPolicy("https://sla.example.com", ""), "statusKey is empty"),
+])  # fmt: skip
+def test_what_is_no_policy(policy: SlaPolicy, sentence: str | None) -> None:
+    found = mistake(policy)
+    assert found is None if sentence is None else sentence in (found or "")
