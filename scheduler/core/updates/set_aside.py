@@ -18,7 +18,7 @@ from scheduler.core.tasks.table import END_ASKED_STATES
 from scheduler.core.transaction import Transaction
 from scheduler.core.updates import progress, requests, status as table
 from scheduler.core.updates.expiring import Until
-from scheduler.core.updates.noting import note
+from scheduler.core.updates.noting import note, remark
 from scheduler.core.updates.records import InstanceAction, InstanceEvent, InstanceProgress, JobUpdate, Phase, UpdateKey
 from scheduler.core.updates.updater import event_ms, guarded, look_again, plan_of
 
@@ -70,6 +70,8 @@ def _skip(tx: Transaction, key: UpdateKey, instances: Iterable[int], user: str, 
         tx.apply(ops.MoveInstance(key, instance, InstanceProgress(Phase.SKIPPED, recorded=recorded)))
     if left:
         tx.say(key, f"{user} leaves out {_named(left)}: {reason}")
+    else:
+        remark(tx, key, user, f"Asked again to leave out {_named(ids)}: {reason}")
     return _look(tx, key, had_work=had_work)
 
 
