@@ -59,6 +59,8 @@ class Settings:
     zk_chroot_path: str = ""
     zk_digest_credentials: str | None = None
     """`user:password`: what is made with them may be changed by nobody else, and read by everybody."""
+    serve_stale_reads_ms: int = 0
+    """How old what a standby answers to reads may be at most; 0: it answers none."""
     engine_dir: Path | None = None
     """Where the engine keeps its tasks: shared by the schedulers of one machine. `<data_dir>/engine` otherwise."""
     stats_url_prefix: str = ""

@@ -22,6 +22,8 @@ struct ServerState {
   6: string lineage
   7: i64 activeUpdates
   8: i64 activeTasks
+  /** Names this scheduler, as long as it keeps its data directory. */
+  9: optional string instanceId
 }
 
 /** What a monitor says of an update. */

@@ -7,6 +7,7 @@ from typing import Final
 
 from scheduler.app.reading import Reading
 from scheduler.changelog.checkpoint import FOLDER
+from scheduler.changelog.identity import instance_id
 from scheduler.changelog.sqlite import SqliteChangelog
 from scheduler.leadership.alone import Alone
 from scheduler.leadership.shared import Ensemble, Shared
@@ -39,11 +40,14 @@ class Members:
         self.reading = Reading(stream, settings.data_dir / FOLDER if shared else settings.data_dir)
         self.own: Endpoint | None = None
         """Where clients reach us, once the ports are open."""
+        self.instance_id = ""
+        """Of the data directory, once it was looked into."""
         self._shared: Shared | None = None
 
     def join(self) -> Membership:
         """Begin to take part. Raises DataDirRefused, Unreadable, Unavailable."""
         settings = self._settings
+        self.instance_id = instance_id(settings.data_dir)
         if settings.zk_endpoints is None:
             return Alone(SqliteChangelog(settings.data_dir, settings.cluster_name), self.reading, boot_ms)
         ensemble = Ensemble(
@@ -55,7 +59,14 @@ class Members:
             credentials=settings.zk_digest_credentials,
             scheme="http" if settings.tls_certificate is None else "https",
         )
-        self._shared = Shared(ensemble, settings.data_dir, settings.cluster_name, self.reading, self._advertised)
+        self._shared = Shared(
+            ensemble,
+            settings.data_dir,
+            settings.cluster_name,
+            self.reading,
+            self._advertised,
+            instance_id=self.instance_id,
+        )
         return self._shared
 
     def _advertised(self) -> Endpoint:
@@ -71,6 +82,15 @@ class Members:
         if found is not None and found != self.own:
             return Other(found.host, found.port)
         return Ourselves() if stage is Stage.SUSPENDED else Nobody()
+
+    def age_ms(self) -> int | None:
+        """How old what a standby has read of the log can be at most. None while it is none, or has not read enough:
+        what a leader has in memory is not all committed.
+        """
+        if self._shared is None or self._lifecycle.stage is not Stage.STANDBY or not self.reading.is_caught_up:
+            return None
+        as_of_ms = self._shared.changelog.as_of_ms
+        return boot_ms() - as_of_ms if as_of_ms else None
 
     def metrics(self) -> Mapping[str, int]:
         """For /vars. Aurora's names where it has them."""
@@ -89,5 +109,6 @@ class Members:
             found |= shared.term.figures()
         if checkpoint is not None:
             found["checkpoint_offset"] = checkpoint.offset
+            found["checkpoint_age_ms"] = checkpoint.age_ms
             found["checkpoint_is_behind"] = int(checkpoint.is_behind)
         return found

@@ -26,7 +26,7 @@ from scheduler.changelog.errors import DataDirRefused, Unreadable
 from scheduler.changelog.gc_policy import quiet_moment
 from scheduler.contracts import Engine, Entry
 from scheduler.controller.controller import Controller
-from scheduler.controller.gateway import Gateway
+from scheduler.controller.gateway import Copy, Gateway
 from scheduler.core import pruning
 from scheduler.core.transaction import World
 from scheduler.leadership.driver import Driver
@@ -77,6 +77,10 @@ class Server:
             settings, self.gateway, self.status, self.stream, self.archive, self.members.leader, self._ending()
         )
         self.status.add(self.members.metrics)
+        self.status.instance_id = lambda: self.members.instance_id
+        if settings.serve_stale_reads_ms:
+            reading, policy = self.members.reading, make_policy(settings)
+            self.gateway.copy = Copy(lambda: reading.state, policy, self.members.age_ms, settings.serve_stale_reads_ms)
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT. Raises CannotStart."""

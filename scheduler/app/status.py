@@ -35,6 +35,8 @@ class Status:
 
     def __init__(self, cluster_name: str, started_ms: int, gateway: Gateway, lifecycle: Lifecycle) -> None:
         self.lineage = ""
+        self.instance_id: Callable[[], str] = lambda: ""
+        """Which scheduler this is."""
         self.steps: Steps | None = None
         """Of the last take-over."""
         self._cluster_name = cluster_name
@@ -64,6 +66,7 @@ class Status:
         uptime_s = int(time.time() - self._started_ms / 1000)
         found: dict[str, int | float | str] = {
             "build_version": __version__,
+            "instance_id": self.instance_id(),
             "process_uptime_secs": uptime_s,
             "jvm_uptime_secs": uptime_s,  # what monitors of Aurora watch to see a restart
             "system_load_avg": round(os.getloadavg()[0], 2),
@@ -113,6 +116,7 @@ class Status:
             committed_offset=0 if controller is None else controller.durable_offset,
             epoch=0 if controller is None else controller.epoch,
             lineage=self.lineage,
+            instance_id=self.instance_id(),
             active_updates=0 if state is None else len(state.updates.active),
             active_tasks=0 if state is None else sum(len(state.tasks.by_status[s]) for s in ACTIVE_STATES),
         )

@@ -15,6 +15,7 @@ import asyncio
 import logging
 import shutil
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
@@ -70,6 +71,7 @@ class Checkpoint:
         """The disk did not take an entry, so nothing more is written: the next start reads the rest from ZooKeeper."""
         self.failure: str | None = None
         """What the disk said then."""
+        self._behind_since_s = 0.0
         self.end: End | None = None
         """None when there is nothing usable."""
         try:
@@ -159,6 +161,7 @@ class Checkpoint:
             try:
                 db.execute(statement, values)
             except sqlite3.Error:
+                self._behind_since_s = time.monotonic()
                 self.is_behind = True
                 raise
             failpoint("after-tail-row")
@@ -175,6 +178,11 @@ class Checkpoint:
                 self.folding.appended(size, count)
 
         self._writer.submit(insert, asyncio.get_running_loop(), done)
+
+    @property
+    def age_ms(self) -> int:
+        """For how long it has not held everything that this scheduler knows of the log; 0 while it does."""
+        return int((time.monotonic() - self._behind_since_s) * 1000) if self.is_behind else 0
 
     async def fold(self) -> tuple[Pointer, Path]:
         """Fold everything that it was given into a base now: what it covers, and its file. Raises Unavailable."""

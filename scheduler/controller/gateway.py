@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from attrs import evolve, frozen
+
 from scheduler.contracts import ALWAYS, Outcome, Permission, Ticket
 from scheduler.controller.controller import Controller
 from scheduler.core.answers import Answer, Code
+from scheduler.core.policy import Policy
+from scheduler.core.state import State
 from scheduler.core.updates.records import UpdateKey
 from scheduler.failpoints import failpoint
 
@@ -17,6 +21,18 @@ NOWHERE = 0
 """The offset of an answer that was made from no state: it may leave at once."""
 
 
+@frozen
+class Copy:
+    """The state as a scheduler has it that follows the log: only what is committed, and not all of that yet."""
+
+    state: Callable[[], State]
+    policy: Policy
+    age_ms: Callable[[], int | None]
+    """Everything that was committed longer ago is in it. None: it is not to be read now."""
+    most_ms: int
+    """How old what is answered from it may be at most."""
+
+
 class Gateway:
     """Passes requests to the controller that leads; without one they get ERROR_TRANSIENT: surely nothing happened."""
 
@@ -24,6 +40,8 @@ class Gateway:
         self._controller: Controller | None = None
         self._permission: Permission = ALWAYS
         self._why_not = "The scheduler is starting."
+        self.copy: Copy | None = None
+        """What reads are answered from that ask for nothing but what is in the log, while nobody leads here."""
 
     def open(self, controller: Controller, permission: Permission = ALWAYS) -> None:
         """From now on `controller` answers while it may: its state is complete and its epoch has begun."""
@@ -49,7 +67,23 @@ class Gateway:
             return self._refusal()
         return self._controller.read(view, *args)
 
-    def read_now(self, view: Callable[..., Answer], *args: Any) -> Ticket:
+    def read_logged(self, view: Callable[..., Answer], *args: Any) -> Ticket:
+        """As `read`, of a view that needs nothing but what is in the log: a copy that is young enough will do."""
+        if self._controller is not None or self.copy is None:
+            return self.read(view, *args)
+        copy, age_ms = self.copy, self.copy.age_ms()
+        if age_ms is None:
+            return self._refusal()
+        if age_ms > copy.most_ms:
+            why_not = f"This scheduler stands by; what it knows may be {age_ms} ms old, of {copy.most_ms} ms allowed."
+            return Ticket(NOWHERE, Answer(Code.ERROR_TRANSIENT, (why_not,)))
+        answer = view(copy.state(), copy.policy, *args)
+        said = f"Answered by a standby: everything committed more than {age_ms} ms ago is in it."
+        return Ticket(NOWHERE, evolve(answer, details=(*answer.details, said)))
+
+    def read_now(self, view: Callable[..., Answer], *args: Any, logged: Callable[..., Answer] | None = None) -> Ticket:
+        if self._controller is None and logged is not None:
+            return self.read_logged(logged, *args)
         if self._controller is None or not self._permission.is_valid:
             return self._refusal()
         return self._controller.read_now(view, *args)

@@ -70,8 +70,12 @@ class Shared:
         cluster: str,
         reader: Reader,
         advertised: Callable[[], Endpoint],
+        *,
+        instance_id: str = "",
     ) -> None:
-        """Raises DataDirRefused, Unavailable. `advertised` is asked once this scheduler is to lead."""
+        """Raises DataDirRefused, Unavailable. `advertised` is asked once this scheduler is to lead. `instance_id` is
+        what others know it by."""
+        self._instance_id = instance_id
         self._ensemble = ensemble
         self._reader = reader
         self._advertised = advertised
@@ -160,9 +164,8 @@ class Shared:
     async def _win(self) -> Election:
         """Follow the log until elected."""
         assert self._apply is not None
-        election = Election(
-            self._client, self._ensemble.serverset_path, _introduction(self._advertised(), self.changelog.level)
-        )
+        introduction = _introduction(self._advertised(), self._ensemble.scheme, self.changelog.level, self._instance_id)
+        election = Election(self._client, self._ensemble.serverset_path, introduction)
         self.follower = Follower(self._client, self.changelog, self._apply)
         try:
             await meanwhile(election.win(), self.follower.run())
@@ -199,9 +202,10 @@ class Shared:
         await self.changelog.close()
 
 
-def _introduction(at: Endpoint, level: int) -> bytes:
-    """What a candidate says of itself: where it is, and the newest format level it reads."""
-    return json.dumps({"host": at.host, "port": at.port, "reads": level}).encode()
+def _introduction(at: Endpoint, scheme: str, level: int, instance_id: str) -> bytes:
+    """What a candidate says of itself: where it is, the newest format level it reads, and which one it is."""
+    told = {"host": at.host, "port": at.port, "scheme": scheme, "reads": level, "instance": instance_id}
+    return json.dumps(told).encode()
 
 
 def _reads(introduction: bytes) -> int:

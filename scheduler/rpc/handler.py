@@ -97,19 +97,19 @@ class Handler:
 
 
 def _get_role_summary(args: Any, core: Core, user: str) -> Ticket:
-    return core.read(views.role_summaries)
+    return core.read_logged(views.role_summaries)
 
 
 def _get_job_summary(args: Any, core: Core, user: str) -> Ticket:
-    return core.read(views.job_summaries, args.role)
+    return core.read_logged(views.job_summaries, args.role)
 
 
 def _get_tasks_status(args: Any, core: Core, user: str) -> Ticket:
-    return core.read(views.tasks, from_thrift.task_query(args.query), True)
+    return core.read_logged(views.tasks, from_thrift.task_query(args.query), True)
 
 
 def _get_tasks_without_configs(args: Any, core: Core, user: str) -> Ticket:
-    return core.read(views.tasks, from_thrift.task_query(args.query), False)
+    return core.read_logged(views.tasks, from_thrift.task_query(args.query), False)
 
 
 def _get_pending_reason(args: Any, core: Core, user: str) -> Ticket:
@@ -117,37 +117,37 @@ def _get_pending_reason(args: Any, core: Core, user: str) -> Ticket:
 
 
 def _get_config_summary(args: Any, core: Core, user: str) -> Ticket:
-    return core.read(views.config_summary, from_thrift.job_key(args.job))
+    return core.read_logged(views.config_summary, from_thrift.job_key(args.job))
 
 
 def _get_jobs(args: Any, core: Core, user: str) -> Ticket:
-    return core.read(views.jobs, args.ownerRole)
+    return core.read_logged(views.jobs, args.ownerRole)
 
 
 def _populate_job_config(args: Any, core: Core, user: str) -> Ticket:
-    return core.read(views.populate, from_thrift.job_configuration(args.description))
+    return core.read_logged(views.populate, from_thrift.job_configuration(args.description))
 
 
 def _get_job_update_summaries(args: Any, core: Core, user: str) -> Ticket:
-    return core.read(views.update_summaries, from_thrift.update_query(args.jobUpdateQuery))
+    return core.read_logged(views.update_summaries, from_thrift.update_query(args.jobUpdateQuery))
 
 
 def _get_job_update_details(args: Any, core: Core, user: str) -> Ticket:
     key = None if args.key is None else from_thrift.update_key(args.key)
     query = None if args.query is None else from_thrift.update_query(args.query)
-    return core.read_now(explain.details, key, query)
+    return core.read_now(explain.details, key, query, logged=views.update_details)
 
 
 def _get_job_update_diff(args: Any, core: Core, user: str) -> Ticket:
-    return core.read(views.update_diff, from_thrift.update_request(args.request))
+    return core.read_logged(views.update_diff, from_thrift.update_request(args.request))
 
 
 def _get_quota(args: Any, core: Core, user: str) -> Ticket:
-    return core.read(quota.get_quota, args.ownerRole or "")
+    return core.read_logged(quota.get_quota, args.ownerRole or "")
 
 
 def _get_tier_configs(args: Any, core: Core, user: str) -> Ticket:
-    return core.read(views.tier_configs)
+    return core.read_logged(views.tier_configs)
 
 
 # --- jobs ------------------------------------------------------------------------------------------------------------

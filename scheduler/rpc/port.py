@@ -1,6 +1,6 @@
 """What the RPC room asks of the house: the single writer, seen from a request.
 
-The controller has this shape without knowing of it.
+The gateway in front of the controller has this shape without knowing of it.
 """
 
 from __future__ import annotations
@@ -22,8 +22,14 @@ class Core(Protocol):
     def read(self, view: Callable[..., Answer], *args: Any) -> Ticket:
         """Run `view(state, policy, *args)`."""
 
-    def read_now(self, view: Callable[..., Answer], *args: Any) -> Ticket:
-        """Run `view(state, policy, clocks, *args)`: for answers that depend on what time it is."""
+    def read_logged(self, view: Callable[..., Answer], *args: Any) -> Ticket:
+        """As `read`, of a view that needs nothing but what is in the log, so that a standby may answer it."""
+
+    def read_now(self, view: Callable[..., Answer], *args: Any, logged: Callable[..., Answer] | None = None) -> Ticket:
+        """Run `view(state, policy, clocks, *args)`: for answers that depend on what time it is.
+
+        `logged(state, policy, *args)` is what a standby may answer instead.
+        """
 
     def pulse(self, key: UpdateKey) -> Ticket:
         """The same as `write(requests.pulse, key)`, in the shortest way."""

@@ -59,7 +59,7 @@ def _simulate(args: Any, core: Core, user: str) -> Ticket:
 
 
 def _replay(args: Any, core: Core, user: str) -> Ticket:
-    return core.read(replay.replay, update_key(args.key))
+    return core.read_logged(replay.replay, update_key(args.key))
 
 
 def _watch_events(args: Any, core: Core, user: str) -> Ticket:

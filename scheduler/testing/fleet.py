@@ -58,10 +58,10 @@ class Member:
         state = self.state()
         return 0 if state is None else int(state.epoch)
 
-    def http(self, path: str, method: str = "GET", **headers: str) -> http.client.HTTPResponse:
+    def http(self, path: str, method: str = "GET", body: bytes = b"", **headers: str) -> http.client.HTTPResponse:
         """One request on a connection of its own; redirects are not followed. The body was read."""
         connection = http.client.HTTPConnection("127.0.0.1", self.scheduler.http_port, timeout=5)
-        connection.request(method, path, headers=headers)
+        connection.request(method, path, body or None, headers)
         response = connection.getresponse()
         response.body = response.read()  # type: ignore[attr-defined]
         connection.close()

@@ -59,7 +59,10 @@ class StageCore:
         self.calls.append(view.__name__)
         return self.stage.controller.read(view, *args)
 
-    def read_now(self, view: Callable[..., Answer], *args: Any) -> Ticket:
+    def read_logged(self, view: Callable[..., Answer], *args: Any) -> Ticket:
+        return self.read(view, *args)
+
+    def read_now(self, view: Callable[..., Answer], *args: Any, logged: Callable[..., Answer] | None = None) -> Ticket:
         self.calls.append(view.__name__)
         return self.stage.controller.read_now(view, *args)
 

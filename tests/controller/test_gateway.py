@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from scheduler.contracts import Outcome
-from scheduler.controller.gateway import NOWHERE, Gateway
+from scheduler.controller.gateway import NOWHERE, Copy, Gateway
 from scheduler.core import views
-from scheduler.core.answers import Code
-from scheduler.core.queries import PulseAnswer
+from scheduler.core.answers import Answer, Code
+from scheduler.core.policy import Policy
+from scheduler.core.queries import PulseAnswer, TaskQuery, UpdateQuery
 from scheduler.core.records import JobKey
-from scheduler.core.updates import requests
+from scheduler.core.state import State
+from scheduler.core.updates import explain, requests
 from scheduler.core.updates.records import UpdateKey
 from scheduler.testing.stage import Stage
 
@@ -52,3 +54,42 @@ def test_shut_again_it_says_why_and_old_offsets_never_happened() -> None:
     gateway.close("Another scheduler leads.")
     assert gateway.write(requests.pulse, KEY).answer.details == ("Another scheduler leads.",)
     assert outcome(gateway, 1) is Outcome.REFUSED
+
+
+def test_a_copy_answers_what_is_in_the_log_while_it_is_young_enough() -> None:
+    gateway, stage = Gateway(), Stage()
+    age_ms: list[int | None] = [40]
+    states = [stage.state]
+    gateway.copy = Copy(lambda: states[-1], stage.controller.world.policy, lambda: age_ms[0], most_ms=50)
+
+    ticket = gateway.read_logged(views.update_details, None, UpdateQuery())
+    assert (ticket.offset, ticket.answer.code) == (NOWHERE, Code.OK)
+    assert ticket.answer.details == ("Answered by a standby: everything committed more than 40 ms ago is in it.",)
+    now = gateway.read_now(explain.details, None, UpdateQuery(), logged=views.update_details)
+    assert now == ticket
+
+    def which(state: State, policy: Policy) -> Answer:
+        return Answer(result=state)
+
+    states.append(State())  # the log is read anew
+    assert gateway.read_logged(which).answer.result is states[-1]
+
+    age_ms[0] = 51
+    old = gateway.read_logged(views.role_summaries).answer
+    assert old.code is Code.ERROR_TRANSIENT and "51 ms old, of 50 ms allowed" in old.details[0]
+    age_ms[0] = None
+    assert gateway.read_logged(views.role_summaries).answer.details == ("The scheduler is starting.",)
+
+
+def test_what_needs_more_than_the_log_is_never_answered_from_a_copy() -> None:
+    gateway, stage = Gateway(), Stage()
+    gateway.copy = Copy(lambda: stage.state, stage.controller.world.policy, lambda: 0, most_ms=50)
+    for ticket in (
+        gateway.write(requests.pulse, KEY),
+        gateway.pulse(KEY),
+        gateway.read(views.pending_reasons, TaskQuery()),
+        gateway.read_now(explain.explain, KEY),
+    ):
+        assert ticket.answer.code is Code.ERROR_TRANSIENT
+    gateway.open(stage.controller)
+    assert not gateway.read_logged(views.role_summaries).answer.details, "who leads answers for itself"

@@ -10,7 +10,7 @@ import requests
 from scheduler.testing.cluster import Cluster
 
 PAGE = (Path(__file__).parents[2] / "docs" / "compatibility.md").read_text(encoding="utf-8")
-ELSEWHERE = re.compile(r"zk_|log_|standby_|shiro_|http_auth|tls_")
+ELSEWHERE = re.compile(r"zk_|log_|standby_|checkpoint_|shiro_|http_auth|tls_")
 """Figures of ZooKeeper mode and of security, which this server has not."""
 
 

@@ -37,6 +37,7 @@ class ServerState:
     lineage: str
     active_updates: int
     active_tasks: int
+    instance_id: str = ""
 
 
 def response(answer: Answer, server: ServerInfo) -> Any:
@@ -59,6 +60,7 @@ def server_state(state: ServerState) -> Any:
         lineage=state.lineage,
         activeUpdates=state.active_updates,
         activeTasks=state.active_tasks,
+        instanceId=state.instance_id or None,
     )
 
 

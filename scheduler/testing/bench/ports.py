@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from scheduler.controller.gateway import Gateway
 from scheduler.rpc.handler import Handler
 from scheduler.rpc.http import Api
 from scheduler.rpc.processor import Processor
@@ -27,7 +28,9 @@ class Ports:
 
     @classmethod
     async def open(cls, house: House, *, cache_pulses: bool = True) -> Ports:
-        handler = Handler(house.controller, ServerInfo("bench"), lambda: server_state(house))
+        gateway = Gateway()
+        gateway.open(house.controller)
+        handler = Handler(gateway, ServerInfo("bench"), lambda: server_state(house))
         processor = Processor(handler, max_cached_pulses=MAX_CACHED if cache_pulses else 0)
         raw = RawServer(processor)
         app = application(Api(processor), pages(house.controller, Writers(), dict))

@@ -58,6 +58,14 @@ GROUP = Group(
             "an ensemble on a closed network needs none",
             differs="",
         ),
+        Flag(
+            "serve_stale_reads",
+            Duration(),
+            "serve_stale_reads_ms",
+            "A standby answers reads from what it has read of the log, if that is no older. 0: it answers none. Below"
+            " 2 s it has nothing young enough now and then, since it looks once a second.",
+            "who is not told otherwise expects to read what was written a moment ago",
+        ),
         Unused("zk_connection_timeout", "another server is tried after half a second, until the session is over"),
         Unused("serverset_endpoint_name", "it is http, or https with TLS: what clients take as the scheme"),
         Unused("zk_in_proc", "without ZooKeeper, the log is kept in --data-dir", switch=True, only=("FALSE",)),
