@@ -29,6 +29,10 @@ SESSION_MS: Final = 1_500
 """Short, so that tests need not wait; the server's tick must be half of it at most."""
 
 
+FRESH_MS: Final = 5_000
+"""A standby that looked so lately follows."""
+
+
 class NoLeader(AssertionError):
     """Nobody leads in time."""
 
@@ -66,6 +70,11 @@ class Member:
         response.body = response.read()  # type: ignore[attr-defined]
         connection.close()
         return response
+
+    def follows_or_leads(self) -> bool:
+        """It knows who leads, and if that is another one it has read the log to its end."""
+        status = self.http("/leaderhealth").status
+        return status == 200 or (status == 503 and self.vars().get("standby_staleness_ms", FRESH_MS) < FRESH_MS)
 
     def vars(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.http("/vars.json").body)  # type: ignore[attr-defined]
@@ -137,7 +146,7 @@ class Fleet:
         give_up_at = time.monotonic() + within_s
         while time.monotonic() < give_up_at:
             with suppress(*BROKEN, ValueError):
-                if all(one.http("/leaderhealth").status in (200, 503) for one in self.members if one.scheduler.alive):
+                if all(one.follows_or_leads() for one in self.members if one.scheduler.alive):
                     return
             time.sleep(LOOK_EVERY_S)
         raise DidNotStart(f"not all follow within {within_s:g} s\n{self.last_words()}")

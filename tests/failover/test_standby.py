@@ -112,6 +112,11 @@ def test_a_leader_that_was_deposed_answers_from_what_it_read_since(fleet: Fleet)
     assert not new.scheduler.ask("getJobs", None).details
 
 
+def updates(member: Member, query: Any) -> list[Any]:
+    found = member.scheduler.ask("getJobUpdateSummaries", query).result.getJobUpdateSummariesResult.updateSummaries
+    return list(found)
+
+
 def events(member: Member, after: int | None) -> tuple[list[Any], int]:
     """What watchEvents has after a cursor, to its end, and the cursor there."""
     found: list[Any] = []
@@ -132,7 +137,9 @@ def test_a_standby_tells_the_same_events_as_the_leader_under_the_same_cursors(pa
         request = update_request("rolling", "sleep 600", 4, watch_ms=0)
         assert leader.scheduler.ask("startJobUpdate", request, "go").responseCode == OK
         assert create(leader, "one", 3) == OK
-        until(lambda: len(events(leader, 0)[0]) > 20)
+        until(lambda: [one.taskStatus for one in events(leader, 0)[0]].count(aurora.ScheduleStatus.RUNNING) == 7)
+        query = update_query(updateStatuses=[aurora.JobUpdateStatus.ROLLED_FORWARD])
+        until(lambda: bool(updates(leader, query)))
 
         until(lambda: events(standby, 0) == events(leader, 0))
         told, last = events(leader, 0)
