@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import logging
 import resource
+from collections import Counter
 from collections.abc import Callable
 from types import TracebackType
 from typing import Final
@@ -90,6 +91,8 @@ class Edge:
             audit=self._security.audit,
         )
         self._web: web.WebServer | None = None
+        self._responses: Counter[bytes] = Counter()
+        status.add(lambda: _of_responses(self._responses))
 
     @property
     def http_port(self) -> int:
@@ -111,7 +114,13 @@ class Edge:
         try:
             limits = Limits(request_s=settings.request_timeout_ms / 1000)
             self._web = await web.start(
-                self._web_app, ip, settings.http_port, limits=limits, doors=self._doors, tls=self._security.tls
+                self._web_app,
+                ip,
+                settings.http_port,
+                limits=limits,
+                doors=self._doors,
+                tls=self._security.tls,
+                responses=self._responses,
             )
         except OSError as error:
             raise refusal("--http-port", ip, settings.http_port, error) from error
@@ -176,6 +185,11 @@ def _of_stream(stream: Stream) -> dict[str, int]:
         "events_readers_waiting": stream.waiting,
         "events_tail_reads": stream.tail_reads,
     }
+
+
+def _of_responses(responses: Counter[bytes]) -> dict[str, int]:
+    """By status; 500 is there before there is one, since operators wait for it."""
+    return {f"http_{int(status)}_responses_events": count for status, count in ({b"500": 0} | responses).items()}
 
 
 def _user() -> str:

@@ -35,6 +35,8 @@ from scheduler.leadership.term import Membership, Term
 from scheduler.lifecycle import Lifecycle
 from scheduler.settings import Settings
 from scheduler.stream.reader import Stream
+from scheduler.telemetry.mistakes import Mistakes
+from scheduler.telemetry.tally import Tally
 from scheduler.timers import Timers
 from scheduler.web.pages.process import Ending
 from scheduler.zk.serverset import Endpoint
@@ -79,15 +81,28 @@ class Server:
         self.status.add(self.members.metrics)
         self.status.instance_id = lambda: self.members.instance_id
         if settings.serve_stale_reads_ms:
-            reading, policy = self.members.reading, make_policy(settings)
+            reading, policy = self.members.reading, self._policy
             self.gateway.copy = Copy(lambda: reading.state, policy, self.members.age_ms, settings.serve_stale_reads_ms)
+        self.tally = Tally()
+        self.status.add(self.tally.figures)
+        self._mistakes = Mistakes()
+        self.status.add(lambda: {"uncaught_exceptions": self._mistakes.count})
+        self._driver: Driver | None = None
+        """That of the last term; it counts how often engine and state were compared."""
+        self.status.add(self._of_driver)
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT. Raises CannotStart."""
+        logging.getLogger().addHandler(self._mistakes)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
-        leading = Leading(self, self._stop, is_alone=self.settings.zk_endpoints is None)
+        leading = Leading(
+            self,
+            self._stop,
+            is_alone=self.settings.zk_endpoints is None,
+            reconcile_every_s=self.settings.reconcile_every_s,
+        )
         try:
             membership = await leading.join()
             async with contextlib.AsyncExitStack() as stack:
@@ -103,6 +118,7 @@ class Server:
         return self.members.join()
 
     def controller(self, term: Term) -> Controller:
+        self.tally.begin(term.state.cron_jobs.values())
         return Controller(term.state, self._world(term.format_level), self.clock, epoch=term.epoch, offset=term.offset)
 
     def engine(self, on_fenced: Callable[[int], None]) -> Engine:
@@ -110,6 +126,7 @@ class Server:
 
     def committed(self, entry: Entry) -> None:
         self.members.reading.committed(entry)
+        self.tally.committed(entry)
 
     def begun(self, term: Term) -> None:
         self.status.lineage = term.lineage
@@ -129,6 +146,7 @@ class Server:
         self.edge.hang_up()
 
     def periodic(self, driver: Driver) -> Timers:
+        self._driver = driver
         timers = Timers()
         prune_s = self.settings.prune_interval_ms / 1000
         timers.every("prune tasks", prune_s, lambda: driver.attempt(pruning.prune_tasks))
@@ -136,6 +154,11 @@ class Server:
         timers.every("backups", LOOK_EVERY_S, self.archive.look)
         timers.every("quiet moment", QUIET_MOMENT_EVERY_S, quiet_moment)
         return timers
+
+    def _of_driver(self) -> dict[str, int]:
+        """One list of the engine is both of Aurora's comparisons."""
+        runs = 0 if self._driver is None else self._driver.reconciliations
+        return {"reconciliation_explicit_runs": runs, "reconciliation_implicit_runs": runs}
 
     def _ending(self) -> Ending:
         return Ending(quit=self._stop.set, abort=lambda: os._exit(os.EX_SOFTWARE))

@@ -11,6 +11,7 @@ from typing import Final
 from scheduler import __version__
 from scheduler.controller.gateway import Gateway
 from scheduler.core.answers import Code
+from scheduler.core.placement.preemption import FIGURES as PREEMPTOR
 from scheduler.core.records import ACTIVE_STATES, TaskStatus
 from scheduler.core.state import State
 from scheduler.core.updates.records import UpdateStatus
@@ -100,7 +101,9 @@ class Status:
         for update_status in UpdateStatus:
             found[f"updates_{update_status.name}"] = statuses[update_status]
         found["outstanding_offers"] = len(state.hosts)
+        found["cron_jobs_loaded"] = len(state.cron_jobs)
         found |= _of_resources(state)
+        found |= _of_placement(state)
         found["scheduler_epoch"] = controller.epoch
         found["scheduler_committed_offset"] = controller.durable_offset
         found["scheduler_deadlines"] = len(controller.deadlines)
@@ -129,4 +132,20 @@ def _of_resources(state: State) -> dict[str, float]:
         found[f"resources_{metric}_cpu_cores"] = taken.micro_cpus / 1_000_000
         found[f"resources_{metric}_ram_mb"] = taken.ram_mb
         found[f"resources_{metric}_disk_mb"] = taken.disk_mb
+    allocated = list(state.quotas.values())
+    found["resources_allocated_quota_cpu_cores"] = sum(quota.cpus for quota in allocated)
+    found["resources_allocated_quota_ram_mb"] = sum(quota.ram_mb for quota in allocated)
+    found["resources_allocated_quota_disk_mb"] = sum(quota.disk_mb for quota in allocated)
     return found
+
+
+def _of_placement(state: State) -> dict[str, int]:
+    """What this leader did since it leads to find hosts for tasks."""
+    memory = state.placement
+    found = {
+        "schedule_attempts_fired": memory.attempts,
+        "schedule_attempts_no_match": memory.back_offs,
+        "scheduling_groups_waiting": len(memory.waiting),
+        "reservation_cache_size": len(state.reservations),
+    }
+    return found | {f"preemptor_{name}": memory.figures[name] for name in PREEMPTOR}

@@ -22,6 +22,8 @@ from scheduler.core.updates.noting import note
 from scheduler.core.updates.records import UpdateKey
 from scheduler.core.updates.updater import Seen, block, look_at, move
 
+TIMED_OUT: Final = "Task timed out"
+
 
 def reached(tx: Transaction, deadline: Deadline) -> None:
     """Decide what follows now that `deadline` is reached."""
@@ -89,7 +91,7 @@ def _transient(tx: Transaction, task_id: str) -> None:
         lifecycle.arm_deadlines(tx, task)
         return
     tx.say(task_id, f"nothing heard of it in {task.status.name} for too long: LOST")
-    lifecycle.transition(tx, task_id, TaskStatus.LOST, "Task timed out", expected=task.status)
+    lifecycle.transition(tx, task_id, TaskStatus.LOST, TIMED_OUT, expected=task.status)
 
 
 def _partition(tx: Transaction, task_id: str) -> None:

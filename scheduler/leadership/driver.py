@@ -72,6 +72,8 @@ class Driver:
         """What the engine told and nobody has looked at yet."""
         self._reconciliation = asyncio.Event()
         """Somebody asked to compare with the engine."""
+        self.reconciliations = 0
+        """How often the engine told what it has."""
         self._stopping = False
         self.in_flight = Outcome.REFUSED
         """What is known of the entry that was appended last, should this be the end."""
@@ -237,6 +239,7 @@ class Driver:
         while not self._permission.is_valid:  # what it told is old by the time we may decide again
             await self._permitted()
             snapshot = await self._engine.reconcile()
+        self.reconciliations += 1
         self.reported(snapshot.tasks)
         while self._reports:
             await asyncio.sleep(0)

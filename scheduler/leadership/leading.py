@@ -85,11 +85,14 @@ class House(Protocol):
 class Leading:
     """Of one process, until `stop` is set."""
 
-    def __init__(self, house: House, stop: asyncio.Event, *, is_alone: bool) -> None:
+    def __init__(
+        self, house: House, stop: asyncio.Event, *, is_alone: bool, reconcile_every_s: float = RECONCILE_EVERY_S
+    ) -> None:
         """`is_alone`: a newer epoch at the engine is that of another log, and ends this process."""
         self._house = house
         self._stop = stop
         self._is_alone = is_alone
+        self._reconcile_every_s = reconcile_every_s
         self._superseded: asyncio.Future[str] | None = None
         self._has_led = False
 
@@ -217,8 +220,8 @@ class Leading:
         self._feed(Input.STORE_BACK if may else Input.STORE_LOST)
 
     async def _reconcile(self, driver: Driver, term: Term) -> None:
-        """Make engine and state agree, now, once an hour, and when somebody asks. An engine that cannot tell is asked
-        again."""
+        """Make engine and state agree, now, every so often, and when somebody asks. An engine that cannot tell
+        is asked again."""
         reconciled = False
         while True:
             try:
@@ -230,7 +233,7 @@ class Leading:
                 if not reconciled:
                     term.steps.done("reconcile")
                     reconciled = True
-                await driver.reconciliation_asked(within_s=RECONCILE_EVERY_S)
+                await driver.reconciliation_asked(within_s=self._reconcile_every_s)
 
     def _fenced(self, newer_epoch: int) -> None:
         why = f"the engine has seen epoch {newer_epoch}: another scheduler leads"

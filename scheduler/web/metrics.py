@@ -34,7 +34,11 @@ def _sorted(metrics: Metrics) -> dict[str, int | float | str]:
 
 # --- Prometheus ------------------------------------------------------------------------------------------------------
 
-_COUNTERS: Final = re.compile(r"(_events|_total|_refused|_reads|_failures|_secs)\Z|\Ascheduler_thrift_response_")
+_COUNTERS: Final = re.compile(
+    r"(_events|_total|_refused|_reads|_failures|_secs|_pruned|_runs|_fired|_no_match|_exceptions)\Z"
+    r"|\A(scheduler_thrift_response|task_transition|update_transition|update_instance_transition)_"
+    r"|\A(preemptor|cron_job|timed_out)_"
+)
 """Names of what only grows as long as the process lives; the rest goes up and down."""
 
 _NOT_A_NAME: Final = re.compile(r"[^A-Za-z0-9_:]")

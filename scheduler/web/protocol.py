@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from asyncio import AbstractEventLoop
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
@@ -66,8 +67,11 @@ class _Transport:
     leaves together with the body that follows at once: a write is a sixth of what a call costs.
     """
 
-    def __init__(self, inner: Any, loop: AbstractEventLoop, begin_to_close: Callable[[], bool]) -> None:
+    def __init__(
+        self, inner: Any, loop: AbstractEventLoop, begin_to_close: Callable[[], bool], responses: Counter[bytes]
+    ) -> None:
         self._inner = inner
+        self._responses = responses
         self._loop = loop
         self._head = b""
         self._begin_to_close = begin_to_close
@@ -78,6 +82,8 @@ class _Transport:
         if self._head:
             data, self._head = self._head + data, b""
         elif data.startswith(b"HTTP/1.1 "):
+            if data[9:12].isdigit():
+                self._responses[data[9:12]] += 1
             self._head = data
             self._loop.call_soon(self._flush)  # a stream may have nothing to say for a long time
             return
@@ -109,10 +115,12 @@ class _Transport:
 class Connection(HttpToolsProtocol):
     """One HTTP connection."""
 
-    def __init__(self, *args: Any, limits: Limits, doors: Doors | None, **more: Any) -> None:
+    def __init__(self, *args: Any, limits: Limits, doors: Doors | None, responses: Counter[bytes], **more: Any) -> None:
         super().__init__(*args, **more)
         self._limits = limits
         self._doors = doors
+        self._responses = responses
+        """By status, of all connections."""
         self._address: str | None = None
         """Set while the doors count this connection."""
         self._user: str | None = None
@@ -140,12 +148,14 @@ class Connection(HttpToolsProtocol):
         if why_not is not None:
             self._turned_away = True
             log.info("HTTP connection from %s refused: %s", address, why_not)
+            self._responses[b"503"] += 1
             transport.write(_answer(503, why_not))
             transport.close()
             return
         self._address = address
         self._user = user_of(transport)
-        super().connection_made(_Transport(transport, self.loop, self._begin_to_close))  # type: ignore[arg-type]
+        inner: Any = _Transport(transport, self.loop, self._begin_to_close, self._responses)
+        super().connection_made(inner)
 
     def _begin_to_close(self) -> bool:
         self._deaf = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from typing import Any, Final, cast
@@ -80,10 +81,15 @@ async def start(
     limits: Limits | None = None,
     doors: Doors | None = None,
     tls: Tls | None = None,
+    responses: Counter[bytes] | None = None,
 ) -> WebServer:
-    """Serve `app`; port 0 takes any free one. Requests at hand have `grace_s` to end on stop. Raises OSError."""
+    """Serve `app`; port 0 takes any free one. Requests at hand have `grace_s` to end on stop. Raises OSError.
+
+    `responses` counts answers by their status, in bytes as on the wire.
+    """
     listening = _listen(host, port)
-    plain = partial(Connection, limits=limits or Limits(), doors=doors)
+    responses = Counter() if responses is None else responses
+    plain = partial(Connection, limits=limits or Limits(), doors=doors, responses=responses)
 
     def secured(**given: Any) -> Any:
         assert tls is not None

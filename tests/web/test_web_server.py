@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import socket
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -33,6 +34,22 @@ def test_it_serves_and_stops_and_takes_no_signals() -> None:
         await asyncio.wait_for(running.stop(), 5)
         with pytest.raises(ConnectionRefusedError):
             await get(running.port)
+
+    asyncio.run(run())
+
+
+def test_answers_are_counted_by_their_status_refusals_too() -> None:
+    async def run() -> None:
+        counted: Counter[bytes] = Counter()
+        running = await web_server.start(hello, "127.0.0.1", 0, responses=counted)
+        for _ in range(2):
+            await get(running.port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
+        writer.write(b"nonsense\r\n\r\n")
+        assert (await asyncio.wait_for(reader.read(), 5)).startswith(b"HTTP/1.1 400 ")
+        writer.close()
+        await asyncio.wait_for(running.stop(), 5)
+        assert counted == {b"200": 2, b"400": 1}
 
     asyncio.run(run())
 

@@ -205,6 +205,7 @@ def _attempt(tx: Transaction, group: Group, work: _Work) -> None:
     memory, config = tx.state.placement, group.request.config
     if memory.groups.get(config) is not group:
         return
+    memory.attempts += 1
     for _ in range(min(tx.policy.max_tasks_per_schedule_attempt, work.tasks)):
         rows = tx.state.tasks.pending.get(config)
         if rows is None:

@@ -5,7 +5,7 @@ Memory of one leader, and only hints: were all of it lost, the next pass would s
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -145,6 +145,8 @@ class Memory:
         self.unexplained: deque[Group] = deque()
         self.explained: dict[tuple[Need, tuple[Constraint, ...]], tuple[int, Nearest | None]] = {}
         """When, and what, was last found to be nearest for what was asked."""
+        self.attempts = 0
+        """Turns of groups; `back_offs` of them found no host."""
         # Of preemption:
         self.search_due_ms: int | None = None
         """For when its deadline is armed."""
@@ -157,6 +159,8 @@ class Memory:
         self.run: Run | None = None
         self.weakest: dict[tuple[str, bool], int] = {}
         self.weakest_of: int | None = None
+        self.figures: Counter[str] = Counter()
+        """How often preemption did what, under Aurora's names less `preemptor_`."""
 
     def forget_groups(self) -> None:
         """They are found again with the next pass, and search anew."""

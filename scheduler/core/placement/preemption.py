@@ -35,6 +35,21 @@ from scheduler.core.transaction import Transaction
 LOOKS_PER_SLICE: Final = 1_000
 FOUND_PER_SLICE: Final = 50
 
+FIGURES: Final = (
+    "task_processor_runs",
+    *(
+        f"{what}_{whose}"
+        for what in (
+            "slot_search_attempts_for",
+            "slot_search_successful_for",
+            "slot_search_failed_for",
+            "tasks_preempted",
+        )
+        for whose in ("prod", "non_prod")
+    ),
+)
+"""What is counted in the memory of placement."""
+
 _GIVE_WAY: Final = frozenset({TaskStatus.ASSIGNED, TaskStatus.STARTING, TaskStatus.RUNNING})
 
 Kind = tuple[str, bool]
@@ -75,6 +90,11 @@ class Turn:
 def kind_of(policy: Policy, config: TaskConfig) -> Kind:
     tier = policy.tier(config.tier or policy.default_tier)
     return config.job.role, tier is not None and tier.preemptible
+
+
+def _class_of(kind: Kind) -> str:
+    """As Aurora's figures call it."""
+    return "non_prod" if kind[1] else "prod"
 
 
 def may_preempt(mine: Kind, priority: int, theirs: Kind, their_priority: int) -> bool:
@@ -129,6 +149,7 @@ def search(tx: Transaction) -> bool:
     if run is None:
         run = memory.run = Run(iter(list(memory.rooms.by_name.values())))
         memory.searched_ms = tx.mono_ms
+        memory.figures["task_processor_runs"] += 1
     looks, found = LOOKS_PER_SLICE, FOUND_PER_SLICE
     if run.turns is None:
         looks = _count(tx, run, looks)
@@ -144,6 +165,8 @@ def search(tx: Transaction) -> bool:
         found -= made
         if turn.wanted == 0 or (made < batch and looks > 0):
             run.turns.remove(turn)
+            outcome = "successful" if turn.wanted == 0 else "failed"
+            memory.figures[f"slot_search_{outcome}_for_{_class_of(turn.kind)}"] += 1
     if run.turns:
         return True
     memory.run = None
@@ -200,6 +223,7 @@ def _make_room(tx: Transaction, run: Run, turn: Turn, batch: int, looks: int) ->
     made = 0
     if turn.hosts is None:
         turn.hosts = _hunting_ground(run, turn.kind)
+        tx.state.placement.figures[f"slot_search_attempts_for_{_class_of(turn.kind)}"] += 1
     for room in turn.hosts:
         looks -= 1
         victims = _victims(tx, run, turn, room)
@@ -268,6 +292,7 @@ def _preempt(tx: Transaction, room: Room, victims: list[Prey], group: Group) -> 
     for prey in victims:
         done = transition(tx, prey.task.task_id, TaskStatus.PREEMPTING, why)
         assert done is Outcome.SUCCESS, (prey.task.task_id, done)
+        tx.state.placement.figures[f"tasks_preempted_{_class_of(prey.kind)}"] += 1
     keep(tx, ReservationKey(room.name, config), config, tx.policy.offer_reservation_duration_ms)
     room.lessen(group.request.need)
     who = "1 task makes" if len(victims) == 1 else f"{len(victims)} tasks make"

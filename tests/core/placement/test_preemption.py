@@ -56,6 +56,12 @@ def test_how_many_make_way(needs: tuple[float, ...], wanted: float, victims: lis
     scene.create(asking(HIGH, cpus=wanted, **PREFERRED))
     scene.stage.advance(3 * MINUTE_MS)
     assert preempting(scene) == [("low", i) for i in victims]
+    found = scene.stage.state.placement.figures
+    assert found["task_processor_runs"] == found["slot_search_attempts_for_prod"] == 1
+    assert found["tasks_preempted_non_prod"] == len(victims)
+    assert (found["slot_search_successful_for_prod"], found["slot_search_failed_for_prod"]) == (
+        (1, 0) if victims else (0, 1)
+    )
 
 
 @pytest.mark.parametrize(("of_task", "of_host"), [

@@ -5,7 +5,9 @@ from __future__ import annotations
 from scheduler.app.flags.kinds import Duration
 from scheduler.app.flags.rows import Flag, Group, Unused
 
-RECONCILED = "an engine is asked what runs when leadership begins, once an hour, and when somebody asks for it"
+RECONCILED = "an engine is asked what runs as soon as leadership begins; what is not there is looked for once more"
+ONE_LIST = "an engine's list is both of Aurora's comparisons: the shorter of the two intervals holds"
+AS_LONG = "as Aurora; it is also done when leadership begins, and when somebody asks"
 
 GROUP = Group(
     "Tasks",
@@ -54,9 +56,23 @@ GROUP = Group(
         Unused("max_reschedule_task_delay_on_startup", "pending tasks are placed as soon as a leader leads"),
         Unused("partition_aware", "the engines here tell when a host is lost and when it comes back", switch=True),
         Unused("reconciliation_initial_delay", RECONCILED),
-        Unused("reconciliation_explicit_interval", RECONCILED),
-        Unused("reconciliation_implicit_interval", RECONCILED),
-        Unused("reconciliation_schedule_spread", RECONCILED),
+        Flag(
+            "reconciliation_explicit_interval",
+            Duration(1000),
+            "reconciliation_explicit_interval_ms",
+            "How often engine and state are compared.",
+            AS_LONG,
+            differs=ONE_LIST,
+        ),
+        Flag(
+            "reconciliation_implicit_interval",
+            Duration(1000),
+            "reconciliation_implicit_interval_ms",
+            "The same.",
+            AS_LONG,
+            differs=ONE_LIST,
+        ),
+        Unused("reconciliation_schedule_spread", ONE_LIST),
         Unused("reconciliation_explicit_batch_size", "an engine tells all it has in one list"),
         Unused("reconciliation_explicit_batch_interval", "an engine tells all it has in one list"),
     ),
