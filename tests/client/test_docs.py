@@ -63,7 +63,7 @@ def leaves(group: click.Group, path: str = "") -> list[str]:
 
 @pytest.mark.parametrize("page", [README, COMMAND], ids=lambda page: page.name)
 def test_the_commands_shown_exist(page: Path) -> None:
-    named = re.findall(r"thesan ((?:job|update|cron|quota) [a-z]+|doctor|[a-z]+)\b", page.read_text())
+    named = re.findall(r"thesan ((?:job|update|cron|quota|admin) [a-z_]+|doctor|[a-z-]+)\b", page.read_text())
     known = {*leaves(cli), "serve"}
     assert [name for name in named if name not in known and name != "serve"] == []
 
