@@ -1,5 +1,7 @@
 """The way in: `thesan` and `python -m scheduler`."""
 
+import sys
+
 import click
 
 from scheduler.client.cli import cli
@@ -16,6 +18,18 @@ def serve(arguments: tuple[str, ...]) -> None:
     from scheduler.app.serve import serve as real
 
     real(args=list(arguments), prog_name="thesan serve")
+
+
+@cli.command(
+    "simulated-engine",
+    short_help="A pretended cluster, for schedulers to share.",
+    context_settings={"ignore_unknown_options": True, "help_option_names": []},
+)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def simulated_engine(arguments: tuple[str, ...]) -> None:
+    from scheduler.engines.simulated.server import main as real
+
+    sys.exit(real(list(arguments)))
 
 
 cli.add_lazy("password", "scheduler.app.password", "password", "Make a hash of a password, for --shiro-ini-path.")

@@ -84,6 +84,8 @@ class Settings:
     simulated_hosts_file: Path | None = None
     """Describes the hosts instead of `simulated_hosts`; docs/engines.md, "Hosts from a file"."""
     simulated_seed: int = 0
+    simulated_address: str | None = None
+    """`host:port` of a simulated engine that lives on its own; hosts and seed are then its own business."""
     port_range: tuple[int, int] = (31_000, 31_999)
     """Ports the local engine hands out, first and last."""
     max_message_bytes: int = MAX_MESSAGE_BYTES
@@ -136,6 +138,12 @@ class Settings:
     def __attrs_post_init__(self) -> None:
         if self.http_port == self.thrift_port != 0:
             raise WrongSetting(f"--http-port and --thrift-port are both {self.http_port}; they must differ")
+        if self.simulated_address is not None and self.engine != "simulated":
+            raise WrongSetting(f"--simulated-address is given, and --engine is {self.engine}; it must be simulated")
+        if self.simulated_address is not None and self.simulated_hosts_file is not None:
+            raise WrongSetting(
+                "--simulated-hosts-file is for the engine at --simulated-address; start that one with it"
+            )
         if self.http_authentication_mechanism == "BASIC" and self.shiro_ini_path is None:
             raise WrongSetting("--http-authentication-mechanism is BASIC; --shiro-ini-path must name the users' file")
         if (self.tls_certificate is None) is not (self.tls_key is None):

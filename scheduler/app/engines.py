@@ -19,6 +19,7 @@ from scheduler.engines.simulated.client import SimulatedEngine
 from scheduler.engines.simulated.hosts import WrongHosts, read_hosts
 from scheduler.engines.simulated.options import Options
 from scheduler.engines.simulated.processes import ensure_server
+from scheduler.engines.simulated.where import Address
 from scheduler.settings import Settings
 
 
@@ -53,6 +54,9 @@ def make_policy(settings: Settings) -> Policy:
 
 def make_engine(settings: Settings, *, on_fenced: Callable[[int], None]) -> Engine:
     """The engine of these settings, not yet attached. Raises EngineError when the simulated one does not start."""
+    if settings.simulated_address is not None:
+        address = Address.parse(settings.simulated_address)
+        return SimulatedEngine(address, cluster=settings.cluster_name, on_fenced=on_fenced)
     if settings.engine == "simulated":
         socket = (settings.engine_dir or settings.data_dir) / "simulated.sock"
         options = Options(hosts=settings.simulated_hosts, seed=settings.simulated_seed)

@@ -285,6 +285,19 @@ class Words(Kind):
         return ",".join(value)
 
 
+class HostPort(Kind):
+    """`host:port`, one."""
+
+    name = "host:port"
+    allowed = "host:port, the port from 1 to 65535"
+
+    def parse(self, text: str) -> str:
+        found = _HOST_PORT.fullmatch(text)
+        if found is None or not 1 <= int(found[2]) <= 65_535:
+            raise ValueError
+        return text
+
+
 class HostPorts(Kind):
     """`host:port`, several with commas between. The value is the text, tidied."""
 

@@ -9,5 +9,6 @@ from __future__ import annotations
 from scheduler.engines.simulated.client import SimulatedEngine
 from scheduler.engines.simulated.options import Options
 from scheduler.engines.simulated.processes import ensure_server, stop_server
+from scheduler.engines.simulated.where import Address
 
-__all__ = ["Options", "SimulatedEngine", "ensure_server", "stop_server"]
+__all__ = ["Address", "Options", "SimulatedEngine", "ensure_server", "stop_server"]

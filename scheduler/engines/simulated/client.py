@@ -1,11 +1,10 @@
-"""The simulated engine as schedulers see it: the `Engine` port over the server's socket."""
+"""The simulated engine as schedulers see it: the `Engine` port over a connection to its server."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
 import logging
-import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -23,8 +22,8 @@ from scheduler.engines.simulated.model import (
     Send,
     SilenceHost,
 )
+from scheduler.engines.simulated.where import UnixSocket, Where
 from scheduler.engines.simulated.wire import frame, host_from_json, order_to_json, read_frame, report_from_json
-from scheduler.engines.unix_path import short_path
 
 log = logging.getLogger(__name__)
 
@@ -36,9 +35,10 @@ class SimulatedEngine:
     """Implements `contracts.Engine`. While the server is away, orders wait; they are idempotent, so sending one twice
     does no harm. After a reconnection everything the server knows is reported once more."""
 
-    def __init__(self, path: Path, *, cluster: str, on_fenced: Callable[[int], None] | None = None) -> None:
-        """`on_fenced` is called with the newer epoch when an order was refused because another scheduler leads."""
-        self._path = path.absolute()
+    def __init__(self, where: Path | Where, *, cluster: str, on_fenced: Callable[[int], None] | None = None) -> None:
+        """`where`: a path is that of the server's unix socket. `on_fenced` is called with the newer epoch when an order
+        was refused because another scheduler leads."""
+        self._where = UnixSocket(where.absolute()) if isinstance(where, Path) else where
         self._cluster = cluster
         self._on_fenced = on_fenced
         self._writer: asyncio.StreamWriter | None = None
@@ -96,7 +96,7 @@ class SimulatedEngine:
 
     async def reconcile(self) -> EngineSnapshot:
         if self._writer is None:
-            raise EngineError(f"the simulated engine at {self._path} cannot be reached")
+            raise EngineError(f"the simulated engine at {self._where} cannot be reached")
         self._flush()
         number = next(self._numbers)
         answer: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
@@ -105,7 +105,7 @@ class SimulatedEngine:
         try:
             tasks = await asyncio.wait_for(answer, ANSWER_SECS)
         except TimeoutError:
-            raise EngineError(f"the simulated engine at {self._path} did not answer in {ANSWER_SECS:g} s") from None
+            raise EngineError(f"the simulated engine at {self._where} did not answer in {ANSWER_SECS:g} s") from None
         finally:
             self._snapshots.pop(number, None)
         return EngineSnapshot(True, tuple(map(report_from_json, tasks)))
@@ -128,23 +128,19 @@ class SimulatedEngine:
     # --- the connection ----------------------------------------------------------------------------------------------
 
     async def _connect(self) -> asyncio.StreamReader:
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
-            with short_path(self._path) as address:
-                await asyncio.get_running_loop().sock_connect(connection, address)
-            reader, writer = await asyncio.open_unix_connection(sock=connection)
+            reader, writer = await self._where.open()
         except OSError as e:
-            connection.close()
-            raise EngineError(f"the simulated engine at {self._path} cannot be reached: {e.strerror}") from e
+            raise EngineError(f"the simulated engine at {self._where} cannot be reached: {e.strerror or e}") from e
         writer.write(frame({"hello": self._hello}))
         try:
             answer = await asyncio.wait_for(read_frame(reader), ANSWER_SECS)
         except (TimeoutError, ValueError) as e:
             writer.close()
-            raise EngineError(f"the simulated engine at {self._path} did not answer: {e}") from e
+            raise EngineError(f"the simulated engine at {self._where} did not answer: {e}") from e
         if not answer or "attached" not in answer:
             writer.close()
-            raise EngineError((answer or {}).get("refused", f"the simulated engine at {self._path} hung up"))
+            raise EngineError((answer or {}).get("refused", f"the simulated engine at {self._where} hung up"))
         self._writer = writer
         self._hosts.clear()  # all of them are told anew
         self._flush()
@@ -159,7 +155,7 @@ class SimulatedEngine:
             except ValueError as e:
                 log.error("the simulated engine spoke nonsense: %s", e)
             self._disconnected()
-            log.warning("the simulated engine at %s is gone; waiting for it", self._path)
+            log.warning("the simulated engine at %s is gone; waiting for it", self._where)
             reader = await self._reconnect()
 
     async def _reconnect(self) -> asyncio.StreamReader:
@@ -202,5 +198,5 @@ class SimulatedEngine:
             self._writer = None
         for answer in self._snapshots.values():
             if not answer.done():
-                answer.set_exception(EngineError(f"the simulated engine at {self._path} hung up"))
+                answer.set_exception(EngineError(f"the simulated engine at {self._where} hung up"))
         self._snapshots.clear()

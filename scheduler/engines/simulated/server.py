@@ -1,7 +1,8 @@
-"""The simulated cluster as a process: `python -m scheduler.engines.simulated.server --socket PATH [--hosts N ...]`.
+"""The simulated cluster as a process: `thesan simulated-engine --listen HOST:PORT [--hosts N ...]`.
 
 It outlives the schedulers that use it, and several may: reports go to those whose epoch is the newest, the others are
-told that they are fenced. One server per socket; a second one leaves without a word.
+told that they are fenced. Schedulers of one machine start one for themselves, with `--socket PATH`: one server per
+socket; a second one leaves without a word.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import fcntl
+import logging
 import os
 import signal
 import socket
@@ -20,11 +22,14 @@ from typing import Any
 
 from attrs import define
 
-from scheduler.engines.simulated.hosts import HostPlan, read_hosts
+from scheduler.engines.simulated.hosts import HostPlan, WrongHosts, read_hosts
 from scheduler.engines.simulated.model import Begin, Model, Refused, Step
 from scheduler.engines.simulated.options import Options, parse_arguments
+from scheduler.engines.simulated.where import Address, listen_at, notice_silence
 from scheduler.engines.simulated.wire import frame, host_to_json, order_from_json, read_frame, report_to_json
 from scheduler.engines.unix_path import short_path
+
+LOG = logging.getLogger(__name__)
 
 MAX_UNREAD_BYTES = 64 * 2**20
 MIN_SLEEP_SECS = 0.002
@@ -68,7 +73,8 @@ class Server:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopped.set)
-        server = await asyncio.start_unix_server(self._serve, sock=listening)
+        is_local = listening.family == socket.AF_UNIX
+        server = await (asyncio.start_unix_server if is_local else asyncio.start_server)(self._serve, sock=listening)
         self._watch_idle()
         self._go_on()
         await self._stopped.wait()
@@ -78,13 +84,16 @@ class Server:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         client = _Client(writer)
+        connection = writer.get_extra_info("socket")
+        if connection.family != socket.AF_UNIX:
+            notice_silence(connection)
         self._clients.add(client)
         self._watch_idle()
         try:
             while (message := await read_frame(reader)) is not None:
                 self._take(client, message)
                 await writer.drain()
-        except (ValueError, KeyError, TypeError, ConnectionError) as e:
+        except (ValueError, KeyError, TypeError, OSError) as e:
             client.tell({"refused": f"not understood: {e}"})
         finally:
             self._clients.discard(client)
@@ -176,23 +185,41 @@ def listen(path: Path) -> socket.socket | None:
 
 
 def main(words: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="scheduler.engines.simulated.server", description="A pretended cluster.")
-    parser.add_argument("--socket", type=Path, required=True, help="the unix socket to serve")
+    """Serve until told to stop. Returns the exit code: 1 when the address cannot be had, 2 for wrong usage."""
+    parser = argparse.ArgumentParser(prog="thesan simulated-engine", description="A pretended cluster.")
+    place = parser.add_mutually_exclusive_group(required=True)
+    place.add_argument("--socket", type=Path, help="the unix socket to serve")
+    place.add_argument(
+        "--listen", type=_address, metavar="HOST:PORT", help="the address to serve; port 0: any free one"
+    )
     parser.add_argument("--idle-exit-secs", type=float, help="leave when nobody was connected for so long (never)")
     options, arguments = parse_arguments(words, parser)
-    listening = listen(arguments.socket)
+    try:
+        hosts = read_hosts(Path(options.hosts_file), options) if options.hosts_file else None
+    except WrongHosts as wrong:
+        parser.error(f"--hosts-file: {wrong}")
+    try:
+        listening = listen(arguments.socket) if arguments.listen is None else listen_at(arguments.listen)
+    except OSError as wrong:
+        parser.exit(1, f"{parser.prog}: {arguments.listen or arguments.socket}: {wrong.strerror}\n")
     if listening is None:
         return 0
+    if arguments.listen is not None:
+        logging.basicConfig(format="%(asctime)s %(levelname)-7s %(message)s", level=logging.INFO)
+        LOG.info("a pretended cluster on %s", Address(arguments.listen.host, listening.getsockname()[1]))
     try:
-        asyncio.run(_run(options, arguments.idle_exit_secs, listening))
+        asyncio.run(Server(options, hosts, idle_exit_secs=arguments.idle_exit_secs).run(listening))
     finally:
-        arguments.socket.unlink(missing_ok=True)
+        if arguments.socket is not None:
+            arguments.socket.unlink(missing_ok=True)
     return 0
 
 
-async def _run(options: Options, idle_exit_secs: float | None, listening: socket.socket) -> None:
-    hosts = read_hosts(Path(options.hosts_file), options) if options.hosts_file else None
-    await Server(options, hosts, idle_exit_secs=idle_exit_secs).run(listening)
+def _address(text: str) -> Address:
+    try:
+        return Address.parse(text)
+    except ValueError as wrong:
+        raise argparse.ArgumentTypeError(str(wrong)) from None
 
 
 if __name__ == "__main__":

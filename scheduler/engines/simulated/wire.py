@@ -48,7 +48,7 @@ async def read_frame(reader: asyncio.StreamReader) -> dict[str, Any] | None:
         if length > MAX_FRAME_BYTES:
             raise ValueError(f"a frame of {length} bytes; at most {MAX_FRAME_BYTES} are taken")
         message = json.loads(await reader.readexactly(length))
-    except (asyncio.IncompleteReadError, ConnectionError):
+    except (asyncio.IncompleteReadError, OSError):  # also when a silent peer is given up
         return None
     if not isinstance(message, dict):
         raise ValueError("a frame holds one JSON object")

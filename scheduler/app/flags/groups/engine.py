@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scheduler.app.flags.kinds import Choice, File, MegaBytes, MilliCpus, Number, PortRange
+from scheduler.app.flags.kinds import Choice, File, HostPort, MegaBytes, MilliCpus, Number, PortRange
 from scheduler.app.flags.rows import Flag, Group, Unused
 from scheduler.settings import ENGINES
 
@@ -36,6 +36,14 @@ GROUP = Group(
             "simulated_hosts_file",
             "With --engine simulated: a TOML file of hosts, instead of a number of them.",
             "hosts of one size are enough for most",
+        ),
+        Flag(
+            "simulated_address",
+            HostPort(),
+            "simulated_address",
+            "With --engine simulated: where an engine lives that schedulers of several machines share.",
+            "the schedulers of one machine start one for themselves",
+            default="an engine of this machine's own",
         ),
         Flag("simulated_seed", Number(0), "simulated_seed", "With --engine simulated.", "runs can be repeated"),
         Flag(
