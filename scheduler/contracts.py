@@ -152,9 +152,12 @@ class TaskReport:
 
 @frozen
 class EngineSnapshot:
-    """The tasks an engine has. Absence means something only when `complete`."""
+    """The tasks an engine has. Of these hosts it has named every one: only there does absence mean anything.
 
-    complete: bool
+    An engine speaks for no other host: what became of a task there it cannot know.
+    """
+
+    hosts: frozenset[str]
     tasks: tuple[TaskReport, ...]
 
 
@@ -169,7 +172,7 @@ class EngineListener(Protocol):
         """Tasks changed. At least once, in order per task; a report may repeat what is known."""
 
     def hosts_changed(self, hosts: Sequence[Host]) -> None:
-        """All hosts now offered, with their free capacity's upper bound."""
+        """All hosts that are heard of now, with their free capacity's upper bound. Who is missing has fallen silent."""
 
 
 class Engine(Protocol):
@@ -184,8 +187,11 @@ class Engine(Protocol):
     def launch(self, order: LaunchOrder) -> None:
         """Start a task, idempotent by task id. A failure comes back as a LOST report."""
 
-    def signal(self, task_id: str, signal: Signal, *, epoch: int) -> None:
-        """Send once. Unknown or ended tasks are reported (LOST, or their end); retries are the caller's."""
+    def signal(self, task_id: str, signal: Signal, *, epoch: int, host: str | None = None) -> None:
+        """Send once. Unknown or ended tasks are reported (LOST, or their end); retries are the caller's.
+
+        `host`: where the task is, if known. Of a task on a host that is not the engine's nothing is said or done.
+        """
 
     async def reconcile(self) -> EngineSnapshot:
         """All tasks, ended ones too until they are forgotten. Raises EngineError when it cannot be told."""

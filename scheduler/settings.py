@@ -69,8 +69,6 @@ class Settings:
     policy: Policy = field(factory=Policy)
     """What the core decides by."""
     prune_interval_ms: int = 60_000
-    reconciliation_explicit_interval_ms: int = 3_600_000
-    reconciliation_implicit_interval_ms: int = 3_600_000
     engine: str = "local"
     enable_cors_for: str | None = None
     """The one web origin whose pages may call /api."""
@@ -120,11 +118,6 @@ class Settings:
     @property
     def log_root(self) -> str:
         return self.zk_log_path or f"/thesan/{self.cluster_name}"
-
-    @property
-    def reconcile_every_s(self) -> float:
-        """One list of the engine is both kinds of Aurora's."""
-        return min(self.reconciliation_explicit_interval_ms, self.reconciliation_implicit_interval_ms) / 1000
 
     @property
     def advertised_host(self) -> str:

@@ -97,12 +97,7 @@ class Server:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
-        leading = Leading(
-            self,
-            self._stop,
-            is_alone=self.settings.zk_endpoints is None,
-            reconcile_every_s=self.settings.reconcile_every_s,
-        )
+        leading = Leading(self, self._stop, is_alone=self.settings.zk_endpoints is None)
         try:
             membership = await leading.join()
             async with contextlib.AsyncExitStack() as stack:
@@ -156,9 +151,11 @@ class Server:
         return timers
 
     def _of_driver(self) -> dict[str, int]:
-        """One list of the engine is both of Aurora's comparisons."""
-        runs = 0 if self._driver is None else self._driver.reconciliations
-        return {"reconciliation_explicit_runs": runs, "reconciliation_implicit_runs": runs}
+        reconciler = None if self._driver is None else self._driver.reconciler
+        return {
+            "reconciliation_explicit_runs": 0 if reconciler is None else reconciler.explicit_runs,
+            "reconciliation_implicit_runs": 0 if reconciler is None else reconciler.implicit_runs,
+        }
 
     def _ending(self) -> Ending:
         return Ending(quit=self._stop.set, abort=lambda: os._exit(os.EX_SOFTWARE))

@@ -52,15 +52,22 @@ def force(tx: Transaction, task_id: str, status: TaskStatus, user: str) -> Answe
     if outcome is not Outcome.SUCCESS:
         return Answer(details=(f"Nothing was done: a task that is {task.status.name} cannot become {status.name}",))
     if status in TERMINAL_STATES and task.host is not None:
-        tx.effect(Terminate(task_id, hard=True))  # whatever it is said to be, it must not go on running
+        tx.effect(Terminate(task_id, hard=True, host=task.host))  # whatever it is said to be, it must not go on running
     tx.say(task_id, f"{task.status.name} -> {status.name}, forced by {user}")
     return OK
 
 
-def reconcile(tx: Transaction, batch_size: int | None, user: str) -> Answer:
-    """Compare with the engine now. An engine here tells all it has in one list, so there are no batches."""
+def reconcile_explicitly(tx: Transaction, batch_size: int | None, user: str) -> Answer:
+    """Look now whether everything runs that should, so many tasks at a time."""
     if batch_size is not None and batch_size <= 0:
         return invalid(f"settings.batchSize is {batch_size}; it must be above 0, or unset")
-    tx.effect(Reconcile())
-    tx.say("engine", f"asked what runs, as {user} wished")
+    tx.effect(Reconcile(unwanted=False, batch_size=batch_size))
+    tx.say("engine", f"asked whether everything runs that should, as {user} wished")
+    return OK
+
+
+def reconcile_implicitly(tx: Transaction, user: str) -> Answer:
+    """Look now whether anything runs that should not."""
+    tx.effect(Reconcile(wanted=False))
+    tx.say("engine", f"asked whether anything runs that should not, as {user} wished")
     return OK

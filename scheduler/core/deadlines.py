@@ -14,7 +14,7 @@ from scheduler.core.effects import Terminate
 from scheduler.core.maintenance import draining
 from scheduler.core.placement import holding
 from scheduler.core.records import TaskStatus
-from scheduler.core.tasks import lifecycle, rescheduling
+from scheduler.core.tasks import lifecycle, rescheduling, silence
 from scheduler.core.tasks.table import END_ASKED_STATES, TRANSIENT_STATES
 from scheduler.core.transaction import Deadline, DeadlineKind, Transaction
 from scheduler.core.updates import expiring, progress, pulses, status as table
@@ -77,7 +77,7 @@ def _kill(tx: Transaction, task_id: str) -> None:
         return
     asked_for_ms = tx.now_ms - task.latest_event_ms
     grace_ms = tx.policy.grace_ms(task.config)
-    tx.effect(Terminate(task_id, hard=asked_for_ms >= grace_ms))
+    tx.effect(Terminate(task_id, hard=asked_for_ms >= grace_ms, host=task.host))
     tx.say(task_id, f"asked to end for {asked_for_ms / 1000:.0f} s and still there: asked again")
     wait_ms = min(max(asked_for_ms, grace_ms), tx.policy.max_kill_retry_delay_ms)
     tx.arm(DeadlineKind.KILL, task_id, tx.now_ms + wait_ms)
@@ -126,6 +126,7 @@ _REACHED: Final[dict[DeadlineKind, Callable[[Transaction, Any], None]]] = {
     DeadlineKind.KILL: _kill,
     DeadlineKind.TRANSIENT: _transient,
     DeadlineKind.PARTITION: _partition,
+    DeadlineKind.HOST: silence.due,
     DeadlineKind.RESERVATION: holding.expired,
     DeadlineKind.PREEMPT: _preempt,
     DeadlineKind.PLACE: _place,

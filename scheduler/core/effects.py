@@ -20,6 +20,8 @@ class Terminate:
 
     task_id: str
     hard: bool = False
+    host: str | None = None
+    """Where it is, if it is known here: an engine that does not have that host must not speak for it."""
 
 
 @frozen
@@ -46,7 +48,12 @@ class StepDown:
 
 @frozen
 class Reconcile:
-    """Ask the engine for all it has, and compare."""
+    """Ask the engine for all it has, and compare. `wanted`: does everything run that should; `unwanted`: does
+    anything run that should not. `batch_size`: so many tasks in one decision; None: as many as the flag says."""
+
+    wanted: bool = True
+    unwanted: bool = True
+    batch_size: int | None = None
 
 
 Effect = Launch | Terminate | Forget | Say | StepDown | Reconcile

@@ -87,6 +87,17 @@ class Policy:
     history_min_retention_ms: int = HOUR_MS
     history_max_per_job: int = 100
 
+    # Hosts, and what the engine says of tasks
+    host_silence_ms: int = 75 * SECOND_MS
+    """How long a host may be silent before its tasks are PARTITIONED: as a Mesos master waits for an agent."""
+    reconciliation_initial_delay_ms: int = MINUTE_MS
+    """How long a leader has led when state and engine are compared for the second time."""
+    reconciliation_explicit_interval_ms: int = HOUR_MS
+    reconciliation_implicit_interval_ms: int = HOUR_MS
+    reconciliation_schedule_spread_ms: int = 30 * MINUTE_MS
+    """How long after the first look for what is missing comes the first look for what is too much."""
+    reconciliation_explicit_batch_size: int = 1000
+
     # Placement
     executor_milli_cpus: int = 0
     executor_ram_mb: int = 0

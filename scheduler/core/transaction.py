@@ -63,6 +63,7 @@ class DeadlineKind(Enum):
     DRAIN = "drain"  # a host: look whether more tasks may leave it
     CRON = "cron"  # a JobKey: its next run may be due
     PARTITION = "partition"  # a task id: its host has been silent for as long as its policy allows
+    HOST = "host"  # a host: nothing has been heard of it for too long
     RESERVATION = "reservation"  # a ReservationKey: room was kept for long enough
     PREEMPT = "preempt"  # None: somebody has waited long enough for others to make way
     PLACE = "place"  # None: a group of pending tasks has backed off for long enough

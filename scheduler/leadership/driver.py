@@ -7,7 +7,6 @@ every effect it gets belongs to a durable decision.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -34,6 +33,7 @@ from scheduler.core.answers import Answer
 from scheduler.core.effects import Effect, Forget, Launch, Reconcile, Say, StepDown, Terminate
 from scheduler.core.records import Host
 from scheduler.failpoints import failpoint
+from scheduler.leadership.reconciling import Reconciler
 
 LOG = logging.getLogger("thesan")
 
@@ -70,10 +70,7 @@ class Driver:
         self._alarm: asyncio.TimerHandle | None = None
         self._reports: deque[TaskReport] = deque()
         """What the engine told and nobody has looked at yet."""
-        self._reconciliation = asyncio.Event()
-        """Somebody asked to compare with the engine."""
-        self.reconciliations = 0
-        """How often the engine told what it has."""
+        self.reconciler = Reconciler(controller, engine, self, permission)
         self._stopping = False
         self.in_flight = Outcome.REFUSED
         """What is known of the entry that was appended last, should this be the end."""
@@ -171,11 +168,11 @@ class Driver:
             )
         elif isinstance(effect, Terminate):
             signal = Signal.KILL if effect.hard else Signal.TERM
-            self._engine.signal(effect.task_id, signal, epoch=self.controller.epoch)
+            self._engine.signal(effect.task_id, signal, epoch=self.controller.epoch, host=effect.host)
         elif isinstance(effect, Forget):
             self._engine.forget(effect.task_ids)
         elif isinstance(effect, Reconcile):
-            self._reconciliation.set()
+            self.reconciler.ask(effect)
         failpoint("after-effect")
 
     # --- the engine tells ---
@@ -220,32 +217,9 @@ class Driver:
         for decide in held_back:
             decide()
 
-    async def reconciliation_asked(self, *, within_s: float) -> None:
-        """Wait until somebody asks to compare with the engine, or for so long."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._reconciliation.wait(), within_s)
-        self._reconciliation.clear()
-
-    async def reconcile(self, *, again_after_s: float) -> None:
-        """Make engine and state agree. What is missing is looked for once more before it is called LOST."""
-        missing = await self._reconcile_once(frozenset())
-        if missing:
-            await asyncio.sleep(again_after_s)
-            await self._reconcile_once(missing)
-
-    async def _reconcile_once(self, missing_before: frozenset[str]) -> frozenset[str]:
-        """Returns the tasks that should be there and are not. An incomplete list says nothing about absence."""
-        snapshot = await self._engine.reconcile()
-        while not self._permission.is_valid:  # what it told is old by the time we may decide again
-            await self._permitted()
-            snapshot = await self._engine.reconcile()
-        self.reconciliations += 1
-        self.reported(snapshot.tasks)
+    async def all_weighed(self) -> None:
+        """Until everything the engine told is decided about, and we may decide."""
+        await self._permitted()  # weighs what was held back: the driver itself may be waiting for a commit
         while self._reports:
             await asyncio.sleep(0)
-            await self._permitted()  # weighs what was held back: the driver itself may be waiting for a commit
-        missing: list[str] = []
-        if snapshot.complete:
-            present = {report.task_id: report.status for report in snapshot.tasks}
-            self.controller.attempt(takeover.reconcile, present, missing_before, missing)
-        return frozenset(missing)
+            await self._permitted()

@@ -24,8 +24,6 @@ from scheduler.lifecycle import Input, Lifecycle
 
 LOG = logging.getLogger("thesan")
 
-RECONCILE_EVERY_S: Final = 3600
-RECONCILE_AGAIN_AFTER_S: Final = 5
 DRAIN_S: Final = 5
 """In which a leader that stops must have committed what it decided."""
 SETTLE_S: Final = 1
@@ -85,14 +83,11 @@ class House(Protocol):
 class Leading:
     """Of one process, until `stop` is set."""
 
-    def __init__(
-        self, house: House, stop: asyncio.Event, *, is_alone: bool, reconcile_every_s: float = RECONCILE_EVERY_S
-    ) -> None:
+    def __init__(self, house: House, stop: asyncio.Event, *, is_alone: bool) -> None:
         """`is_alone`: a newer epoch at the engine is that of another log, and ends this process."""
         self._house = house
         self._stop = stop
         self._is_alone = is_alone
-        self._reconcile_every_s = reconcile_every_s
         self._superseded: asyncio.Future[str] | None = None
         self._has_led = False
 
@@ -187,7 +182,7 @@ class Leading:
         driving = asyncio.create_task(driver.run(), name="driver")
         stopped = asyncio.create_task(self._stop.wait(), name="stop")
         over = asyncio.create_task(term.over(self._permitted), name="term")
-        reconciling = asyncio.create_task(self._reconcile(driver, term), name="reconcile")
+        reconciling = asyncio.create_task(driver.reconciler.run(lambda: term.steps.done("reconcile")), name="reconcile")
         try:
             ends = (driving, stopped, over, self._superseded)
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
@@ -218,22 +213,6 @@ class Leading:
 
     def _permitted(self, may: bool) -> None:
         self._feed(Input.STORE_BACK if may else Input.STORE_LOST)
-
-    async def _reconcile(self, driver: Driver, term: Term) -> None:
-        """Make engine and state agree, now, every so often, and when somebody asks. An engine that cannot tell
-        is asked again."""
-        reconciled = False
-        while True:
-            try:
-                await driver.reconcile(again_after_s=RECONCILE_AGAIN_AFTER_S)
-            except EngineError as wrong:
-                LOG.warning("the engine cannot tell what runs, asked again soon: %s", wrong)
-                await asyncio.sleep(RECONCILE_AGAIN_AFTER_S)
-            else:
-                if not reconciled:
-                    term.steps.done("reconcile")
-                    reconciled = True
-                await driver.reconciliation_asked(within_s=self._reconcile_every_s)
 
     def _fenced(self, newer_epoch: int) -> None:
         why = f"the engine has seen epoch {newer_epoch}: another scheduler leads"

@@ -221,11 +221,11 @@ def _prune_tasks(args: Any, core: Core, user: str) -> Ticket:
 
 
 def _reconcile_explicitly(args: Any, core: Core, user: str) -> Ticket:
-    return core.write(administration.reconcile, present(args.settings, "settings").batchSize, user)
+    return core.write(administration.reconcile_explicitly, present(args.settings, "settings").batchSize, user)
 
 
 def _reconcile_implicitly(args: Any, core: Core, user: str) -> Ticket:
-    return core.write(administration.reconcile, None, user)
+    return core.write(administration.reconcile_implicitly, user)
 
 
 def _about_hosts(decide: Callable[..., Answer]) -> Method:

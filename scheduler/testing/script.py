@@ -21,6 +21,7 @@ The number is the wall's clock in milliseconds; it begins at 0. What came of a c
     again 0 new               ... by the task machine, because the one before it ended
     drop 0 old                a task left the state: it was pending, or its history was pruned
     kill 0, kill! 0           the engine is told to end it: TERM, KILL
+    compare                   the engine is asked for all it has
     T0 STATUS "message"       a task came to a state (after `tell tasks`)
     ~ sentence                a decision's sentence (after `tell sentences`)
     forget u1                 an ended update was pruned
@@ -29,7 +30,8 @@ The number is the wall's clock in milliseconds; it begins at 0. What came of a c
 Lines of a job other than the one the script talks about begin with its name. Commands:
 
     policy NAME=VALUE ...            change the rules (`core/policy.py`); first of all. Unless asked for by
-                                     flapping_task_threshold_ms=5m, no task is held back for dying young
+                                     flapping_task_threshold_ms=5m, no task is held back for dying young, and unless by
+                                     host_silence_ms=75s, no task is PARTITIONED because its host is not offered
     tell tasks | sentences           show these too, from now on
     job web 0-2 old [5 new ...]      tasks that run, made outside of any update; the script now talks about this job
     on web                           talk about this job
@@ -45,7 +47,9 @@ Lines of a job other than the one the script talks about begin with its name. Co
     retry 0-1 "why" [u1]; skip 2 "why"                  retryInstances, skipInstances
     explain [u1]                     why it is not moving
     quota 8                          so many cores for production tasks of the role
-    create 3 old [cpus=2 tier=preferred priority=1 limit=rack:1]       createJob; the same options after `start`
+    create 3 old [cpus=2 tier=preferred priority=1 limit=rack:1 patience=10m]
+                                     createJob; the same options after `start`. `patience` with a silent host: how long
+                                     until its tasks begin elsewhere, or `ever`
     kill [0-1], restart-shards 0-1, add-instances 0 2     the requests of those names
     cron "*/5 * * * *" 2 old [kill|cancel] [replace]   scheduleCronJob or replaceCronTemplate: two instances of "old"
     deschedule, start-cron           descheduleCronJob, startCronJob
@@ -55,6 +59,7 @@ Lines of a job other than the one the script talks about begin with its name. Co
     swap 0-2                         the engine ends them as it was told, and runs what follows
     obey                             the engine does all that it was told of the job's tasks
     exit 0 FAILED ["why"]            the engine reports an end
+    report 0 PARTITIONED ["why"]     the engine reports some other state
     move 0 DRAINING                  somebody brings a task to a state by hand
     wait 2000                        also 2s, 5m, 1h, 1d: turn the clock, stopping at every deadline
     step -5000                       the wall's clock jumps
@@ -84,10 +89,8 @@ from scheduler.core.answers import Answer
 from scheduler.core.effects import Effect
 from scheduler.core.policy import OfferOrder, Policy
 from scheduler.core.queries import UpdateRequest
-from scheduler.core.records import JobConfiguration, JobKey, Metadata, Task, TaskStatus
+from scheduler.core.records import JobConfiguration, JobKey, Metadata, Task
 from scheduler.core.tasks import actions
-from scheduler.core.tasks.lifecycle import transition
-from scheduler.core.tasks.table import END_ASKED_STATES
 from scheduler.core.transaction import Transaction
 from scheduler.core.updates import requests, status as table
 from scheduler.core.updates.records import JobUpdate, UpdateKey
@@ -98,12 +101,13 @@ from scheduler.testing.narration import NOBODY, Line, Narrator, version
 from scheduler.testing.scheduling import Scheduling
 from scheduler.testing.stage import Stage, service
 from scheduler.testing.surrounding import Surrounding
-from scheduler.testing.words import Options, ScriptError, ids, milliseconds, settings_from, split, wishes_from
+from scheduler.testing.words import UNITS_MS, Options, ScriptError, ids, milliseconds, settings_from, split, wishes_from
+from scheduler.testing.working import Working
 
 MOST_STEPS = 500
 
 
-class Script(Monitoring, Surrounding, Scheduling, Maintaining):
+class Script(Monitoring, Surrounding, Scheduling, Maintaining, Working):
     """Carries out commands on a stage of its own and writes down what comes of them."""
 
     def __init__(self, *, through_codec: bool = False) -> None:
@@ -111,7 +115,7 @@ class Script(Monitoring, Surrounding, Scheduling, Maintaining):
         self.lines: list[str] = []
         self.job = JobKey("www", "prod", "web")
         self._through_codec = through_codec
-        self._policy = Policy(flapping_task_threshold_ms=0)
+        self._policy = Policy(flapping_task_threshold_ms=0, host_silence_ms=100 * 366 * UNITS_MS["d"])
         self._stage: Stage | None = None
         self._quiet = False
 
@@ -266,33 +270,7 @@ class Script(Monitoring, Surrounding, Scheduling, Maintaining):
     def do_add_instances(self, like: str, count: str) -> Answer:
         return self.stage.ask(jobs.add, self.job, int(like), int(count), NOBODY)
 
-    # --- the engine, and people with their hands in it ---
-
-    def do_run(self, instances: str) -> None:
-        for instance in ids(instances):
-            task = self.task(instance)
-            if task.status not in (TaskStatus.ASSIGNED, TaskStatus.STARTING):
-                raise ScriptError(f"instance {instance} is {task.status.name} and cannot be run")
-            self.stage.run(task)
-
-    def do_swap(self, instances: str) -> None:
-        for instance in ids(instances):
-            task = self.task(instance)
-            if task.status not in END_ASKED_STATES:
-                raise ScriptError(f"instance {instance} is {task.status.name}: nobody asked for its end")
-            self.stage.report(task, TaskStatus.KILLED)
-            self.do_run(str(instance))
-
-    def do_exit(self, instance: str, status: str, why: str | None = None) -> None:
-        self.stage.report(self.task(int(instance)), TaskStatus[status], why)
-
-    def do_move(self, instance: str, status: str) -> None:
-        task = self.task(int(instance))
-
-        def by_hand(tx: Transaction) -> None:
-            transition(tx, task.task_id, TaskStatus[status], "by hand")
-
-        self.stage.ask(by_hand)
+    # --- time and death ---
 
     def do_finish(self, beating: str = "") -> None:
         for _ in range(MOST_STEPS):
@@ -301,32 +279,15 @@ class Script(Monitoring, Surrounding, Scheduling, Maintaining):
             update = self.update()
             if update is None or update.status not in table.ROLLING_STATES:
                 return
-            if not self._obey() and not self._next_deadline():
+            if not self.obey_once() and not self._next_deadline():
                 return
         raise ScriptError(f"the update is not done after {MOST_STEPS} steps")
-
-    def do_obey(self) -> None:
-        while self._obey():
-            pass
-
-    def _obey(self) -> bool:
-        """The engine does one thing that it was told; False: there is nothing."""
-        for task in list(self.stage.state.tasks.active.get(self.job, {}).values()):
-            if task.status in (TaskStatus.ASSIGNED, TaskStatus.STARTING):
-                self.stage.run(task)
-                return True
-            if task.status in END_ASKED_STATES:
-                self.stage.report(task, TaskStatus.KILLED)
-                return True
-        return False
 
     def _next_deadline(self) -> bool:
         next_ms = self.stage.controller.deadlines.next_ms()
         if next_ms is not None:
             self.stage.advance(max(0, next_ms - self.stage.clock.mono_ms()))
         return next_ms is not None
-
-    # --- time and death ---
 
     def do_wait(self, how_long: str) -> None:
         self.stage.advance(milliseconds(how_long))

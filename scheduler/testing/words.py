@@ -12,6 +12,7 @@ from scheduler.core.records import (
     CoordinatorSlaPolicy,
     CountSlaPolicy,
     LimitConstraint,
+    PartitionPolicy,
     PercentageSlaPolicy,
     Resource,
     ResourceKind,
@@ -92,7 +93,7 @@ class Options:
 
 
 def wishes_from(config: TaskConfig, options: Options) -> TaskConfig:
-    """The configuration with other cores, tier, priority, limits or SLA policy, taken out of `options`."""
+    """The configuration with other cores, tier, priority, limits or policies, taken out of `options`."""
     cpus = float(options.take("cpus", "1"))
     kept = tuple(r for r in config.resources if r.kind is not ResourceKind.CPUS)
     limits = [part.partition(":") for part in options.take("limit").split(",") if part]
@@ -102,8 +103,19 @@ def wishes_from(config: TaskConfig, options: Options) -> TaskConfig:
         tier=options.take("tier") or config.tier,
         priority=int(options.take("priority", "0")),
         sla_policy=sla_from(options),
+        partition_policy=patience_from(options),
         constraints=tuple(Constraint(name, LimitConstraint(int(limit))) for name, _, limit in limits),
     )
+
+
+def patience_from(options: Options) -> PartitionPolicy | None:
+    """`patience=10m` with silent hosts, or `patience=ever`."""
+    if "patience" not in options.values:
+        return None
+    if options.values["patience"] == "ever":
+        del options.values["patience"]
+        return PartitionPolicy(reschedule=False)
+    return PartitionPolicy(reschedule=True, delay_secs=options.number("patience", 0) // 1000)
 
 
 def sla_from(options: Options) -> SlaPolicy | None:

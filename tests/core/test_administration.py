@@ -74,7 +74,7 @@ def test_a_task_that_is_forced_to_an_end_is_killed_and_replaced(
     task = stage.active(JOB, instance)
     assert stage.ask(administration.force, task.task_id, status, "root") == OK
     assert stage.state.tasks[task.task_id].events[-1].message == "Transition forced by root"
-    assert Terminate(task.task_id, hard=True) in stage.effects
+    assert Terminate(task.task_id, hard=True, host=task.host) in stage.effects
     assert stage.active(JOB, instance).ancestor_id == task.task_id
 
 
@@ -99,9 +99,14 @@ def test_force_of_nothing(stage: Stage) -> None:
 
 
 def test_reconciliation_is_asked_of_the_engine(stage: Stage) -> None:
-    assert stage.ask(administration.reconcile, None, "root") == OK
-    assert stage.ask(administration.reconcile, 100, "root") == OK
-    assert stage.effects.count(Reconcile()) == 2
-    assert stage.ask(administration.reconcile, 0, "root").details == (
+    assert stage.ask(administration.reconcile_explicitly, None, "root") == OK
+    assert stage.ask(administration.reconcile_explicitly, 100, "root") == OK
+    assert stage.ask(administration.reconcile_implicitly, "root") == OK
+    assert [effect for effect in stage.effects if isinstance(effect, Reconcile)] == [
+        Reconcile(unwanted=False),
+        Reconcile(unwanted=False, batch_size=100),
+        Reconcile(wanted=False),
+    ]
+    assert stage.ask(administration.reconcile_explicitly, 0, "root").details == (
         "settings.batchSize is 0; it must be above 0, or unset",
     )

@@ -47,11 +47,15 @@ class Scene:
         self.stage.controller.take_effects()
         self.stage.effects.clear()
 
-    def reconcile(self, present: dict[str, str], missing_before: tuple[str, ...] = ()) -> list[Effect]:
-        """`present`: "it" is the task."""
+    def reconcile(
+        self, present: dict[str, str], missing_before: tuple[str, ...] = (), hosts: tuple[str, ...] = ("host-1",)
+    ) -> list[Effect]:
+        """`present`: "it" is the task. `hosts`: those that the engine speaks for."""
         named = {self.first.task_id if name == "it" else name: TaskStatus[s] for name, s in present.items()}
         before = frozenset(self.first.task_id for name in missing_before if name == "it")
-        self.stage.controller.write(takeover.reconcile, named, before, self.missing)
+        ids = [*self.stage.state.tasks]
+        self.stage.controller.write(takeover.reconcile, ids, named, frozenset(hosts), before, self.missing)
+        self.stage.controller.write(takeover.end_unwanted, list(named.items()))
         self._forget_placement()
         self.stage.settle()
         return [effect for effect in self.stage.effects if isinstance(effect, Launch | Terminate | Forget)]
@@ -97,7 +101,15 @@ def test_present_is_left_alone(state: str) -> None:
 @pytest.mark.parametrize("state", ["KILLING", "RESTARTING", "DRAINING", "PREEMPTING"])
 def test_present_and_to_be_ended_is_told_again(state: str) -> None:
     scene = Scene(state)
-    assert scene.reconcile({"it": "RUNNING"}) == [Terminate(scene.first.task_id)]
+    assert scene.reconcile({"it": "RUNNING"}) == [Terminate(scene.first.task_id, host="host-1")]
+
+
+@pytest.mark.parametrize("state", ["ASSIGNED", "STARTING", "RUNNING", "KILLING"])
+def test_an_engine_that_does_not_speak_for_a_host_changes_nothing_there(state: str) -> None:
+    scene = Scene(state)
+    assert scene.reconcile({}, missing_before=("it",), hosts=("host-2",)) == []
+    assert scene.missing == []
+    assert scene.status == state
 
 
 def test_present_and_ended_here_is_ended_there() -> None:

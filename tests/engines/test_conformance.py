@@ -25,7 +25,7 @@ async def started(world: AnyWorld, epoch: int = 1, lineage: str = "a") -> tuple[
 
 async def known(engine: Engine) -> dict[str, TaskReport]:
     snapshot = await engine.reconcile()
-    assert snapshot.complete
+    assert snapshot.hosts
     return {report.task_id: report for report in snapshot.tasks}
 
 
@@ -124,6 +124,19 @@ async def test_orders_of_an_older_epoch_are_refused(world: AnyWorld) -> None:
     await new.stop()
     with pytest.raises(EngineError, match="epoch 1 is older than 2"):
         await world.engine().start(Ears(), epoch=1, lineage="a")
+
+
+@in_loop
+async def test_of_a_task_on_a_host_that_is_not_its_own_an_engine_says_nothing(world: AnyWorld) -> None:
+    engine, ears = await started(world)
+    engine.signal("t-away", Signal.KILL, epoch=1, host="another-machine")
+    engine.signal("t-here", Signal.KILL, epoch=1, host=world.host)
+    assert (await ears.hears("t-here", *ENDED)).status is LOST
+    assert ears.of("t-away") == []
+    assert list(await known(engine)) == ["t-here"]
+    assert "another-machine" not in (await engine.reconcile()).hosts
+    assert world.host in (await engine.reconcile()).hosts
+    await engine.stop()
 
 
 @in_loop

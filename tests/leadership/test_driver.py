@@ -7,6 +7,7 @@ from pathlib import Path
 
 from scheduler.contracts import TaskReport
 from scheduler.core import administration, jobs
+from scheduler.core.effects import Reconcile
 from scheduler.core.records import JobConfiguration, JobKey, TaskStatus
 from scheduler.leadership.driver import REPORTS_PER_SLICE, Driver
 from scheduler.testing.bench.house import House
@@ -45,11 +46,11 @@ def test_who_asks_for_a_comparison_with_the_engine_need_not_wait_an_hour(tmp_pat
     async def use() -> None:
         house = House(tmp_path)
         driver = Driver(house.controller, house.changelog, house, durable=lambda entry: None)  # type: ignore[arg-type]
+        asked: asyncio.Future[Reconcile] = asyncio.get_running_loop().create_future()
+        driver.reconciler.ask = asked.set_result  # type: ignore[method-assign]
         running = asyncio.create_task(driver.run())
-        waiting = asyncio.create_task(driver.reconciliation_asked(within_s=3600))
-        assert house.controller.write(administration.reconcile, None, "root").answer.ok
-        await asyncio.wait_for(waiting, 10)
-        await driver.reconciliation_asked(within_s=0)  # asked once, compared once
+        assert house.controller.write(administration.reconcile_explicitly, 7, "root").answer.ok
+        assert await asyncio.wait_for(asked, 60) == Reconcile(unwanted=False, batch_size=7)
         driver.stop()
         await running
         await house.changelog.close()

@@ -107,8 +107,12 @@ ASKED: list[tuple[str, dict[str, Any], tuple[Any, ...]]] = [
     ("setQuota", {"ownerRole": "www", "quota": QUOTA}, ("write", quota.set_quota, "www", TWO, "me")),
     ("forceTaskState", {"taskId": "t", "status": 7}, ("write", administration.force, "t", TaskStatus.LOST, "me")),
     ("pruneTasks", {"query": QUERY}, ("write", administration.prune, from_thrift.task_query(QUERY), "me")),
-    ("triggerExplicitTaskReconciliation", {"settings": BATCHES}, ("write", administration.reconcile, 7, "me")),
-    ("triggerImplicitTaskReconciliation", {}, ("write", administration.reconcile, None, "me")),
+    (
+        "triggerExplicitTaskReconciliation",
+        {"settings": BATCHES},
+        ("write", administration.reconcile_explicitly, 7, "me"),
+    ),
+    ("triggerImplicitTaskReconciliation", {}, ("write", administration.reconcile_implicitly, "me")),
     ("startMaintenance", HOSTS, ("write", maintenance.start, NAMES, "me")),
     ("drainHosts", HOSTS, ("write", maintenance.drain, NAMES, "me")),
     (

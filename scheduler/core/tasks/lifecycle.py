@@ -54,7 +54,7 @@ def transition(
     acts = TRANSITIONS[task.status].get(to)
     if acts is None:
         if task.status in TELL_AGAIN_FROM and to in TELL_AGAIN_WHEN:
-            tx.effect(Terminate(task_id, hard=task.status in TERMINAL_STATES))
+            tx.effect(Terminate(task_id, hard=task.status in TERMINAL_STATES, host=task.host))
             return Outcome.ILLEGAL_WITH_SIDE_EFFECTS
         return Outcome.ILLEGAL
     _carry_out(tx, task, to, acts, message, at_ms)
@@ -140,7 +140,7 @@ def _lose(tx: Transaction, task: Task) -> None:
 
 
 def _kill(tx: Transaction, task: Task) -> None:
-    tx.effect(Terminate(task.task_id))
+    tx.effect(Terminate(task.task_id, host=task.host))
 
 
 def _delete(tx: Transaction, task: Task) -> None:

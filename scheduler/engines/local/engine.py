@@ -114,10 +114,13 @@ class LocalEngine:
 
         self._do(self._orders, launched, self._hands.launch, order, failed=failed)
 
-    def signal(self, task_id: str, signal: Signal, *, epoch: int) -> None:
-        def checked(entombed: Found | None) -> None:
-            if entombed is not None:
-                self._watch.take(entombed, quietly=False)
+    def signal(self, task_id: str, signal: Signal, *, epoch: int, host: str | None = None) -> None:
+        def checked(found: Found | bool) -> None:
+            if isinstance(found, Found):
+                self._watch.take(found, quietly=False)
+                return
+            if not found:
+                log.info("%s is on host %s, which is not this machine: nothing is said of it", task_id, host)
                 return
             task = self._watch.get(task_id)
             if task is None or task.ended:
@@ -125,7 +128,7 @@ class LocalEngine:
             else:
                 self._watch.signal(task, signal)
 
-        self._do(self._orders, checked, self._hands.entomb, task_id, epoch)
+        self._do(self._orders, checked, self._hands.entomb, task_id, epoch, host)
 
     async def reconcile(self) -> EngineSnapshot:
         self._must_be_attached()
@@ -139,7 +142,7 @@ class LocalEngine:
         except (OSError, OldEpoch, RuntimeError) as e:
             raise EngineError(f"{self._folder.path}: {e}") from e
         self._must_be_attached()
-        return EngineSnapshot(True, tuple(task.latest for task in self._watch.all()))
+        return EngineSnapshot(frozenset({self._machine.name}), tuple(task.latest for task in self._watch.all()))
 
     def forget(self, task_ids: Sequence[str]) -> None:
         def thrown_away(_: None) -> None:

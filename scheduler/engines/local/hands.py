@@ -203,14 +203,17 @@ class Hands:
             raise _Refusal(TaskStatus.LOST, f"launched without the ports {', '.join(sorted(missing))}")
         write_spec(path, order, plan, cluster=self._cluster)
 
-    def entomb(self, task_id: str, epoch: int) -> Found | None:
-        """Before a signal: an id never launched here is made dead, so that it never will be. None: it has a folder."""
+    def entomb(self, task_id: str, epoch: int, host: str | None) -> Found | bool:
+        """Before a signal: an id never launched here is made dead, so that it never will be. True: it has a folder.
+        False: it has none, and is on another host, of which nobody here can tell."""
         with self.folder.locked(epoch):
             path = self.folder.task(task_id)
+            if host not in (None, self._host_name) and not path.exists():
+                return False
             try:
                 path.mkdir(mode=0o700)
             except FileExistsError:
-                return None
+                return True
             return Found(
                 task_id, path, end=self._bury(path, task_id, [], TaskStatus.LOST, "never started on this host")
             )

@@ -44,7 +44,7 @@ class SimulatedEngine:
         self._writer: asyncio.StreamWriter | None = None
         self._orders: list[Order] = []
         self._hosts: dict[str, Host] = {}
-        self._snapshots: dict[int, asyncio.Future[list[Any]]] = {}
+        self._snapshots: dict[int, asyncio.Future[tuple[list[str], list[Any]]]] = {}
         self._numbers = itertools.count(1)
         self._work: asyncio.Task[None] | None = None
 
@@ -70,8 +70,8 @@ class SimulatedEngine:
     def launch(self, order: LaunchOrder) -> None:
         self._order(Launch.of(order))
 
-    def signal(self, task_id: str, signal: Signal, *, epoch: int) -> None:
-        self._order(Send(epoch, task_id, signal))
+    def signal(self, task_id: str, signal: Signal, *, epoch: int, host: str | None = None) -> None:
+        self._order(Send(epoch, task_id, signal, host))
 
     def forget(self, task_ids: Sequence[str]) -> None:
         self._order(Forget(tuple(task_ids)))
@@ -99,16 +99,16 @@ class SimulatedEngine:
             raise EngineError(f"the simulated engine at {self._where} cannot be reached")
         self._flush()
         number = next(self._numbers)
-        answer: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[tuple[list[str], list[Any]]] = asyncio.get_running_loop().create_future()
         self._snapshots[number] = answer
         self._writer.write(frame({"snapshot": number}))
         try:
-            tasks = await asyncio.wait_for(answer, ANSWER_SECS)
+            hosts, tasks = await asyncio.wait_for(answer, ANSWER_SECS)
         except TimeoutError:
             raise EngineError(f"the simulated engine at {self._where} did not answer in {ANSWER_SECS:g} s") from None
         finally:
             self._snapshots.pop(number, None)
-        return EngineSnapshot(True, tuple(map(report_from_json, tasks)))
+        return EngineSnapshot(frozenset(hosts), tuple(map(report_from_json, tasks)))
 
     # --- orders ------------------------------------------------------------------------------------------------------
 
@@ -186,7 +186,7 @@ class SimulatedEngine:
             if waiting is None:
                 self._listener.reported([report_from_json(each) for each in message["tasks"]])
             elif not waiting.done():
-                waiting.set_result(message["tasks"])
+                waiting.set_result((message["of"], message["tasks"]))
         elif "fenced" in message:
             log.error("engine: order refused: epoch %s leads", message["fenced"])
             if self._on_fenced:

@@ -51,6 +51,8 @@ class Send:
     epoch: int
     task_id: str
     signal: Signal
+    host: str | None = None
+    """Where the task is, if the scheduler knows."""
 
 
 @frozen
@@ -150,6 +152,10 @@ class Model:
         """Those that are there and heard of."""
         return tuple(host for name, host in self._hosts.items() if name not in self._away and name not in self._silent)
 
+    def all_hosts(self) -> list[str]:
+        """The names of all, those too that are away or silent: of each it is known what runs there."""
+        return list(self._hosts)
+
     def tasks(self) -> tuple[TaskReport, ...]:
         return tuple(task.shown or task.report for task in self._tasks.values())
 
@@ -248,7 +254,8 @@ class Model:
     def _send(self, order: Send) -> None:
         task = self._tasks.get(order.task_id)
         if task is None:
-            self._bury(order.task_id, TaskStatus.LOST, "never started here")
+            if order.host is None or order.host in self._hosts:  # of another cluster's hosts nothing is known here
+                self._bury(order.task_id, TaskStatus.LOST, "never started here")
         elif task.host in self._silent:
             self._silent[task.host].append(order)
         elif not task.lives:

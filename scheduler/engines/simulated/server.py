@@ -113,7 +113,7 @@ class Server:
         elif "snapshot" in message:
             self._go_on()
             tasks = [report_to_json(report) for report in self._model.tasks()]
-            client.tell({"snapshot": message["snapshot"], "tasks": tasks})
+            client.tell({"snapshot": message["snapshot"], "of": self._model.all_hosts(), "tasks": tasks})
         self._set_alarm()
 
     def _greet(self, client: _Client, leader: Begin) -> None:

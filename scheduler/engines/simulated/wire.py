@@ -59,7 +59,7 @@ def order_to_json(order: Order) -> list[Any]:
     if isinstance(order, Launch):
         return ["launch", order.epoch, order.task_id, order.host, order.ports, order.told]
     if isinstance(order, Send):
-        return ["send", order.epoch, order.task_id, order.signal.value]
+        return ["send", order.epoch, order.task_id, order.signal.value, order.host]
     if isinstance(order, Forget):
         return ["forget", *order.task_ids]
     return [_HOST_ORDERS[type(order)], order.host]
@@ -70,8 +70,8 @@ def order_from_json(value: list[Any]) -> Order:
     match value:
         case ["launch", int(epoch), str(task_id), str(host), list(ports), told]:
             return Launch(epoch, task_id, host, tuple(ports), told)
-        case ["send", int(epoch), str(task_id), str(signal)]:
-            return Send(epoch, task_id, Signal(signal))
+        case ["send", int(epoch), str(task_id), str(signal), (str() | None) as host]:
+            return Send(epoch, task_id, Signal(signal), host)
         case ["forget", *task_ids]:
             return Forget(tuple(task_ids))
         case [str(what), str(host)] if what in _HOST_ORDERS.values():

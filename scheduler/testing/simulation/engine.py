@@ -21,6 +21,7 @@ HOSTS: Final = tuple(
     Host(f"host-{i}", f"agent-{i}", cpus=24.0, ram_mb=10**6, disk_mb=10**6, ports=tuple(range(31000, 31030)))
     for i in range(3)
 )
+ALL_HOSTS: Final = frozenset(host.name for host in HOSTS)
 Place = tuple[int, int]
 """Job number and instance: what chance and faults are named by, since task ids change with everything."""
 

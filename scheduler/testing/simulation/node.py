@@ -24,8 +24,9 @@ from scheduler.contracts import (
 from scheduler.controller.gateway import Gateway
 from scheduler.core import pruning, takeover
 from scheduler.core.effects import Effect, Forget, Launch, Terminate
-from scheduler.core.records import Host
+from scheduler.core.records import ASSIGNED_STATES, Host
 from scheduler.lifecycle import Input, Lifecycle, Stage
+from scheduler.testing.simulation.engine import ALL_HOSTS
 from scheduler.testing.simulation.store import Append
 from scheduler.testing.simulation.surroundings import Surroundings
 from scheduler.testing.simulation.watched import Decision, WatchedController
@@ -332,7 +333,10 @@ class Node:
         self.reported(present)
         missing: list[str] = []
         statuses = {report.task_id: report.status for report in present}
-        self.controller.attempt(takeover.reconcile, statuses, missing_before, missing)
+        by_status = self.controller.state.tasks.by_status
+        wanted = [task_id for status in ASSIGNED_STATES for task_id in by_status[status]]
+        self.controller.attempt(takeover.reconcile, wanted, statuses, ALL_HOSTS, missing_before, missing)
+        self.controller.attempt(takeover.end_unwanted, list(statuses.items()))
         if missing and times > 1:
             self._later(RECONCILE_AGAIN_MS, self._ask_engine, frozenset(missing), times - 1)
 

@@ -198,7 +198,7 @@ def test_every_pair(a: str, b: str) -> None:
         return
     elif a in ZOMBIES and b in ALIVE:
         assert outcome is Outcome.ILLEGAL_WITH_SIDE_EFFECTS
-        assert scene.told == [Terminate("task", hard=a not in ACTIVE)]
+        assert scene.told == [Terminate("task", hard=a not in ACTIVE, host="host-1")]
     else:
         assert outcome is Outcome.ILLEGAL
         assert not scene.told

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from scheduler.app.flags.kinds import Duration
+from scheduler.app.flags.kinds import Duration, Number
 from scheduler.app.flags.rows import Flag, Group, Unused
-
-RECONCILED = "an engine is asked what runs as soon as leadership begins; what is not there is looked for once more"
-ONE_LIST = "an engine's list is both of Aurora's comparisons: the shorter of the two intervals holds"
-AS_LONG = "as Aurora; it is also done when leadership begins, and when somebody asks"
+from scheduler.leadership.reconciling import MOST_AT_ONCE
 
 GROUP = Group(
     "Tasks",
@@ -55,25 +52,53 @@ GROUP = Group(
         ),
         Unused("max_reschedule_task_delay_on_startup", "pending tasks are placed as soon as a leader leads"),
         Unused("partition_aware", "the engines here tell when a host is lost and when it comes back", switch=True),
-        Unused("reconciliation_initial_delay", RECONCILED),
+        Flag(
+            "host_silence",
+            Duration(1000),
+            "policy.host_silence_ms",
+            "A host that has not been offered for so long is silent: its tasks are PARTITIONED.",
+            "as long as a Mesos master waits for an agent",
+        ),
+        Flag(
+            "reconciliation_initial_delay",
+            Duration(),
+            "policy.reconciliation_initial_delay_ms",
+            "How long a leader has led when state and engine are compared for the second time.",
+            "as Aurora",
+            differs="both comparisons are made as soon as leadership begins too",
+        ),
         Flag(
             "reconciliation_explicit_interval",
             Duration(1000),
-            "reconciliation_explicit_interval_ms",
-            "How often engine and state are compared.",
-            AS_LONG,
-            differs=ONE_LIST,
+            "policy.reconciliation_explicit_interval_ms",
+            "How often it is looked whether everything runs that should.",
+            "as Aurora",
+            differs="",
         ),
         Flag(
             "reconciliation_implicit_interval",
             Duration(1000),
-            "reconciliation_implicit_interval_ms",
-            "The same.",
-            AS_LONG,
-            differs=ONE_LIST,
+            "policy.reconciliation_implicit_interval_ms",
+            "How often it is looked whether anything runs that should not.",
+            "as Aurora",
+            differs="",
         ),
-        Unused("reconciliation_schedule_spread", ONE_LIST),
-        Unused("reconciliation_explicit_batch_size", "an engine tells all it has in one list"),
+        Flag(
+            "reconciliation_schedule_spread",
+            Duration(),
+            "policy.reconciliation_schedule_spread_ms",
+            "How long after the other one the second of these is made first.",
+            "as Aurora",
+            differs="",
+        ),
+        Flag(
+            "reconciliation_explicit_batch_size",
+            Number(1, MOST_AT_ONCE),
+            "policy.reconciliation_explicit_batch_size",
+            "How many tasks are compared in one decision.",
+            "as Aurora",
+            differs="they are compared with one list of all that the engine has",
+        ),
         Unused("reconciliation_explicit_batch_interval", "an engine tells all it has in one list"),
     ),
 )

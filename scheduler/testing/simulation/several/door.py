@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from scheduler.contracts import EngineError, EngineListener, EngineSnapshot, LaunchOrder, Signal, TaskReport
 from scheduler.core.effects import Forget, Launch, Terminate
 from scheduler.core.records import Host
+from scheduler.testing.simulation.engine import ALL_HOSTS
 
 if TYPE_CHECKING:
     from scheduler.testing.simulation.several.process import Process
@@ -45,8 +46,8 @@ class Door:
                 self._process.acts(effect)
         self._send(order.epoch, self._engine.launch, order)
 
-    def signal(self, task_id: str, signal: Signal, *, epoch: int) -> None:
-        self._process.acts(Terminate(task_id, hard=signal is Signal.KILL))
+    def signal(self, task_id: str, signal: Signal, *, epoch: int, host: str | None = None) -> None:
+        self._process.acts(Terminate(task_id, hard=signal is Signal.KILL, host=host))
 
         def send() -> None:
             self._engine.signal(task_id, signal, epoch=epoch)
@@ -101,4 +102,4 @@ class Door:
         self._engine.in_order(self._process.loop.call_soon, arrived)
         await told
         self._process.reconciles(present)
-        return EngineSnapshot(True, present)
+        return EngineSnapshot(ALL_HOSTS, present)
