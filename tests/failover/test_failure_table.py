@@ -138,7 +138,7 @@ def with_a_job(fleet: Fleet) -> Member:
     first.scheduler.start()
     assert create(first, "before")
     until(lambda: running(first) == {"before": 1})
-    first.scheduler.kill()
+    first.scheduler.stop()
     return first
 
 
