@@ -31,7 +31,7 @@ from scheduler.changelog.frame import CHECKSUM_BYTES
 from scheduler.changelog.gc_policy import rehydrating
 from scheduler.changelog.load import LoadResult, load
 from scheduler.changelog.store import DB_FILE, Pointer, move_pointer, open_for_writing, read_meta
-from scheduler.changelog.writer import Writer, explain
+from scheduler.changelog.writer import Job, Writer, explain
 from scheduler.contracts import Entry, Unavailable
 from scheduler.core.ops import Op
 from scheduler.failpoints import failpoint
@@ -66,11 +66,15 @@ class Checkpoint:
         self._writer: Writer | None = None
         self.folding: Folding | None = None
         self.offset = 0
-        """Of the last entry that was given to it."""
+        """Of the last entry that was given to it; while it is behind: of the last one that it has."""
+        self._stored = 0
         self.is_behind = False
-        """The disk did not take an entry, so nothing more is written: the next start reads the rest from ZooKeeper."""
+        """The disk did not take an entry, so none behind it is written until what is missing is there (`catch_up`)."""
         self.failure: str | None = None
         """What the disk said then."""
+        self.fell_behind: Callable[[], object] = lambda: None
+        """Called on the loop when the disk has refused an entry."""
+
         self._behind_since_s = 0.0
         self.end: End | None = None
         """None when there is nothing usable."""
@@ -138,7 +142,7 @@ class Checkpoint:
             self._db = open_for_writing(self.folder, self._cluster, lineage, durable=False)
         with rehydrating():
             loaded = load(self._db, self.folder, apply, configs, passed=passed)
-        self.offset = loaded.offset
+        self.offset = self._stored = loaded.offset
         self._writer = Writer(self._db)
         self._writer.start()
         self.folding = Folding(self.folder, self._writer, loaded)
@@ -150,34 +154,61 @@ class Checkpoint:
         if self._writer is None or self.is_behind or not frames:
             return
         self.offset = frames[-1][0]
-        values = [value for row in frames for value in row]
-        statement = f"INSERT INTO tail VALUES {', '.join(['(?, ?)'] * len(frames))}"
-        count, size = len(frames), sum(len(frame) for _, frame in frames)  # the caller's list may be emptied by then
+        job, count, size = self._insertion(frames), len(frames), _size(frames)
 
         def insert(db: sqlite3.Connection) -> None:
             if self.is_behind:
                 return  # it was handed in before the failure was known; there must be no gap
-            failpoint("before-tail-row")
             try:
-                db.execute(statement, values)
+                job(db)
             except sqlite3.Error:
                 self._behind_since_s = time.monotonic()
                 self.is_behind = True
                 raise
-            failpoint("after-tail-row")
 
         def done(error: sqlite3.Error | None) -> None:
             if error is not None:
-                self.failure = str(explain(error))
+                self.offset, self.failure = self._stored, str(explain(error))
                 _log.error(
-                    "the checkpoint is not written any more, and no snapshot is made from it (the log in ZooKeeper is"
-                    " complete): %s; make room and restart this scheduler",
+                    "the checkpoint is not written, and no snapshot is made from it (the log in ZooKeeper is complete):"
+                    " %s; make room, then it catches up",
                     self.failure,
                 )
+                self.fell_behind()
             elif self.folding is not None and not self.is_behind:
                 self.folding.appended(size, count)
 
         self._writer.submit(insert, asyncio.get_running_loop(), done)
+
+    def _insertion(self, frames: Sequence[tuple[int, bytes]]) -> Job:
+        values = [value for row in frames for value in row]  # now: the caller's list may be emptied by then
+        statement, last = f"INSERT INTO tail VALUES {', '.join(['(?, ?)'] * len(frames))}", frames[-1][0]
+
+        def insert(db: sqlite3.Connection) -> None:
+            failpoint("before-tail-row")
+            db.execute(statement, values)
+            failpoint("after-tail-row")
+            self._stored = last
+
+        return insert
+
+    async def catch_up(self, frames: Sequence[tuple[int, bytes]]) -> None:
+        """Entries that it missed, from `offset` on. Without any it has them all, and `add` is taken again.
+
+        Raises Unavailable or OutcomeUnknown while the disk refuses.
+        """
+        if self._writer is None or self.folding is None:
+            raise Unavailable("the checkpoint is not loaded")
+        if not frames:
+            self.is_behind, self.failure = False, None
+            _log.info("the checkpoint has caught up with the log in ZooKeeper: entry %d", self.offset)
+            return
+        try:
+            await self._writer.perform(self._insertion(frames))
+        except sqlite3.Error as error:
+            raise explain(error) from error
+        self.offset = frames[-1][0]
+        self.folding.appended(_size(frames), len(frames))
 
     @property
     def age_ms(self) -> int:
@@ -205,3 +236,7 @@ class Checkpoint:
             self._writer = None
         self._close_file()
         self._lock.release()
+
+
+def _size(frames: Sequence[tuple[int, bytes]]) -> int:
+    return sum(len(frame) for _, frame in frames)

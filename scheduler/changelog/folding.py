@@ -7,7 +7,7 @@ import contextlib
 import logging
 import sqlite3
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -79,7 +79,7 @@ class Folding:
 
         Raises Unavailable with what is in the way: the base before it counts on.
         """
-        await _submitted(self._writer, lambda _: None)  # what was handed in before is in the file now
+        await self._writer.perform(lambda _: None)  # what was handed in before is in the file now
         while self.pointer.covered < upto:
             before = self.pointer
             await asyncio.wait((self.start(),))
@@ -119,7 +119,7 @@ class Folding:
     async def _point_to(self, folded: Folded) -> None:
         """Make the new base count. From here on the entries it covers are not needed."""
         failpoint("fold-before-swap")
-        await _submitted(self._writer, _swap(self.pointer, folded.pointer))
+        await self._writer.perform(_swap(self.pointer, folded.pointer))
         self.pointer = folded.pointer
         self.tail_entries -= folded.entries
         self.tail_bytes -= folded.size_bytes
@@ -157,23 +157,6 @@ def _delete_covered(covered: int) -> Chore:
         return deleted == _DELETE_ROWS
 
     return step
-
-
-def _submitted(writer: Writer, job: Job) -> Awaitable[None]:
-    """Run a job on the writer's thread and wait for it. Raises sqlite3.Error."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[None] = loop.create_future()
-
-    def done(error: sqlite3.Error | None) -> None:
-        if future.done():
-            return
-        if error is None:
-            future.set_result(None)
-        else:
-            future.set_exception(error)
-
-    writer.submit(job, loop, done)
-    return future
 
 
 async def _run_helper(data_dir: Path) -> Folded | None:

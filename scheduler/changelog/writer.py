@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Final, NamedTuple
@@ -72,6 +72,22 @@ class Writer:
     def submit(self, job: Job, loop: asyncio.AbstractEventLoop, done: Callable[[sqlite3.Error | None], None]) -> None:
         """Run `job`; then, on `loop`, call `done` with the error, None when all is durable."""
         self._jobs.put(_Task(job, loop, done))
+
+    def perform(self, job: Job) -> Awaitable[None]:
+        """Run `job`, and wait for it on the loop that runs now. Raises sqlite3.Error."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
+
+        def done(error: sqlite3.Error | None) -> None:
+            if future.done():
+                return
+            if error is None:
+                future.set_result(None)
+            else:
+                future.set_exception(error)
+
+        self.submit(job, loop, done)
+        return future
 
     def add_chore(self, chore: Chore) -> None:
         """Work for when nothing else waits."""

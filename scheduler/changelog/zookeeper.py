@@ -27,11 +27,12 @@ from scheduler.changelog.checkpoint import Checkpoint
 from scheduler.changelog.errors import Damaged, Unreadable
 from scheduler.changelog.load import LoadResult
 from scheduler.changelog.store import Pointer
+from scheduler.changelog.zookeeper_catch_up import CatchUp
 from scheduler.changelog.zookeeper_commit import Committer
 from scheduler.changelog.zookeeper_keeper import SnapshotKeeper
 from scheduler.changelog.zookeeper_layout import Head, Layout
 from scheduler.changelog.zookeeper_parts import sweep_parts
-from scheduler.changelog.zookeeper_reading import Position, frames, previous_of, read_head
+from scheduler.changelog.zookeeper_reading import Position, departs, frames, read_head
 from scheduler.changelog.zookeeper_snapshot import fetch
 from scheduler.contracts import Entry, Fenced, Unavailable
 from scheduler.core.ops import FORMAT_LEVEL, Op
@@ -64,6 +65,7 @@ class ZooKeeperChangelog:
         self._client = client
         self._layout = Layout(root)
         self.checkpoint = None if data_dir is None else Checkpoint(data_dir, cluster)
+        self._catch_up = None if self.checkpoint is None else CatchUp(self.checkpoint, self._missed)
         self.loaded: LoadResult | None = None
         """What the checkpoint held at the start, after `load`."""
         self._arrived: Pointer | None = None
@@ -137,7 +139,7 @@ class ZooKeeperChangelog:
         self._position = Position(head.lineage, level=self.level)
         self.head_offset = head.next - 1
         if self.checkpoint is not None and self.checkpoint.end is not None:
-            why = await self._departs(head)
+            why = await departs(self._client, self._layout, head, self.checkpoint.end)
             if why is not None:
                 self.checkpoint.set_aside(why)
         if self.checkpoint is None or self.checkpoint.end is None:
@@ -185,23 +187,6 @@ class ZooKeeperChangelog:
         if self.checkpoint is not None:
             self.checkpoint.adopt(snapshot.lineage, snapshot.base)
         _log.info("begins with the snapshot up to entry %d", snapshot.base.covered)
-
-    async def _departs(self, head: Head) -> str | None:
-        """Why the checkpoint is not a copy of the beginning of this log; None when it is."""
-        assert self.checkpoint is not None and self.checkpoint.end is not None
-        end = self.checkpoint.end
-        if end.lineage != head.lineage:
-            return f"it is of the history {end.lineage.hex()}, the log of {head.lineage.hex()}"
-        if end.offset >= head.next:
-            return f"it ends at offset {end.offset}, the log at offset {head.next - 1}"
-        if end.offset == head.next - 1:
-            follows = head.checksum
-        else:
-            try:
-                follows = await previous_of(self._client, self._layout, end.offset + 1)
-            except NoNode:
-                return f"it ends at offset {end.offset}, and the log now begins later"
-        return None if follows == end.checksum else f"at offset {end.offset} the log has another entry"
 
     def load(self, begin: Callable[[], Apply]) -> Apply:
         """Read the checkpoint back, once, and blocking. Then `follow`.
@@ -252,6 +237,8 @@ class ZooKeeperChangelog:
         add to what this reads, and entries can be appended once it has returned.
         Raises Truncated, Damaged with the offset, FormatTooNew, ZkError; after the last it may be called again.
         """
+        if self._catch_up is not None and self._claim is None:
+            self._catch_up.check()
         here, asked_ms = self._here, boot_ms()
         await self._client.sync(self._layout.head)
         head, version = await read_head(self._client, self._layout, watch)
@@ -293,6 +280,12 @@ class ZooKeeperChangelog:
         if self.checkpoint is not None:
             self.checkpoint.add(read)
         read.clear()
+
+    async def _missed(self, after: int, most: int) -> list[tuple[int, bytes]]:
+        """Frames that were read or committed here, and are no longer in memory."""
+        last = min(after + most, self._here.offset)
+        found = [frame async for frame in frames(self._client, self._layout, after + 1, last)]
+        return list(enumerate(found, after + 1))
 
     # --- leading ---
 
@@ -382,6 +375,8 @@ class ZooKeeperChangelog:
     async def close(self) -> None:
         """Close the checkpoint. The client is the caller's."""
         self._forget_arrived()
+        if self._catch_up is not None:
+            await self._catch_up.stop()
         if self.checkpoint is not None:
             await self.checkpoint.close()
 

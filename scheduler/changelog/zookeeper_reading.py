@@ -8,6 +8,7 @@ from typing import Final
 
 from attrs import define, field
 
+from scheduler.changelog.checkpoint import End
 from scheduler.changelog.codec import decode
 from scheduler.changelog.configs import Configs
 from scheduler.changelog.errors import Damaged
@@ -21,7 +22,7 @@ from scheduler.core.ops import FORMAT_LEVEL
 from scheduler.zk.client import Client
 from scheduler.zk.errors import NoNode
 
-__all__ = ["Position", "Truncated", "frames", "previous_of", "read_head"]
+__all__ = ["Position", "Truncated", "departs", "frames", "read_head"]
 
 _AT_ONCE: Final = 64
 """Requests on their way at a time. More bring nothing: ZooKeeper answers 3,000 to 7,000 a second."""
@@ -82,11 +83,27 @@ async def read_head(client: Client, layout: Layout, watch: Callable[[], None] | 
     return Head.from_bytes(data), stat.version
 
 
-async def previous_of(client: Client, layout: Layout, offset: int) -> bytes:
+async def _previous_of(client: Client, layout: Layout, offset: int) -> bytes:
     """The checksum that this entry names as that of the one before it. Raises NoNode, Damaged, ZkError."""
     data, _ = await client.get(layout.entry(offset))
     manifest = Manifest.from_bytes(data, offset)
     return read_header(data, offset).previous if manifest is None else manifest.previous
+
+
+async def departs(client: Client, layout: Layout, head: Head, end: End) -> str | None:
+    """Why the checkpoint that ends there is not a copy of the beginning of this log; None when it is. Raises ZkError"""
+    if end.lineage != head.lineage:
+        return f"it is of the history {end.lineage.hex()}, the log of {head.lineage.hex()}"
+    if end.offset >= head.next:
+        return f"it ends at offset {end.offset}, the log at offset {head.next - 1}"
+    if end.offset == head.next - 1:
+        follows = head.checksum
+    else:
+        try:
+            follows = await _previous_of(client, layout, end.offset + 1)
+        except NoNode:
+            return f"it ends at offset {end.offset}, and the log now begins later"
+    return None if follows == end.checksum else f"at offset {end.offset} the log has another entry"
 
 
 async def frames(client: Client, layout: Layout, first: int, last: int) -> AsyncIterator[bytes]:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from scheduler.changelog import zookeeper_catch_up, zookeeper_follower
 from scheduler.changelog.checkpoint import FOLDER, SET_ASIDE, Checkpoint
 from scheduler.changelog.configs import Configs
 from scheduler.changelog.errors import DataDirRefused
 from scheduler.changelog.sqlite import SqliteChangelog
 from scheduler.changelog.store import DB_FILE
 from scheduler.changelog.zookeeper import LogIsGone
+from scheduler.changelog.zookeeper_follower import Follower
 from scheduler.changelog.zookeeper_layout import Head
+from scheduler.changelog.zookeeper_reading import Truncated
+from scheduler.contracts import ChangelogError
 from tests.changelog.stage import CLUSTER, fill, look, told_until
 from tests.changelog.zookeeper_stage import ROOT, Scheduler
 from tests.zk.stage import Stage, eventually, on_stage
@@ -226,25 +231,100 @@ def test_a_data_directory_has_one_scheduler(tmp_path: Path) -> None:
     on_stage(play)
 
 
+def limit_pages(checkpoint: Checkpoint, most: int) -> None:
+    """The file may not grow beyond so many pages: to SQLite that is a full disk."""
+    assert checkpoint._db is not None
+    checkpoint._db.execute(f"PRAGMA max_page_count = {most}")
+
+
+async def told_beyond_a_full_disk(stage: Stage, data_dir: Path) -> tuple[Scheduler, Checkpoint]:
+    leader = await told(stage, 20, data_dir)
+    checkpoint = leader.changelog.checkpoint
+    assert checkpoint is not None
+    limit_pages(checkpoint, 5)
+    await leader.tell(200)
+    await eventually(lambda: checkpoint.failure is not None)
+    assert checkpoint.is_behind and checkpoint.offset < 200
+    return leader, checkpoint
+
+
 def test_a_full_disk_makes_the_next_start_longer_and_nothing_else(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def play(stage: Stage) -> None:
-        leader = await told(stage, 20, tmp_path)
-        checkpoint = leader.changelog.checkpoint
-        assert checkpoint is not None and checkpoint._db is not None
-        checkpoint._db.execute("PRAGMA max_page_count = 5")
-        await leader.tell(200)
-        await eventually(lambda: checkpoint.is_behind)
-        checkpoint._db.execute("PRAGMA max_page_count = 100000")
+        leader, _ = await told_beyond_a_full_disk(stage, tmp_path)
         await leader.tell(210)
         await end(leader)
-        assert caplog.text.count("the checkpoint is not written any more") == 1
+        assert caplog.text.count("the checkpoint is not written") == 1
 
         again = await Scheduler.at(stage, data_dir=tmp_path)
         assert again.changelog.offset < 200
         assert again.is_right
         await again.follow()
+        assert again.changelog.offset == 210 and again.is_right
+
+    on_stage(play)
+
+
+def test_it_catches_up_when_space_returns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zookeeper_catch_up, "TRY_AGAIN_AFTER_S", 0.01)
+    refusals = []
+    catch_up = Checkpoint.catch_up
+
+    async def counted(checkpoint: Checkpoint, frames: Sequence[tuple[int, bytes]]) -> None:
+        try:
+            await catch_up(checkpoint, frames)
+        except ChangelogError as refused:
+            refusals.append(refused)
+            raise
+
+    monkeypatch.setattr(Checkpoint, "catch_up", counted)
+
+    async def play(stage: Stage) -> None:
+        leader, checkpoint = await told_beyond_a_full_disk(stage, tmp_path)
+        await eventually(lambda: len(refusals) > 1)  # it tried, and the disk still refused
+        assert checkpoint.is_behind
+        limit_pages(checkpoint, 100_000)
+        await leader.tell(230)  # while it catches up
+        await eventually(lambda: not checkpoint.is_behind)
+        await leader.tell(240)
+        assert checkpoint.failure is None
+        assert (await checkpoint.fold())[0].covered == 240
+        await leader.tell(250)
+        await end(leader)
+
+        again = await Scheduler.at(stage, data_dir=tmp_path)
+        assert again.changelog.offset == 250  # before anything was read from ZooKeeper
+        assert again.is_right
+
+    on_stage(play)
+
+
+def test_a_standby_that_was_behind_for_too_long_begins_with_the_snapshot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(zookeeper_catch_up, "TRY_AGAIN_AFTER_S", 0.01)
+    monkeypatch.setattr(zookeeper_follower, "LOOK_AGAIN_S", 0.01)
+
+    async def play(stage: Stage) -> None:
+        standby = await Scheduler.at(stage, data_dir=tmp_path / "standby")
+        checkpoint = standby.changelog.checkpoint
+        assert checkpoint is not None
+        limit_pages(checkpoint, 5)
+        leader = await told(stage, 200, tmp_path / "leader")
+        await standby.follow()
+        await eventually(lambda: checkpoint.failure is not None)
+        snapshots = leader.changelog.snapshots()
+        await snapshots.snapshot()
+        await leader.tell(210)
+        await snapshots.snapshot()
+        assert snapshots.cut_entries >= 200
+
+        with pytest.raises(Truncated):
+            await Follower(standby.client, standby.changelog, standby.apply).run()
+        assert standby.is_right and checkpoint.is_behind
+        await end(standby)
+        again = await Scheduler.at(stage, data_dir=tmp_path / "standby")
         assert again.changelog.offset == 210 and again.is_right
 
     on_stage(play)
