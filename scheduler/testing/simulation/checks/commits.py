@@ -101,14 +101,18 @@ class Effects(Check):
 
     rule = "effect after durable"
 
+    def decided(self, witness: Witness, decision: Decision) -> None:
+        """Here and not where it is carried out: a later list may well have what was launched because of this one."""
+        for effect in decision.effects:
+            if isinstance(effect, Launch) and effect.task.task_id in witness.present:
+                raise Broken("launched once", f"{effect.task.task_id} is launched again; the engine had told of it")
+
     def acts(self, witness: Witness, effect: Effect) -> None:
         tasks = self.world.durable.tasks
         if isinstance(effect, Launch):
             row = tasks.get(effect.task.task_id)
             if row is None or row.host != effect.task.host:
                 raise Broken(self.rule, f"{effect.task.task_id} is launched and the log does not say where")
-            if effect.task.task_id in witness.present:
-                raise Broken("launched once", f"{effect.task.task_id} is launched again; the engine had told of it")
         elif isinstance(effect, Terminate):
             row = tasks.get(effect.task_id)
             if row is not None and row.status not in _END_ASKED and row.status not in TERMINAL_STATES:
