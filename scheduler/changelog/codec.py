@@ -18,6 +18,7 @@ from scheduler.changelog.errors import Damaged, FormatTooNew
 from scheduler.changelog.frame import Header, Kind, open_frame, seal
 from scheduler.changelog.ops_from_thrift import BodyReader
 from scheduler.changelog.ops_to_thrift import BodyWriter
+from scheduler.changelog.twins import twin
 from scheduler.contracts import Entry, Unavailable
 from scheduler.core.ops import FORMAT_LEVEL, Op, level_of
 from scheduler.interface import storage
@@ -25,6 +26,7 @@ from scheduler.interface import storage
 __all__ = ["Unencodable", "decode", "decode_chunk", "encode", "encode_chunk"]
 
 _NO_UUID = bytes(16)
+_Body = twin(storage.Body)
 
 
 class Unencodable(Unavailable):
@@ -114,7 +116,7 @@ class _Source:
 def _from_bytes(body: bytes, configs: Configs, offset: int) -> list[Op]:
     """The checksum was right, so what fails here was written so: by a newer version or by a fault of ours."""
     try:
-        record = _protocol(TCyBufferedTransport(_Source(body))).read_struct(storage.Body())
+        record = _protocol(TCyBufferedTransport(_Source(body))).read_struct(_Body())
         return BodyReader(record, configs).read()
     except UnknownBranch as error:
         raise FormatTooNew(offset, str(error)) from error
