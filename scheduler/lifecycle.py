@@ -1,6 +1,6 @@
-"""The life of one scheduler, as data. No I/O: `app.py` feeds inputs and does what the state asks for.
+"""The life of one scheduler, as data. No I/O: `leadership/leading.py` feeds inputs and does what the state asks for.
 
-Theory. A scheduler is a standby until it is elected; it takes over (claims, reads, rebuilds, begins its epoch) and
+Theory. A scheduler is a standby until it is elected; it claims the epoch, takes over (reads, rebuilds, begins) and
 leads. When its store cannot be reached it is suspended: nothing is decided, nothing answered from state, nothing lost.
 It resumes if it is back in time with no newer epoch, otherwise it is deposed: memory and timers go, and it is a standby
 again, in the same process. Embedded mode is the same life with an election that is always won.

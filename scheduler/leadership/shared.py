@@ -115,11 +115,11 @@ class Shared:
             try:
                 await self._join()
                 election = await self._win()
-                won()
                 steps, tenure = Steps(boot_ms), Tenure(self._client)
                 self.changelog.on_quorum_write = tenure.renew
                 assert election.node is not None
                 await self.changelog.claim(election.node)
+                won()
                 break
             except SessionOver as over:
                 LOG.warning("the session with ZooKeeper is over, a new one is begun: %s", over)

@@ -59,7 +59,7 @@ class Membership(Protocol):
     async def elected(self, won: Callable[[], None]) -> Term:
         """Wait until this scheduler is to lead; meanwhile it follows the log if there is another who writes it.
 
-        `won` is called when the election is won and the take-over begins.
+        `won` is called when the epoch is claimed and the take-over goes on.
         Raises Unreadable when the log cannot be read, ChangelogError while the store cannot.
         """
 
