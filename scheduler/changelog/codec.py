@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from thriftpy2.protocol import TCyBinaryProtocol
-from thriftpy2.transport import TCyBufferedTransport, TCyMemoryBuffer
+from thriftpy2.transport import TCyBufferedTransport
 
 from scheduler.changelog.config_from_thrift import UnknownBranch
 from scheduler.changelog.configs import Configs
@@ -81,21 +81,13 @@ def decode_chunk(
 
 def _to_bytes(ops: Iterable[Op], configs: Configs) -> bytes:
     writer = BodyWriter(configs)
-    buffer = TCyMemoryBuffer()
     try:
         writer.add(ops)
-        _protocol(buffer).write_struct(writer.body())
+        return writer.to_bytes()
     except KeyError as error:
         raise Unencodable(f"an op uses a configuration that was never saved: {error}") from error
     except Exception as error:  # thriftpy2 raises several kinds for a value of a wrong type or size
         raise Unencodable(f"an op does not fit the storage format: {error!r}") from error
-    data: bytes = buffer.getvalue()
-    return data
-
-
-def _protocol(transport: Any) -> Any:
-    # The type stubs know only the slow protocol of the same shape.
-    return TCyBinaryProtocol(transport)  # type: ignore[no-untyped-call]
 
 
 class _Source:
@@ -116,7 +108,9 @@ class _Source:
 def _from_bytes(body: bytes, configs: Configs, offset: int) -> list[Op]:
     """The checksum was right, so what fails here was written so: by a newer version or by a fault of ours."""
     try:
-        record = _protocol(TCyBufferedTransport(_Source(body))).read_struct(_Body())
+        # The type stubs know only the slow protocol of the same shape.
+        protocol: Any = TCyBinaryProtocol(TCyBufferedTransport(_Source(body)))  # type: ignore[no-untyped-call]
+        record = protocol.read_struct(_Body())
         return BodyReader(record, configs).read()
     except UnknownBranch as error:
         raise FormatTooNew(offset, str(error)) from error

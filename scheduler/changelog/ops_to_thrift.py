@@ -1,15 +1,23 @@
-"""From the ops of the core to a `Body` of `thrift/storage.thrift`.
+"""From the ops of the core to the bytes of a `Body` of `thrift/storage.thrift`.
 
-One `BodyWriter` makes one body: it collects the strings, update keys and configurations that the ops refer to.
+One `BodyWriter` makes one body: it collects the strings, update keys and configurations that the ops refer to. The
+commonest ops are packed at once (`packed.py`), the others become structs that thriftpy2 encodes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
+from struct import Struct
 from typing import Any, Final
 
+from thriftpy2.protocol import TCyBinaryProtocol
+from thriftpy2.transport import TCyMemoryBuffer
+
+from scheduler.changelog import packed
 from scheduler.changelog.config_to_thrift import config_to_thrift, metadata_to_thrift, sla_policy_to_thrift
 from scheduler.changelog.configs import Configs
+from scheduler.changelog.packed import Tables
 from scheduler.changelog.settings_to_thrift import ranges_to_thrift, settings_to_thrift
 from scheduler.core import ops
 from scheduler.core.cron.records import Runs
@@ -21,7 +29,6 @@ from scheduler.core.updates.records import (
     InstanceProgress,
     Instructions,
     UpdateEvent,
-    UpdateKey,
 )
 from scheduler.interface import aurora, storage
 
@@ -45,13 +52,8 @@ def _branch(name: str) -> Any:
 _EpochBegun = _branch("epochBegun")
 _SaveConfig = _branch("saveConfig")
 _SaveTask = _branch("saveTask")
-_MoveTask = _branch("moveTask")
-_AssignTask = _branch("assignTask")
 _RemoveTasks = _branch("removeTasks")
 _StartUpdate = _branch("startUpdate")
-_MoveUpdate = _branch("moveUpdate")
-_RecordInstance = _branch("recordInstance")
-_MoveInstance = _branch("moveInstance")
 _RemoveUpdates = _branch("removeUpdates")
 _SaveUpdate = _branch("saveUpdate")
 _AnnotateUpdate = _branch("annotateUpdate")
@@ -63,31 +65,49 @@ _RemoveCronJob = _branch("removeCronJob")
 _SaveMaintenance = _branch("saveMaintenance")
 _Restored = _branch("restored")
 
+_OPS: Final = Struct(">3sci")
+
 # Absent means 0, false or empty on disk, so `x or None` leaves those out.
 # The structs of ops that occur in masses are built by position, in the order of the IDL: that is twice as fast.
 
 
-class BodyWriter:
-    """Add ops in their order, then take `body()`."""
+class BodyWriter(Tables):
+    """Add ops in their order, then take `to_bytes()`."""
 
     def __init__(self, configs: Configs) -> None:
+        super().__init__()
         self._configs = configs
         self._ops: list[Any] = []
-        self._texts: dict[str, int] = {}
-        self._updates: dict[UpdateKey, int] = {}
+        """Bytes, or a struct with one branch set."""
         self._config_refs: dict[TaskConfig, int] = {}
 
     def add(self, told: Iterable[ops.Op]) -> None:
         """Raises KeyError when a record uses a configuration that no SaveConfig named."""
         self._ops += [_WRITERS[type(op)](self, op) for op in told]
 
-    def body(self) -> Any:
+    def to_bytes(self) -> bytes:
+        """Raises whatever thriftpy2 or struct raise for a value of a wrong type or size."""
+        buffer = TCyMemoryBuffer()
+        # The type stubs know only the slow protocol of the same shape.
+        protocol: Any = TCyBinaryProtocol(buffer)  # type: ignore[no-untyped-call]
+        buffer.write(_OPS.pack(b"\x0f\0\x01", b"\x0c", len(self._ops)))  # field 1 is a list of structs
+        for kind, records in groupby(self._ops, type):
+            if kind is bytes:
+                buffer.write(b"".join(records))
+            else:
+                for record in records:
+                    protocol.write_struct(record)
+        protocol.write_struct(self._tables())
+        data: bytes = buffer.getvalue()
+        return data
+
+    def _tables(self) -> Any:
+        """The body without its ops, which come first."""
         return storage.Body(
-            ops=self._ops,
-            texts=list(self._texts) or None,
+            texts=list(self.texts) or None,
             updates=[
                 storage.UpdateKey(aurora.JobKey(key.job.role, key.job.environment, key.job.name), key.id)
-                for key in self._updates
+                for key in self.updates
             ]
             or None,
             configs=[self._configs.digest_of(config) for config in self._config_refs] or None,
@@ -96,10 +116,7 @@ class BodyWriter:
     # --- tables ---
 
     def _text(self, text: str | None) -> int | None:
-        return None if text is None else self._texts.setdefault(text, len(self._texts))
-
-    def _update(self, key: UpdateKey) -> int:
-        return self._updates.setdefault(key, len(self._updates))
+        return None if text is None else self.texts[text]
 
     def _config(self, config: TaskConfig) -> int:
         at = self._config_refs.get(config)
@@ -110,7 +127,7 @@ class BodyWriter:
 
     def _texts_of(self, texts: Iterable[str | None]) -> list[int] | None:
         """A column; None when it has nothing but gaps."""
-        refs = [-1 if text is None else self._texts.setdefault(text, len(self._texts)) for text in texts]
+        refs = [-1 if text is None else self.texts[text] for text in texts]
         return refs if any(ref >= 0 for ref in refs) else None
 
     # --- tasks ---
@@ -121,11 +138,6 @@ class BodyWriter:
     def _save_config(self, op: ops.SaveConfig) -> Any:
         self._configs.remember(op.digest, op.config)
         return _SaveConfig(storage.SaveConfig(op.digest, config_to_thrift(op.config)))
-
-    def _task_event(self, event: TaskEvent) -> Any:
-        return storage.TaskEvent(
-            event.status, event.timestamp_ms, self._text(event.message), self._text(event.scheduler)
-        )
 
     def _task_history(self, events: Sequence[TaskEvent]) -> Any:
         if not events:
@@ -155,32 +167,6 @@ class BodyWriter:
                 self._text(task.host),
                 self._text(task.agent_id),
                 self._ports(task.ports),
-            )
-        )
-
-    def _move_task(self, op: ops.MoveTask) -> Any:
-        event = op.event
-        return _MoveTask(
-            storage.MoveTask(
-                op.task_id,
-                event.status,
-                event.timestamp_ms,
-                self._text(event.message),
-                self._text(event.scheduler),
-                op.failure_count or None,
-                op.times_partitioned or None,
-                op.compact or None,
-            )
-        )
-
-    def _assign_task(self, op: ops.AssignTask) -> Any:
-        return _AssignTask(
-            storage.AssignTask(
-                op.task_id,
-                self._task_event(op.event),
-                self._text(op.host),
-                self._text(op.agent_id),
-                self._ports(op.ports),
             )
         )
 
@@ -216,35 +202,11 @@ class BodyWriter:
     def _start_update(self, op: ops.StartUpdate) -> Any:
         return _StartUpdate(
             storage.StartUpdate(
-                update=self._update(op.key),
+                update=self.updates[op.key],
                 user=self._text(op.user),
                 metadata=metadata_to_thrift(op.metadata),
                 instructions=self._instructions(op.instructions),
                 event=self._update_event(op.event),
-            )
-        )
-
-    def _move_update(self, op: ops.MoveUpdate) -> Any:
-        return _MoveUpdate(storage.MoveUpdate(self._update(op.key), self._update_event(op.event)))
-
-    def _record_instance(self, op: ops.RecordInstance) -> Any:
-        event = op.event
-        return _RecordInstance(
-            storage.RecordInstance(
-                self._update(op.key), event.instance_id, event.action, event.timestamp_ms, self._text(event.message)
-            )
-        )
-
-    def _move_instance(self, op: ops.MoveInstance) -> Any:
-        progress = op.progress
-        return _MoveInstance(
-            storage.MoveInstance(
-                self._update(op.key),
-                op.instance_id,
-                progress.phase or None,
-                progress.failures or None,
-                progress.exit_seq or None,
-                progress.recorded or None,
             )
         )
 
@@ -261,21 +223,21 @@ class BodyWriter:
         )
 
     def _annotate_update(self, op: ops.AnnotateUpdate) -> Any:
-        return _AnnotateUpdate(storage.AnnotateUpdate(self._update(op.key), self._notes(op.notes)))
+        return _AnnotateUpdate(storage.AnnotateUpdate(self.updates[op.key], self._notes(op.notes)))
 
     def _record_remark(self, op: ops.RecordRemark) -> Any:
         told = op.remark
         user, message = self._text(told.user or None), self._text(told.message)
-        return _RecordRemark(storage.RecordRemark(self._update(op.key), told.timestamp_ms, user, message))
+        return _RecordRemark(storage.RecordRemark(self.updates[op.key], told.timestamp_ms, user, message))
 
     def _remove_updates(self, op: ops.RemoveUpdates) -> Any:
-        return _RemoveUpdates(storage.RemoveUpdates([self._update(key) for key in op.keys]))
+        return _RemoveUpdates(storage.RemoveUpdates([self.updates[key] for key in op.keys]))
 
     def _save_update(self, op: ops.SaveUpdate) -> Any:
         update = op.update
         return _SaveUpdate(
             storage.Update(
-                update=self._update(update.key),
+                update=self.updates[update.key],
                 user=self._text(update.user),
                 metadata=metadata_to_thrift(update.metadata),
                 instructions=self._instructions(update.instructions),
@@ -360,13 +322,13 @@ _WRITERS: Final[dict[type, Callable[[BodyWriter, Any], Any]]] = {
     ops.EpochBegun: BodyWriter._epoch_begun,
     ops.SaveConfig: BodyWriter._save_config,
     ops.SaveTask: BodyWriter._save_task,
-    ops.MoveTask: BodyWriter._move_task,
-    ops.AssignTask: BodyWriter._assign_task,
+    ops.MoveTask: packed.move_task,
+    ops.AssignTask: packed.assign_task,
     ops.RemoveTasks: BodyWriter._remove_tasks,
     ops.StartUpdate: BodyWriter._start_update,
-    ops.MoveUpdate: BodyWriter._move_update,
-    ops.RecordInstance: BodyWriter._record_instance,
-    ops.MoveInstance: BodyWriter._move_instance,
+    ops.MoveUpdate: packed.move_update,
+    ops.RecordInstance: packed.record_instance,
+    ops.MoveInstance: packed.move_instance,
     ops.AnnotateUpdate: BodyWriter._annotate_update,
     ops.RecordRemark: BodyWriter._record_remark,
     ops.RemoveUpdates: BodyWriter._remove_updates,

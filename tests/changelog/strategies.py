@@ -199,14 +199,17 @@ cron_jobs = st.builds(CronJob, jobs, configs, count, text, st.sampled_from(Colli
 drains = st.builds(Drain, sla_policies, i64, i64)
 maintenance = st.builds(Maintenance, text, st.sampled_from(MaintenanceMode), st.none() | drains)
 
-small_ops = st.one_of(
-    st.builds(ops.EpochBegun, i64, text),
+transitions = st.one_of(
     st.builds(ops.MoveTask, text, task_events, count, count, st.booleans()),
     st.builds(ops.AssignTask, text, task_events, text, text, ports),
-    st.builds(ops.RemoveTasks, tuples_of(text)),
     st.builds(ops.MoveUpdate, keys, update_events),
     st.builds(ops.RecordInstance, keys, instance_events),
     st.builds(ops.MoveInstance, keys, count, progress),
+)
+small_ops = st.one_of(
+    transitions,
+    st.builds(ops.EpochBegun, i64, text),
+    st.builds(ops.RemoveTasks, tuples_of(text)),
     st.builds(ops.AnnotateUpdate, keys, notes),
     st.builds(ops.RecordRemark, keys, remarks),
     st.builds(ops.RemoveUpdates, tuples_of(keys)),
