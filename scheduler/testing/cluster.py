@@ -80,6 +80,8 @@ class Scheduler:
         self.log_path = folder / f"{name}.log"
         """What it said, of all its lives."""
         self.lives = 0
+        self.ahead_ms = 0
+        """How far its machine's wall clock is ahead, from the next start on."""
         self._process: subprocess.Popen[bytes] | None = None
 
     # --- its life ---
@@ -91,7 +93,8 @@ class Scheduler:
         """
         if self.alive:
             raise RuntimeError(f"{self.name} runs already, as process {self.pid}")
-        words = [sys.executable, "-m", "scheduler", "serve", "--data-dir", str(self.data_dir)]
+        program = ["scheduler.testing.ahead", str(self.ahead_ms)] if self.ahead_ms else ["scheduler"]
+        words = [sys.executable, "-m", *program, "serve", "--data-dir", str(self.data_dir)]
         words += ["--http-port", str(self.http_port), "--thrift-port", str(self.thrift_port), *self.flags]
         environ = {name: value for name, value in os.environ.items() if name != VARIABLE}
         if failpoint is not None:
