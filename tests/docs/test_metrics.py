@@ -13,6 +13,39 @@ PAGE = (Path(__file__).parents[2] / "docs" / "compatibility.md").read_text(encod
 ELSEWHERE = re.compile(r"zk_|log_|standby_|checkpoint_|shiro_|http_auth|tls_")
 """Figures of ZooKeeper mode and of security, which this server has not."""
 
+AURORAS = """
+framework_registered task_store_LOST jvm_uptime_secs system_load_avg process_cpu_cores_utilized
+scheduler_resource_offers scheduler_log_native_append_nanos_total scheduler_log_native_append_events
+scheduler_log_bytes_written scheduler_log_entries_written scheduler_log_bytes_read scheduler_log_entries_read
+scheduler_log_bad_frames_read scheduler_log_snapshots scheduler_log_un_snapshotted_transactions timed_out_tasks
+http_500_responses_events scheduler_lifecycle_ACTIVE scheduler_backup_success scheduler_backup_failed
+status_updates_queue_size async_tasks_completed async_executor_uncaught_exceptions timeout_queue_size
+uncaught_exceptions outstanding_offers offer_accept_races offer_cancel_failures offers_rescinded
+statically_banned_offers_size statically_banned_offers_hit_rate globally_banned_offers_size veto_evaluated_offers
+schedule_attempts_fired schedule_attempts_failed schedule_attempts_no_match schedule_attempts_blocks
+scheduled_task_penalty_events assigner_launch_failures task_schedule_attempt_events scheduling_veto_static
+scheduling_veto_dynamic scheduling_veto_mixed scheduling_veto_insufficient_resources scheduling_veto_maintenance
+tasks_LOST_x tasks_FAILED_x tasks_lost_rack_x tasks_lost_dedicated_x task_lost_SOURCE_MASTER task_exit_REASON
+task_delivery_delay_SOURCE_MASTER scheduler_illegal_task_state_transitions task_kill_retries task_throttle_events
+tasks_pruned job_updates_pruned update_transition_FAILED update_instance_transition_INSTANCE_UPDATED
+preemptor_task_processor_runs preemptor_slot_search_attempts_for_prod preemptor_slot_search_attempts_for_non_prod
+preemptor_slot_search_successful_for_prod preemptor_slot_search_failed_for_prod preemptor_slot_validation_successful
+preemptor_tasks_preempted_prod preemptor_missing_attributes reservation_cache_size preemption_slot_cache_size
+resources_total_consumed_cpu_cores resources_free_pool_consumed_ram_mb resources_quota_consumed_disk_mb
+resources_dedicated_consumed_disk_mb resources_allocated_quota_cpu_cores resources_per_role_cpu_cores
+quota_per_role_ram_mb empty_slots_small scheduler_thrift_createJob_events scheduler_thrift_createJob_nanos_total
+scheduler_thrift_createJob_nanos_per_event scheduler_thrift_response_OK scheduler_thrift_workload_getJobs
+thrift_workload_createJob storage_write_lock_wait_events mem_storage_attribute_size job_update_store_events
+task_store_index_job_items task_queries_by_id scheduler_framework_disconnects scheduler_framework_reregisters
+scheduler_lost_executors slaves_lost scheduler_inverse_offers scheduler_status_update reconciliation_explicit_runs
+reconciliation_implicit_runs cron_job_triggers cron_job_misfires cron_job_parse_failures cron_job_collisions
+cron_job_concurrent_runs cron_job_launch_failures cron_jobs_loaded quartz_scheduler_running
+missing_maintenance_request maintenance_countdown_ms_x sla_coordinator_attempts webhooks_attempts
+shiro_authorization_failures shiro_bad_requests zk_connection_state_CONNECTED sla_cluster_platform_uptime_percent
+sla_x_job_uptime_50_00_sec sla_cluster_mtta_ms job_update_recovery_errors
+"""
+"""The figures that Aurora's documentation names ("Monitoring your Aurora cluster", "SLA metrics")."""
+
 
 def lines() -> dict[str, str]:
     section = PAGE.partition("\n## Metrics\n")[2].partition("\n## ")[0]
@@ -35,3 +68,7 @@ def test_every_figure_has_its_line() -> None:
     assert {name for name in names if not any(matches(line, name) for line in served)} == set()
     unseen = {line for line in served if not any(matches(line, name) for name in names)}
     assert {line for line in unseen if not ELSEWHERE.match(line)} == set()
+
+
+def test_every_figure_of_auroras_has_its_line() -> None:
+    assert [name for name in AURORAS.split() if not any(matches(line, name) for line in lines())] == []
