@@ -45,6 +45,15 @@ SAID: Final = (
 )
 """What came of words that hold for a while, and of instances set aside."""
 
+CRON: Final = (
+    *("scheduled", "replaced", "descheduled", "descheduled while a run waits", "due", "caught up"),
+    *("missed: nobody led", "missed: the clock was put forward, or nothing could be done"),
+    *("begun by hand", "by hand, and another one stands in its way"),
+    *("waits: KILL_EXISTING", "held back behind one that waits: KILL_EXISTING", "held back: CANCEL_NEW"),
+    *("a run that waited begins", "a run that waited begins under another leader"),
+)
+"""What came of cron jobs."""
+
 _NOT_ASKED: Final = "maintenance and preemption do not exist yet, so nothing brings a task there"
 _UNREACHABLE_TASK_STATES: Final = {
     T.INIT: "never stored: a task begins PENDING or THROTTLED",
@@ -105,6 +114,8 @@ class Coverage:
                 yield "verdict", f"{verdict.name} while {condition}"
         for name in SAID:
             yield "said", name
+        for name in CRON:
+            yield "cron", name
         yield "restart", "inside a commit"
         yield "restart", "between commits"
 

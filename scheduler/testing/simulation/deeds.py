@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from scheduler.core import jobs
+from scheduler.core.cron import requests as cron_requests
 from scheduler.core.queries import UpdateQuery, UpdateRequest
 from scheduler.core.records import JobConfiguration, Metadata, TaskStatus
 from scheduler.core.updates import expiring, requests, set_aside as set_aside_core
@@ -15,6 +16,8 @@ from scheduler.core.updates.verdicts import Heartbeat, MonitorVerdict, heartbeat
 from scheduler.core.views import update_details
 from scheduler.testing.simulation import healing
 from scheduler.testing.simulation.catalog import JOBS, config, settings
+from scheduler.testing.simulation.checks.cron import START
+from scheduler.testing.simulation.crontab import CRON_JOBS, template
 from scheduler.testing.simulation.healing import PERSON
 from scheduler.testing.simulation.monitors import Mood
 from scheduler.testing.simulation.node import Trap
@@ -122,6 +125,21 @@ def nonsense(world: World, what: int) -> None:
     else:
         asked_job = JobConfiguration(JOBS[0], config(1, "v"), 3, "www")
         world.clients.write(world.node, "create", jobs.create, asked_job, PERSON)
+
+
+def cron_set(world: World, cron: int, data: str, schedule: str, count: int, policy: int, new: bool) -> None:
+    """A template: a new one or another, or only another."""
+    asked = template(cron, data, schedule, count, policy)
+    do = cron_requests.schedule if new else cron_requests.replace
+    world.clients.write(world.node, "set cron", do, asked, PERSON)
+
+
+def cron_start(world: World, cron: int) -> None:
+    world.clients.write(world.node, START, cron_requests.start, CRON_JOBS[cron], PERSON)
+
+
+def cron_deschedule(world: World, cron: int) -> None:
+    world.clients.write(world.node, "deschedule cron", cron_requests.deschedule, CRON_JOBS[cron], PERSON)
 
 
 # --- monitors --------------------------------------------------------------------------------------------------------
@@ -241,6 +259,9 @@ DEEDS: Final[dict[str, Callable[..., None]]] = {
         pulse,
         read,
         nonsense,
+        cron_set,
+        cron_start,
+        cron_deschedule,
         mood,
         instance,
         host,

@@ -22,6 +22,13 @@ HOSTS: Final = tuple(
     for i in range(3)
 )
 ALL_HOSTS: Final = frozenset(host.name for host in HOSTS)
+SHORT: Final = "short"
+"""Tasks with this in their data end by themselves."""
+_WHY: Final = {
+    TaskStatus.KILLED: "ended on order",
+    TaskStatus.FAILED: "exited with code 1",
+    TaskStatus.FINISHED: "done",
+}
 Place = tuple[int, int]
 """Job number and instance: what chance and faults are named by, since task ids change with everything."""
 
@@ -32,6 +39,7 @@ class Draw(IntEnum):
     ENDING = 103
     BAD = 104
     CRASH = 105
+    FINISH = 106
 
 
 @define(eq=False)
@@ -181,8 +189,7 @@ class SimulatedEngine:
         if task.turn != turn or not task.lives:
             return False
         if to in TERMINAL_STATES:
-            why = "ended on order" if to is TaskStatus.KILLED else "exited with code 1"
-            self._end(task, to, why)
+            self._end(task, to, _WHY[to])
             return True
         self._come_to(task, to, "started" if to is TaskStatus.RUNNING else None)
         self._go_on(task)
@@ -201,6 +208,8 @@ class SimulatedEngine:
                 self._plan(task, Draw.RUNNING, 0, 4, TaskStatus.FAILED if early else TaskStatus.RUNNING)
         elif task.crashes:
             self._plan(task, Draw.CRASH, 1, 8, TaskStatus.FAILED)
+        elif SHORT in task.data:
+            self._plan(task, Draw.FINISH, 4, 120, TaskStatus.FINISHED)
 
     def _come_to(self, task: EngineTask, to: TaskStatus, message: str | None) -> None:
         task.status, task.message, task.at_ms = to, message, self._agenda.wall_ms

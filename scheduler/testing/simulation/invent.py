@@ -13,7 +13,8 @@ from scheduler.core.records import TaskStatus
 from scheduler.core.updates.records import Phase
 from scheduler.testing.simulation.agenda import GRID_MS
 from scheduler.testing.simulation.catalog import INSTANCES, JOBS, random_settings
-from scheduler.testing.simulation.engine import HOSTS
+from scheduler.testing.simulation.crontab import CRON_JOBS, EVERY_MS, has_cron
+from scheduler.testing.simulation.engine import HOSTS, SHORT
 from scheduler.testing.simulation.ledger import AWAITING, PAUSED, UpdateRow
 from scheduler.testing.simulation.monitors import Mood
 from scheduler.testing.simulation.node import PLACES
@@ -38,7 +39,8 @@ class Inventor:
         self._restarts = restarts
         self._versions = 0
         self._healed_at_step = 0
-        self.weights: tuple[tuple[Callable[..., Told | None], int], ...] = _WEIGHTS
+        cron = ((Inventor._cron, 9),) if has_cron(seed) else ()
+        self.weights: tuple[tuple[Callable[..., Told | None], int], ...] = (*_WEIGHTS, *cron)
         self._follow_ups: list[Told] = []
         """What comes next at once, to meet something that does not last."""
 
@@ -200,6 +202,24 @@ class Inventor:
         return "set_aside", {"what": what, "job": job, "which": "active", "instances": sorted(chosen)}
 
     # --- faults ---
+
+    def _cron(self, world: World, job: int) -> Told:
+        random = self._random
+        cron = random.randrange(len(CRON_JOBS))
+        match random.randrange(10):
+            case 0:
+                return "cron_deschedule", {"cron": cron}
+            case 1 | 2 | 3:
+                # The first one may wait for the run before it.
+                more = random.choice(("cron_deschedule", "cron_start", "cron_start", ""))
+                self._follow_ups += [(more, {"cron": cron})] if more else []
+                return "cron_start", {"cron": cron}
+            case 4:
+                return "step_clock", {"by_ms": random.choice((12_000, 70_000))}
+        told = {"schedule": random.choice(list(EVERY_MS)), "count": random.randint(1, 3)}
+        data = self._version() + random.choice(("", f"-{SHORT}"))
+        policy = random.choice((0, 0, 1, 1, 2 if random.random() < 0.2 else 0))
+        return "cron_set", {"cron": cron, "data": data, **told, "policy": policy, "new": random.random() < 0.7}
 
     def _instance(self, world: World, job: int) -> Told:
         random = self._random

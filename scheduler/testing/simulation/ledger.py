@@ -24,6 +24,8 @@ from scheduler.core.updates.records import (
     UpdateSettings,
     UpdateStatus as U,
 )
+from scheduler.testing.simulation import cron_rows
+from scheduler.testing.simulation.cron_rows import CronChange, CronRow
 
 ROLLING: Final = frozenset({U.ROLLING_FORWARD, U.ROLLING_BACK})
 AWAITING: Final = frozenset({U.ROLL_FORWARD_AWAITING_PULSE, U.ROLL_BACK_AWAITING_PULSE})
@@ -158,7 +160,7 @@ class Begun:
     epoch: int
 
 
-Change = Created | Moved | Removed | Started | Turned | Acted | Progressed | Noted | Begun | None
+Change = Created | Moved | Removed | Started | Turned | Acted | Progressed | Noted | Begun | CronChange | None
 
 
 class Ledger:
@@ -168,6 +170,7 @@ class Ledger:
         self.tasks: dict[str, TaskRow] = {}
         self.updates: dict[UpdateKey, UpdateRow] = {}
         self.active: dict[JobKey, UpdateRow] = {}
+        self.crons: dict[JobKey, CronRow] = {}
         self.epoch = 0
 
     def copy(self) -> Ledger:
@@ -180,6 +183,7 @@ class Ledger:
             twin.rows, twin.exits, twin.exited = dict(row.rows), dict(row.exits), list(row.exited)
             if row.status not in ENDED:
                 other.active[key.job] = twin
+        other.crons = {key: copy(row) for key, row in self.crons.items()}
         other.epoch = self.epoch
         return other
 
@@ -318,8 +322,8 @@ _FOLD: Final[dict[type, Callable[[Ledger, Any], Change]]] = {
     ops.RecordRemark: _record_remark,
     ops.RemoveUpdates: _remove_updates,
     ops.SaveQuota: _nothing,
-    ops.SaveCronJob: _nothing,
-    ops.MoveCronJob: _nothing,
-    ops.RemoveCronJob: _nothing,
+    ops.SaveCronJob: lambda ledger, op: cron_rows.saved(ledger.crons, op),
+    ops.MoveCronJob: lambda ledger, op: cron_rows.moved(ledger.crons, op),
+    ops.RemoveCronJob: lambda ledger, op: cron_rows.removed(ledger.crons, op),
     ops.SaveMaintenance: _nothing,
 }

@@ -17,12 +17,13 @@ from scheduler.core.updates.records import UpdateKey
 from scheduler.testing.clock import VirtualClock
 from scheduler.testing.simulation.agenda import Agenda
 from scheduler.testing.simulation.broken import Broken
-from scheduler.testing.simulation.catalog import JOBS, policy_of
+from scheduler.testing.simulation.catalog import JOBS
 from scheduler.testing.simulation.chance import Chance, mix
 from scheduler.testing.simulation.checks.answers import Answers
 from scheduler.testing.simulation.checks.base import Check, Witness
 from scheduler.testing.simulation.checks.causes import Causes
 from scheduler.testing.simulation.checks.commits import Commits, Effects
+from scheduler.testing.simulation.checks.cron import Cron
 from scheduler.testing.simulation.checks.exits import Exits
 from scheduler.testing.simulation.checks.gate import Gate, Silence
 from scheduler.testing.simulation.checks.hosts import Hosts
@@ -35,6 +36,7 @@ from scheduler.testing.simulation.checks.waits import Waits
 from scheduler.testing.simulation.checks.words import Words
 from scheduler.testing.simulation.clients import Callee, Clients, Request
 from scheduler.testing.simulation.coverage import Coverage, row_name
+from scheduler.testing.simulation.crontab import cron_policy_of
 from scheduler.testing.simulation.deeds import DEEDS
 from scheduler.testing.simulation.engine import EngineTask, SimulatedEngine
 from scheduler.testing.simulation.ledger import ENDED, Ledger, Moved, Removed, Turned
@@ -55,7 +57,7 @@ class World:
     def __init__(self, seed: int) -> None:
         self.seed = seed
         self.schedulers = 1
-        self.policy = policy_of(seed)
+        self.policy = cron_policy_of(seed)
         self.clock = VirtualClock(1_700_000_000_000)
         self.agenda = Agenda(self.clock)
         self.trace = Trace()
@@ -92,6 +94,7 @@ class World:
             Waits,
             Hosts,
             Told,
+            Cron,
         )
         self.checks: list[Check] = [*(kind(self) for kind in kinds), self._orders]
         self.clients = self._make_clients(chance)

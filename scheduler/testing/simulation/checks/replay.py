@@ -35,6 +35,9 @@ def _parts(state: State) -> Iterator[tuple[str, Any]]:
         {job: {instance: task.task_id for instance, task in rows.items()} for job, rows in state.tasks.active.items()},
     )
     yield "active update of", {job: update.key for job, update in state.updates.active.items()}
+    yield "cron job", dict(state.cron_jobs.items())
+    yield "quota of", dict(state.quotas.items())
+    yield "maintenance of", dict(state.maintenance.items())
 
 
 def _task(task: Any) -> tuple[Any, ...]:

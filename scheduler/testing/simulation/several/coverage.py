@@ -22,6 +22,7 @@ FAULTS: Final = (
     *("clock set back", "clock set forward", "one clock set back", "one clock set forward"),
     *("engine unreachable", "host lost", "poison"),
 )
+CRON: Final = ("due", "missed: nobody led", "a run that waited begins")
 MET: Final = (
     "a multi that was refused",
     "a commit of a leader that was none any more, refused",
@@ -61,3 +62,5 @@ class SeveralCoverage(Coverage):
             yield "killed while", stage.value
         for what in MET:
             yield "met", what
+        for what in CRON:
+            yield "cron", what
