@@ -1,18 +1,24 @@
-"""The unit we ship starts the command as it is, and its stop leaves the tasks alone."""
+"""The units we ship start the command as it is, and stopping the scheduler leaves the tasks alone."""
 
 import configparser
+import re
 import shlex
 from pathlib import Path
 
+import pytest
+
+from scheduler.__main__ import cli
 from scheduler.app.serve import serve
 
-UNIT = Path(__file__).parents[2] / "scripts" / "systemd" / "thesan.service"
+ROOT = Path(__file__).parents[2]
+UNITS = sorted((ROOT / "scripts" / "systemd").glob("*.service"))
+KNOWN_VARIABLES = {name for option in serve.params for name in option.envvar or ()}
 
 
-def unit() -> configparser.ConfigParser:
-    parser = configparser.ConfigParser(interpolation=None, delimiters=("=",))
+def unit(name: str = "thesan") -> configparser.ConfigParser:
+    parser = configparser.ConfigParser(interpolation=None, delimiters=("=",), strict=False)
     parser.optionxform = str  # type: ignore[assignment,method-assign]
-    parser.read(UNIT)
+    parser.read(ROOT / "scripts" / "systemd" / f"{name}.service")
     return parser
 
 
@@ -20,9 +26,24 @@ def test_stopping_the_scheduler_leaves_its_tasks_alone() -> None:
     assert unit()["Service"]["KillMode"] == "process"
 
 
-def test_it_starts_the_command_with_flags_the_command_has() -> None:
-    words = shlex.split(unit()["Service"]["ExecStart"])
+@pytest.mark.parametrize("name", ["thesan", "thesan-simulated-engine"])
+def test_it_starts_a_command_that_there_is(name: str) -> None:
+    words = shlex.split(unit(name)["Service"]["ExecStart"])
 
-    assert [Path(words[0]).name, words[1]] == ["thesan", "serve"]
-    known = {flag for option in serve.params for flag in option.opts}
-    assert {word for word in words[2:] if word.startswith("-")} <= known
+    assert words[0] == "/opt/thesan/bin/thesan"
+    assert words[1] in cli.commands
+
+
+@pytest.mark.parametrize("path", [*UNITS, ROOT / "vagrant" / "provision"], ids=lambda path: path.name)
+def test_what_stands_in_its_environment_are_flags_of_the_server(path: Path) -> None:
+    named = set(re.findall(r"\bTHESAN_[A-Z_]+", path.read_text()))
+
+    assert named <= KNOWN_VARIABLES, named - KNOWN_VARIABLES
+
+
+def test_all_units_come_back_by_themselves() -> None:
+    assert {path.stem: unit(path.stem)["Service"]["Restart"] for path in UNITS} == {
+        "thesan": "always",
+        "thesan-simulated-engine": "always",
+        "zookeeper": "always",
+    }

@@ -21,7 +21,9 @@ __all__ = ["COMMANDS"]
 @server_option
 def get_scheduler(server: str) -> None:
     """Print where the leader is."""
-    answer = Connection(server).get("/quotas")  # any page that a standby sends on to its leader
+    connection = Connection(server)
+    connection.call("getTierConfigs")  # asks until somebody answers, wherever that is
+    answer = connection.get("/quotas")  # any page that a standby sends on to its leader
     if answer.status_code != 200:
         raise CommandError(f"nobody leads: {urlsplit(answer.url).netloc} answered {answer.status_code} {answer.reason}")
     found = urlsplit(answer.url)

@@ -3,7 +3,8 @@
 | part | what |
 | --- | --- |
 | `scenarios` | the table of drills: what happens, one deed after another |
-| `place` | where it happens, and what every place can do; `local` is this machine |
+| `place` | where it happens, and what every place can do |
+| `local`, `vagrant`, `machines` | this machine; the cluster in virtual machines, and the way into them |
 | `watch` | looks at every scheduler all the time, and so knows who leads |
 | `doors` | how clients and monitor call whoever leads, and the list of what they were told and by whom |
 | `rolling` | an update that goes on while a monitor says so |
