@@ -13,7 +13,7 @@ from scheduler.client.errors import Exit
 from scheduler.client.explained import Why
 from scheduler.client.job_file import load_job_file
 from scheduler.client.keys import connect, path_of
-from scheduler.client.options import JOB_FILE, instances_option, json_option, server_option
+from scheduler.client.options import JOB_FILE, instances_option, json_option, server_option, update_arguments
 from scheduler.client.output import print_json
 from scheduler.client.plain import plain
 from scheduler.client.progress import events_of, status_name, with_remarks
@@ -23,8 +23,7 @@ from scheduler.client.watch import get_details
 
 
 @click.command()
-@click.argument("jobkey")
-@click.argument("update_id", metavar="[ID]", required=False)
+@update_arguments
 @json_option
 @server_option
 def explain(jobkey: str, update_id: str | None, as_json: bool, server: str) -> None:
@@ -41,8 +40,7 @@ def explain(jobkey: str, update_id: str | None, as_json: bool, server: str) -> N
 
 
 @click.command()
-@click.argument("jobkey")
-@click.argument("update_id", metavar="[ID]", required=False)
+@update_arguments
 @json_option
 @server_option
 def history(jobkey: str, update_id: str | None, as_json: bool, server: str) -> None:
@@ -91,8 +89,7 @@ def _ranges_text(ranges: Any) -> str:
 
 
 @click.command()
-@click.argument("jobkey")
-@click.argument("update_id", metavar="[ID]", required=False)
+@update_arguments
 @json_option
 @server_option
 @click.pass_context

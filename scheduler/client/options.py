@@ -82,6 +82,11 @@ def json_option(command: F) -> F:
     return click.option("--write-json", "as_json", is_flag=True, help="Write the result as JSON.")(command)
 
 
+def update_arguments(command: F) -> F:
+    """Which update is meant: `jobkey`, and `update_id` unless there is only one it can be."""
+    return click.argument("jobkey")(click.argument("update_id", metavar="[ID]", required=False)(command))
+
+
 def message_option(command: F) -> F:
     return click.option("-m", "--message", default=None, help="Kept in the history, with who asked.")(command)
 

@@ -10,7 +10,14 @@ from scheduler.client.beats import VERDICTS, answer_text
 from scheduler.client.connection import details_of
 from scheduler.client.errors import Usage
 from scheduler.client.keys import path_of
-from scheduler.client.options import Duration, instances_option, json_option, message_option, server_option
+from scheduler.client.options import (
+    Duration,
+    instances_option,
+    json_option,
+    message_option,
+    server_option,
+    update_arguments,
+)
 from scheduler.client.output import print_json
 from scheduler.client.plain import plain
 from scheduler.client.progress import status_name
@@ -20,8 +27,7 @@ from scheduler.interface import thesan
 
 
 @click.command()
-@click.argument("jobkey")
-@click.argument("update_id", metavar="[ID]", required=False)
+@update_arguments
 @click.option("--verdict", type=click.Choice(list(VERDICTS), case_sensitive=False), default="PROCEED")
 @click.option("--reason", default="", help="Kept in the history with what the verdict does.")
 @click.option("--link", default="", help="Where a person sees more.")
@@ -53,8 +59,7 @@ def heartbeat(
 
 
 @click.command()
-@click.argument("jobkey")
-@click.argument("update_id", metavar="[ID]", required=False)
+@update_arguments
 @click.option("--for", "duration_ms", type=Duration(), required=True, metavar="TIME", help="0 ends it now.")
 @message_option
 @json_option
@@ -71,8 +76,7 @@ def override(
 
 
 @click.command()
-@click.argument("jobkey")
-@click.argument("update_id", metavar="[ID]", required=False)
+@update_arguments
 @instances_option("These")
 @message_option
 @json_option
@@ -90,8 +94,7 @@ def retry(
 
 
 @click.command()
-@click.argument("jobkey")
-@click.argument("update_id", metavar="[ID]", required=False)
+@update_arguments
 @instances_option("These")
 @message_option
 @json_option

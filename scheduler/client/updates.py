@@ -27,6 +27,7 @@ from scheduler.client.options import (
     message_option,
     server_option,
     timeout_option,
+    update_arguments,
 )
 from scheduler.client.output import count_of, print_json, write_table
 from scheduler.client.plain import plain
@@ -105,8 +106,7 @@ def start(
 
 
 @update.command()
-@click.argument("jobkey")
-@click.argument("update_id", metavar="[ID]", required=False)
+@update_arguments
 @json_option
 @server_option
 def info(jobkey: str, update_id: str | None, as_json: bool, server: str) -> None:
@@ -160,8 +160,7 @@ def list_updates(
 
 
 @update.command()
-@click.argument("jobkey")
-@click.argument("update_id", metavar="[ID]", required=False)
+@update_arguments
 @click.option("--for", "duration_ms", type=Duration(), default=None, metavar="TIME", help="It goes on by itself then.")
 @message_option
 @json_option
@@ -182,8 +181,7 @@ def pause(
 
 
 @update.command()
-@click.argument("jobkey")
-@click.argument("update_id", metavar="[ID]", required=False)
+@update_arguments
 @message_option
 @json_option
 @server_option
@@ -196,8 +194,7 @@ def resume(jobkey: str, update_id: str | None, message: str | None, as_json: boo
 
 
 @update.command()
-@click.argument("jobkey")
-@click.argument("update_id", metavar="[ID]", required=False)
+@update_arguments
 @message_option
 @json_option
 @server_option
@@ -207,8 +204,7 @@ def abort(jobkey: str, update_id: str | None, message: str | None, as_json: bool
 
 
 @update.command()
-@click.argument("jobkey")
-@click.argument("update_id", metavar="[ID]", required=False)
+@update_arguments
 @message_option
 @json_option
 @server_option
@@ -218,8 +214,7 @@ def rollback(jobkey: str, update_id: str | None, message: str | None, as_json: b
 
 
 @update.command()
-@click.argument("jobkey")
-@click.argument("update_id", metavar="[ID]", required=False)
+@update_arguments
 @json_option
 @server_option
 def pulse(jobkey: str, update_id: str | None, as_json: bool, server: str) -> None:
@@ -239,8 +234,7 @@ def pulse(jobkey: str, update_id: str | None, as_json: bool, server: str) -> Non
 
 
 @update.command()
-@click.argument("jobkey")
-@click.argument("update_id", metavar="[ID]", required=False)
+@update_arguments
 @timeout_option
 @json_option
 @server_option
