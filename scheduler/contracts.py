@@ -12,6 +12,7 @@ from typing import Final, Protocol
 from attrs import frozen
 
 from scheduler.core.answers import Answer
+from scheduler.core.effects import AskCoordinator
 from scheduler.core.ops import Op
 from scheduler.core.records import Host, JobKey, TaskConfig, TaskStatus
 from scheduler.core.state import State
@@ -204,6 +205,16 @@ class Engine(Protocol):
 
 
 EngineFactory = Callable[[], Engine]
+
+
+class Coordinators(Protocol):
+    """Asks jobs' coordinators, for one leader. An answer comes back as the decision `core.sla.answers.answered`."""
+
+    def ask(self, question: AskCoordinator) -> None:
+        """Begin to ask, unless that is being asked already."""
+
+    async def stop(self) -> None:
+        """Nothing is decided about what is under way."""
 
 
 # --- serving ---------------------------------------------------------------------------------------------------------

@@ -69,6 +69,9 @@ class Settings:
     policy: Policy = field(factory=Policy)
     """What the core decides by."""
     prune_interval_ms: int = 60_000
+    sla_coordinator_timeout_ms: int = 60_000
+    max_parallel_coordinated_maintenance: int = 10
+    """How many coordinators are asked at once."""
     engine: str = "local"
     enable_cors_for: str | None = None
     """The one web origin whose pages may call /api."""

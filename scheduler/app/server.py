@@ -14,6 +14,7 @@ import random
 import signal
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable
 
 from scheduler.app.archive import LOOK_EVERY_S, Archive
@@ -27,12 +28,15 @@ from scheduler.changelog.gc_policy import quiet_moment
 from scheduler.contracts import Engine, Entry
 from scheduler.controller.controller import Controller
 from scheduler.controller.gateway import Copy, Gateway
+from scheduler.coordinators.asking import FIGURES, Coordinators
 from scheduler.core import pruning
 from scheduler.core.transaction import World
 from scheduler.leadership.driver import Driver
 from scheduler.leadership.leading import CannotLead, Leading
 from scheduler.leadership.term import Membership, Term
 from scheduler.lifecycle import Lifecycle
+from scheduler.rpc.simple_json import simple
+from scheduler.rpc.to_thrift.tasks import scheduled_task
 from scheduler.settings import Settings
 from scheduler.stream.reader import Stream
 from scheduler.telemetry.mistakes import Mistakes
@@ -90,6 +94,9 @@ class Server:
         self._driver: Driver | None = None
         """That of the last term; it counts how often engine and state were compared."""
         self.status.add(self._of_driver)
+        self._asked: Counter[str] = Counter()
+        """Of coordinators."""
+        self.status.add(lambda: {f"sla_coordinator_{name}": self._asked[name] for name in FIGURES})
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT. Raises CannotStart."""
@@ -149,6 +156,17 @@ class Server:
         timers.every("backups", LOOK_EVERY_S, self.archive.look)
         timers.every("quiet moment", QUIET_MOMENT_EVERY_S, quiet_moment)
         return timers
+
+    def coordinators(self, driver: Driver) -> Coordinators:
+        return Coordinators(
+            driver.attempt,
+            describe=lambda task: simple(scheduled_task(task, with_data=True)),
+            cluster=self.settings.cluster_name,
+            now_ms=self.clock.wall_ms,
+            timeout_s=self.settings.sla_coordinator_timeout_ms / 1000,
+            most_at_once=self.settings.max_parallel_coordinated_maintenance,
+            figures=self._asked,
+        )
 
     def _of_driver(self) -> dict[str, int]:
         reconciler = None if self._driver is None else self._driver.reconciler

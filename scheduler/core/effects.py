@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from scheduler.core.records import Task
+from scheduler.core.records import CoordinatorSlaPolicy, Task
+from scheduler.core.updates.records import UpdateKey, UpdateStatus
 
 
 @frozen
@@ -56,4 +57,33 @@ class Reconcile:
     batch_size: int | None = None
 
 
-Effect = Launch | Terminate | Forget | Say | StepDown | Reconcile
+@frozen
+class ForDrain:
+    """A host is emptied. `forced_at_ms`: from then on nobody is asked any more."""
+
+    host: str
+    forced_at_ms: int
+
+
+@frozen
+class ForUpdate:
+    """An update, in this status, is to end the task."""
+
+    key: UpdateKey
+    status: UpdateStatus
+
+
+Purpose = ForDrain | ForUpdate
+
+
+@frozen
+class AskCoordinator:
+    """Ask a job's coordinator whether this task may go, unless that is being asked already. `core/sla/answers.py`
+    takes the answer."""
+
+    task: Task
+    policy: CoordinatorSlaPolicy
+    purpose: Purpose
+
+
+Effect = Launch | Terminate | Forget | Say | StepDown | Reconcile | AskCoordinator

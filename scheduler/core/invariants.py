@@ -14,6 +14,7 @@ from scheduler.core.updates import status as table
 from scheduler.core.updates.notes import NO_NOTES
 from scheduler.core.updates.records import InstanceAction, JobUpdate, Phase, UpdateStatus
 from scheduler.core.updates.set_aside import LEFT_OUT, TAKEN_UP
+from scheduler.core.updates.sla_kills import CHECKING, PASSED
 from scheduler.core.updates.strategies import group_sizes
 
 _FIRST = frozenset({UpdateStatus.ROLLING_FORWARD, UpdateStatus.ROLL_FORWARD_AWAITING_PULSE})
@@ -83,12 +84,20 @@ def _of_update(state: State, update: JobUpdate) -> Iterator[str]:
 
 
 def _of_instance_events(update: JobUpdate) -> Iterator[str]:
-    """Each action once for each time that the instance was taken up; a person's word about it stands apart."""
+    """Each action once for each time that the instance was taken up; a person's word about it stands apart, and so does
+    what its SLA says: CHECKING once, and after it a PASSED for each task that was ended."""
     recorded: set[tuple[int, InstanceAction]] = set()
+    checking: set[tuple[int, InstanceAction]] = set()
     for event in update.instance_events:
         said = event.message or ""
         if said.startswith(TAKEN_UP):
             recorded -= {(event.instance_id, action) for action in InstanceAction}
+            checking -= {(event.instance_id, action) for action in InstanceAction}
+        if said in (CHECKING, PASSED):
+            if ((event.instance_id, event.action) in checking) is (said == CHECKING):
+                yield f"{update.key}: instance {event.instance_id} records {said!r} out of turn"
+            checking.add((event.instance_id, event.action))
+            continue
         if (event.instance_id, event.action) in recorded and not said.startswith(LEFT_OUT):
             yield f"{update.key}: an instance action is recorded twice"
         recorded.add((event.instance_id, event.action))

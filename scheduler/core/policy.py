@@ -125,6 +125,10 @@ class Policy:
     sla_aware_kill_non_prod: bool = False
     """Whether tasks that are not of a production tier may have a policy too, and are protected by it."""
 
+    sla_kill_retry_min_delay_ms: int = MINUTE_MS
+    """When an update asks again whether it may end a task, at the soonest and at the latest."""
+    sla_kill_retry_max_delay_ms: int = 5 * MINUTE_MS
+
     # Cron
     next_run: Callable[[Schedule, int], int | None] = _never
     """The first run of a schedule after an instant, in milliseconds since 1970. Pure; supplied with the time zone."""

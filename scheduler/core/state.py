@@ -21,7 +21,14 @@ from scheduler.core.tables import ConfigTable, CronTable, HostTable, ProgressTab
 from scheduler.core.updates.folding import with_event
 from scheduler.core.updates.notes import MOST_REMARKS, Beat, Remark
 from scheduler.core.updates.plan import Plan
-from scheduler.core.updates.records import InstanceProgress, Instructions, JobUpdate, UpdateKey, UpdateStatus
+from scheduler.core.updates.records import (
+    InstanceProgress,
+    Instructions,
+    JobUpdate,
+    SlaRefusal,
+    UpdateKey,
+    UpdateStatus,
+)
 from scheduler.core.updates.status import TERMINAL_UPDATE_STATES
 
 Journal = list[tuple[Table[Any, Any], Any, Any]]
@@ -56,6 +63,8 @@ class State:
         """When each coordinated update was last heard of, on the clock that never jumps. Absent: never, by us."""
         self.beats: Table[UpdateKey, Beat] = Table()
         """What monitors last said, where they said more than that they are there."""
+        self.sla_refusals: Table[tuple[UpdateKey, int], SlaRefusal] = Table()
+        """Instances in progress whose tasks may not be ended yet."""
         self.pending_reasons: Table[TaskConfig, str] = Table()
         """Why pending tasks of a configuration have no host yet."""
         self.last_ports: Table[str, int] = Table()

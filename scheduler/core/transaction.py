@@ -101,6 +101,7 @@ class Transaction:
         "armed",
         "begun",
         "changes",
+        "cleared",
         "effects",
         "journal",
         "mono_ms",
@@ -123,6 +124,8 @@ class Transaction:
         self.changes: deque[TaskChanged | TaskDeleted] = deque()
         self.begun: set[tuple[UpdateKey, int]] = set()
         """Instances that updates took up in this decision. What changed in it had changed before."""
+        self.cleared: set[str] = set()
+        """Ids of tasks whose coordinators have let them go."""
         self.wants_placement = False
         """Should the next turn look for hosts, though no op of this decision asks for one?"""
         self.journal: Journal = []

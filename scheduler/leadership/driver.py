@@ -17,6 +17,7 @@ from uuid import uuid4
 from scheduler.contracts import (
     ALWAYS,
     Changelog,
+    Coordinators,
     Engine,
     Entry,
     Fenced,
@@ -30,7 +31,7 @@ from scheduler.contracts import (
 from scheduler.controller.controller import Controller
 from scheduler.core import takeover
 from scheduler.core.answers import Answer
-from scheduler.core.effects import Effect, Forget, Launch, Reconcile, Say, StepDown, Terminate
+from scheduler.core.effects import AskCoordinator, Effect, Forget, Launch, Reconcile, Say, StepDown, Terminate
 from scheduler.core.records import Host
 from scheduler.failpoints import failpoint
 from scheduler.leadership.reconciling import Reconciler
@@ -71,6 +72,8 @@ class Driver:
         self._reports: deque[TaskReport] = deque()
         """What the engine told and nobody has looked at yet."""
         self.reconciler = Reconciler(controller, engine, self, permission)
+        self.coordinators: Coordinators | None = None
+        """None: nobody is asked, as in a bench."""
         self._stopping = False
         self.in_flight = Outcome.REFUSED
         """What is known of the entry that was appended last, should this be the end."""
@@ -171,6 +174,9 @@ class Driver:
             self._engine.signal(effect.task_id, signal, epoch=self.controller.epoch, host=effect.host)
         elif isinstance(effect, Forget):
             self._engine.forget(effect.task_ids)
+        elif isinstance(effect, AskCoordinator):
+            if self.coordinators is not None:
+                self.coordinators.ask(effect)
         elif isinstance(effect, Reconcile):
             self.reconciler.ask(effect)
         failpoint("after-effect")

@@ -13,7 +13,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from typing import Final, Protocol
 
-from scheduler.contracts import ChangelogError, Engine, EngineError, Entry, Fenced, Unavailable
+from scheduler.contracts import ChangelogError, Coordinators, Engine, EngineError, Entry, Fenced, Unavailable
 from scheduler.controller.controller import Controller
 from scheduler.controller.gateway import Gateway
 from scheduler.core import takeover
@@ -60,6 +60,8 @@ class House(Protocol):
         """Not yet attached. `on_fenced` is told of a newer epoch."""
 
     def periodic(self, driver: Driver) -> Periodic: ...
+
+    def coordinators(self, driver: Driver) -> Coordinators: ...
 
     def committed(self, entry: Entry) -> None:
         """This scheduler's own entry is durable."""
@@ -178,6 +180,7 @@ class Leading:
         """Until the process is to stop or the term is over. Raises ChangelogError when that leaves something undone."""
         periodic = self._house.periodic(driver)
         periodic.start()
+        driver.coordinators = coordinators = self._house.coordinators(driver)
         assert self._superseded is not None
         driving = asyncio.create_task(driver.run(), name="driver")
         stopped = asyncio.create_task(self._stop.wait(), name="stop")
@@ -204,6 +207,7 @@ class Leading:
                 LOG.warning("leadership ended: %s", over.result())
         finally:
             periodic.stop()
+            await coordinators.stop()
             await cancel(driving, stopped, over, reconciling)
 
     def _feed(self, what: Input) -> None:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from scheduler.contracts import Entry
 from scheduler.core import ops
 from scheduler.core.answers import Answer
-from scheduler.core.effects import Effect, Reconcile, Say, Terminate
+from scheduler.core.effects import AskCoordinator, Effect, Reconcile, Say, Terminate
 from scheduler.core.queries import HostModes, PulseAnswer, StartedUpdate
 from scheduler.core.records import JobKey, Task, TaskConfig, TaskEvent
 from scheduler.core.updates.expiring import Until
@@ -94,6 +94,9 @@ class Narrator:
             task = self._tasks.get(effect.task_id)
             whom = effect.task_id if task is None else str(task.instance_id)
             yield Line(None if task is None else task.job, f"kill{'!' if effect.hard else ''} {whom}")
+        elif isinstance(effect, AskCoordinator):
+            task = effect.task
+            yield Line(task.job, f"ask {effect.policy.coordinator_url} about {task.instance_id}")
         elif isinstance(effect, Reconcile):
             yield Line(None, "compare")
         elif isinstance(effect, Say) and self.with_sentences:

@@ -39,7 +39,8 @@ Lines of a job other than the one the script talks about begin with its name. Co
     host a cpus=4 rack=r1, gone a    a host comes (in the place of the one that has room for all), or goes
     start new 0-2 [OPTION ...]       startJobUpdate to instances 0-2 of "new". Options: queue=1, batch=2, variable=1,2,
                                      autopause, watch=2000, pulse=10000, failures=0 (per instance), failed=0
-                                     (instances), norollback, only=0-1, note=KEY:VALUE[,KEY:VALUE], user=NAME, "message"
+                                     (instances), norollback, sla (slaAware), only=0-1, note=KEY:VALUE[,KEY:VALUE],
+                                     user=NAME, "message"
     pause, resume, abort, rollback   [u1] [user=NAME] ["message"]
     pulse [u1]
     heartbeat WAIT [u1] [source=NAME] [link=URL] [user=NAME] ["reason"]      PROCEED, WAIT, PAUSE, ROLL_BACK, ABORT

@@ -141,6 +141,7 @@ def settings_from(options: Options) -> SettingsRequest:
         rollback_on_failure=options.take("norollback") != "yes",
         update_only_these_instances=ranges(only) if only else (),
         block_if_no_pulses_after_ms=options.number("pulse", 0) or None,
+        sla_aware=options.take("sla") == "yes" or None,
     )
 
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 from typing import Final
 
 from scheduler.core import ops
-from scheduler.core.maintenance.records import Maintenance
-from scheduler.core.records import MaintenanceMode, Task, TaskStatus
-from scheduler.core.sla.removal import objection
+from scheduler.core.effects import ForDrain
+from scheduler.core.maintenance.records import Drain, Maintenance
+from scheduler.core.records import MaintenanceMode, SlaPolicy, Task, TaskStatus
+from scheduler.core.sla.removal import Removals
 from scheduler.core.tables import NO_USAGE
 from scheduler.core.tasks.lifecycle import transition
 from scheduler.core.tasks.table import END_ASKED_STATES
@@ -60,14 +61,30 @@ def look(tx: Transaction, row: Maintenance) -> None:
     if forced and row.drain.timeout_secs:
         tx.say(row.host, f"its drain was given {row.drain.timeout_secs} s: {len(tasks)} tasks move whatever their SLA")
     kept: list[str] = []
+    removals, purpose = Removals(tx), ForDrain(row.host, row.drain.forced_at_ms)
     for task in tasks:
-        why_not = None if forced else objection(tx, task, task.config.sla_policy or row.drain.policy)
+        why_not = None if forced else removals.objection(task, policy_of(row.drain, task), purpose)
         if why_not is None:
+            removals.took(task)
             transition(tx, task.task_id, TaskStatus.DRAINING, DRAINING_FOR_MAINTENANCE)
         else:
-            kept.append(why_not)
+            kept.append(f"{task.job}/{task.instance_id}: {why_not}")
     if kept:
         tx.say(row.host, f"{len(kept)} of {len(tasks)} tasks stay for now: {kept[0]}")
+
+
+def policy_of(drain: Drain, task: Task) -> SlaPolicy:
+    """By which it is asked whether the task may go."""
+    return task.config.sla_policy or drain.policy
+
+
+def cleared(tx: Transaction, task: Task, policy: SlaPolicy, host: str) -> None:
+    """Its coordinator lets the task go, asked by this policy: if that is still what the drain asks, it goes."""
+    row = tx.state.maintenance.get(host)
+    if row is None or row.drain is None or policy_of(row.drain, task) != policy:
+        return
+    if any(one is task for one in _to_move(tx, host)):
+        transition(tx, task.task_id, TaskStatus.DRAINING, DRAINING_FOR_MAINTENANCE)
 
 
 def finish_if_empty(tx: Transaction, host: str | None) -> None:

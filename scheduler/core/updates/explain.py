@@ -30,6 +30,7 @@ from scheduler.core.validation import require_update_key
 
 MOST_NAMED: Final = 3
 """Instances that a sentence names; the rest are counted."""
+ITS_SLA: Final = "kept by its SLA"
 
 
 class HeldBy(IntEnum):
@@ -302,6 +303,9 @@ def _of(state: State, update: JobUpdate, instance: int, task: Task | None) -> Wa
     if task is None:
         return WaitingInstance(instance, None, update.events[-1].timestamp_ms)
     reason = (state.pending_reasons.get(task.config) or "") if task.status is TaskStatus.PENDING else ""
+    refused = state.sla_refusals.get((update.key, instance))
+    if refused is not None:
+        reason = f"{ITS_SLA}: {refused.why}"
     return WaitingInstance(instance, task.status, task.latest_event_ms, reason)
 
 
@@ -310,7 +314,7 @@ def _named(scene: _Scene, one: WaitingInstance) -> str:
         return f"{one.instance} has no task"
     how_long = f"{one.status.name} for {scene.ago(one.since_ms)}"
     watch_ms = scene.update.settings.min_wait_in_instance_running_ms
-    if one.status is TaskStatus.RUNNING:
+    if one.status is TaskStatus.RUNNING and not one.reason:
         how_long += f" of {span(watch_ms)}"
     return f"{one.instance} {how_long}{f', {one.reason}' if one.reason else ''}"
 
@@ -322,6 +326,6 @@ def _is_the_engines(one: WaitingInstance) -> bool:
 
 def _watched_until(scene: _Scene) -> int:
     """When the last watch window ends; 0: some instance is not even running."""
-    if any(one.status is not TaskStatus.RUNNING for one in scene.waiting):
+    if any(one.status is not TaskStatus.RUNNING or one.reason for one in scene.waiting):
         return 0
     return max(one.since_ms for one in scene.waiting) + scene.update.settings.min_wait_in_instance_running_ms

@@ -13,6 +13,11 @@ from scheduler.core.updates.notes import NO_NOTES, Notes, Remark
 from scheduler.core.updates.records import JobUpdate, UpdateKey, UpdateStatus
 
 
+def event_ms(tx: Transaction, key: UpdateKey) -> int:
+    """Recorded time never goes backwards within a history."""
+    return max(tx.now_ms, tx.state.updates[key].last_modified_ms)
+
+
 def note(tx: Transaction, key: UpdateKey, notes: Notes) -> None:
     """Put these in the place of an update's notes; recorded if that changes anything."""
     if tx.state.updates[key].notes != notes:

@@ -192,6 +192,14 @@ class InstanceProgress:
     recorded: int = 0
 
 
+@frozen
+class SlaRefusal:
+    """An instance in progress waits for its SLA. `since_ms`: when the leader was refused first. Not logged."""
+
+    since_ms: int
+    why: str
+
+
 @frozen(eq=False)
 class JobUpdate:
     """One update: instructions that never change and histories that only grow. Compared by identity."""

@@ -84,6 +84,8 @@ def _sentences(update: JobUpdate, plan: Plan, groups: tuple[Group, ...]) -> Iter
         f"An instance fails at exit {settings.max_per_instance_failures + 1}; "
         f"with {settings.max_failed_instances + 1} failed instances {end}."
     )
+    if settings.sla_aware:
+        yield "A task is ended only when its SLA policy lets it go; until then it keeps its place in its group."
     if wishes.progress_deadline_ms:
         end = {"fail": "it fails", "roll_back": "it rolls back", "pause": "it is paused"}[wishes.progress_action.value]
         yield f"When nothing moves for {wishes.progress_deadline_ms / 1000:g} s while it rolls, {end}."

@@ -18,9 +18,9 @@ from scheduler.core.tasks.table import END_ASKED_STATES
 from scheduler.core.transaction import Transaction
 from scheduler.core.updates import progress, requests, status as table
 from scheduler.core.updates.expiring import Until
-from scheduler.core.updates.noting import note, remark
+from scheduler.core.updates.noting import event_ms, note, remark
 from scheduler.core.updates.records import InstanceAction, InstanceEvent, InstanceProgress, JobUpdate, Phase, UpdateKey
-from scheduler.core.updates.updater import event_ms, guarded, look_again, plan_of
+from scheduler.core.updates.updater import guarded, look_again, plan_of
 
 TAKEN_UP: Final = "Taken up again by"
 LEFT_OUT: Final = "Left out by"

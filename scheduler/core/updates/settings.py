@@ -44,7 +44,6 @@ def checked(policy: Policy, asked: SettingsRequest, config: TaskConfig, instance
             bool(asked.sla_aware) and config.sla_policy is None,
             "slaAware is true, but no task slaPolicy is specified.",
         ),
-        (bool(asked.sla_aware), "slaAware updates are not served yet."),
     )
     for wrong, sentence in checks:
         if wrong:

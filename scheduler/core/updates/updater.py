@@ -19,11 +19,12 @@ from scheduler.core import ops
 from scheduler.core.answers import Refused, invalid
 from scheduler.core.placement.holding import keep_for_successor
 from scheduler.core.records import TERMINAL_STATES, Task
+from scheduler.core.sla.removal import Removals
 from scheduler.core.tasks import actions
 from scheduler.core.transaction import DeadlineKind, Transaction
 from scheduler.core.updates import progress, pulses, status as table
 from scheduler.core.updates.instances import Verdict, judge, was_killed
-from scheduler.core.updates.noting import note, notes_after
+from scheduler.core.updates.noting import event_ms, note, notes_after
 from scheduler.core.updates.plan import Plan, make_plan
 from scheduler.core.updates.records import (
     InstanceEvent,
@@ -34,6 +35,7 @@ from scheduler.core.updates.records import (
     UpdateKey,
     UpdateStatus,
 )
+from scheduler.core.updates.sla_kills import forget, may_kill
 from scheduler.core.updates.strategies import Counts, next_group_size, pauses_between_groups
 
 AUTO_PAUSED = "Update auto paused"
@@ -276,8 +278,9 @@ def _record(look: Look) -> None:
         why = f"Latest failure: instance {look.last_failed} exited."
         move(tx, update, UpdateStatus.ROLLING_BACK if turn else UpdateStatus.FAILED, message=why)
     else:
+        removals = Removals(tx)
         for step in look.steps:
-            _act(look, step)
+            _act(look, step, removals)
 
 
 def _record_step(look: Look, step: Step) -> None:
@@ -295,15 +298,16 @@ def _record_step(look: Look, step: Step) -> None:
         tx.apply(ops.MoveInstance(key, step.instance, progress))
 
 
-def _act(look: Look, step: Step) -> None:
+def _act(look: Look, step: Step, removals: Removals) -> None:
     tx, update = look.tx, look.update
     if step.progress.phase is not Phase.WORKING:
         return
     if step.verdict is Verdict.KILL:
         current = tx.state.tasks.active.get(update.key.job, {}).get(step.instance)
-        if current is not None:
+        wanted = look.plan.target(step.instance, back=look.back)
+        if current is not None and may_kill(tx, update, wanted, current, removals):
             tx.say(update.key, f"instance {step.instance} is ended, to be replaced or removed")
-            keep_for_successor(tx, current, look.plan.target(step.instance, back=look.back))
+            keep_for_successor(tx, current, wanted)
             actions.kill(tx, current, f"Killed for job update {update.key.id}")
     elif step.verdict in (Verdict.ADD, Verdict.EXITED):
         # After an exit the scheduler has replaced the task already, unless it never does: one of a job that is no
@@ -319,11 +323,6 @@ def _act(look: Look, step: Step) -> None:
         tx.arm(DeadlineKind.WATCH, (update.key, step.instance), until_ms)
 
 
-def event_ms(tx: Transaction, key: UpdateKey) -> int:
-    """Recorded time never goes backwards within a history."""
-    return max(tx.now_ms, tx.state.updates[key].last_modified_ms)
-
-
 # --- status ----------------------------------------------------------------------------------------------------------
 
 
@@ -334,6 +333,7 @@ def move(
     if to not in table.ALLOWED[update.status]:
         raise Refused(invalid(f"Cannot transition update from {update.status.name} to {to.name}"))
     note(tx, update.key, notes_after(update, to, tx.now_ms))
+    forget(tx, update)
     event = UpdateEvent(to, event_ms(tx, update.key), user, message)
     tx.apply(ops.MoveUpdate(update.key, event))
     by = f" by {user}" if user else ""

@@ -6,6 +6,7 @@ import pytest
 from attrs import evolve
 
 from scheduler.core import jobs, quota
+from scheduler.core.effects import AskCoordinator, ForDrain
 from scheduler.core.policy import Policy
 from scheduler.core.records import (
     CoordinatorSlaPolicy,
@@ -17,11 +18,12 @@ from scheduler.core.records import (
     TaskStatus,
 )
 from scheduler.core.sla.policies import mistake, needed_of
-from scheduler.core.sla.removal import objection
+from scheduler.core.sla.removal import Removals
 from scheduler.core.transaction import Clocks, Transaction
 from scheduler.testing.stage import Stage, service
 
 JOB = JobKey("www", "prod", "web")
+FOR_DRAIN = ForDrain("host-1", 0)
 
 
 def stage_with(running: int, pending: int = 0, *, tier: str = "preferred", policy: Policy | None = None) -> Stage:
@@ -39,7 +41,7 @@ def stage_with(running: int, pending: int = 0, *, tier: str = "preferred", polic
 def why_not(stage: Stage, policy: SlaPolicy, instance: int = 0) -> str | None:
     world = stage.controller.world
     tx = Transaction(stage.state, world, Clocks(stage.clock.wall_ms(), stage.clock.mono_ms()))
-    return objection(tx, stage.active(JOB, instance), policy)
+    return Removals(tx).objection(stage.active(JOB, instance), policy, FOR_DRAIN)
 
 
 @pytest.mark.parametrize(("running", "pending", "policy", "may"), [
@@ -67,7 +69,7 @@ def test_a_task_that_is_not_running_counts_among_all_and_protects_nobody() -> No
     stage.report(stage.active(JOB, 9), TaskStatus.PARTITIONED)
     sentence = why_not(stage, policy)
     assert sentence is not None
-    assert sentence.startswith("www/prod/web/0: without it 8 of ")
+    assert sentence.startswith("without it 8 of ")
     assert sentence.endswith("9 must")
 
 
@@ -106,3 +108,29 @@ def test_never_all_must_stay(policy: PercentageSlaPolicy | CountSlaPolicy, total
 def test_what_is_no_policy(policy: SlaPolicy, sentence: str | None) -> None:
     found = mistake(policy)
     assert found is None if sentence is None else sentence in (found or "")
+
+
+def test_who_was_taken_away_stands_for_nobody_and_the_job_is_counted_once() -> None:
+    stage = stage_with(8)
+    tx = Transaction(stage.state, stage.controller.world, Clocks(stage.clock.wall_ms(), stage.clock.mono_ms()))
+    removals = Removals(tx)
+    for instance in (0, 1, 2):
+        task = stage.active(JOB, instance)
+        assert removals.objection(task, CountSlaPolicy(5, 60), FOR_DRAIN) is None
+        assert removals.objection(task, CountSlaPolicy(7 - instance, 0), FOR_DRAIN) is None
+        removals.took(task)
+    task = stage.active(JOB, 3)
+    assert removals.objection(task, CountSlaPolicy(5, 60), FOR_DRAIN) is not None
+    assert removals.objection(task, CountSlaPolicy(4, 60), FOR_DRAIN) is None
+
+
+@pytest.mark.parametrize("tier", ["preferred", "preemptible"])
+def test_a_coordinator_is_asked_whatever_the_job(tier: str) -> None:
+    stage = stage_with(1, tier=tier)
+    tx = Transaction(stage.state, stage.controller.world, Clocks(stage.clock.wall_ms(), stage.clock.mono_ms()))
+    task, policy = stage.active(JOB, 0), CoordinatorSlaPolicy("http://c.example/", "drain")
+    assert Removals(tx).objection(task, policy, FOR_DRAIN) == "its coordinator is asked"
+    assert tx.effects == [AskCoordinator(task, policy, FOR_DRAIN)]
+    tx.cleared.add(task.task_id)
+    assert Removals(tx).objection(task, policy, FOR_DRAIN) is None
+    assert len(tx.effects) == 1

@@ -13,7 +13,7 @@ from attrs import evolve
 from scheduler.core.answers import Answer, Code
 from scheduler.core.policy import Policy
 from scheduler.core.queries import SettingsRequest, StartedUpdate, UpdateRequest
-from scheduler.core.records import CountSlaPolicy, JobKey, Metadata, TaskConfig
+from scheduler.core.records import JobKey, Metadata, TaskConfig
 from scheduler.core.tasks import actions
 from scheduler.core.transaction import Transaction
 from scheduler.core.updates import requests, updater
@@ -261,13 +261,6 @@ def test_an_unknown_job_is_created() -> None:
     stage = Stage()
     assert start(stage, UpdateRequest(service(JOB, "new"), 2, evolve(GOOD["settings"], strategy=QueueStrategy(9)))).ok
     assert sorted(stage.state.tasks.active[JOB]) == [0, 1]
-
-
-def test_an_sla_aware_update_with_a_policy_is_not_served_yet_and_says_so() -> None:
-    config = evolve(service(JOB, "new"), sla_policy=CountSlaPolicy(1, 60), tier="preferred")
-    settings = evolve(GOOD["settings"], sla_aware=True)
-    answer = start(stage_with(), UpdateRequest(config, 3, settings))
-    assert answer == Answer(Code.INVALID_REQUEST, ("slaAware updates are not served yet.",))
 
 
 def test_a_first_look_that_raises_sets_the_update_aside(monkeypatch: pytest.MonkeyPatch) -> None:

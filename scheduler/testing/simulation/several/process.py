@@ -13,7 +13,7 @@ from scheduler.contracts import ALWAYS, Changelog, Entry, Outcome, Permission, T
 from scheduler.controller.controller import Controller
 from scheduler.controller.gateway import Gateway
 from scheduler.core import pruning
-from scheduler.core.effects import Effect
+from scheduler.core.effects import AskCoordinator, Effect
 from scheduler.core.ops import Op
 from scheduler.core.state import State, apply
 from scheduler.failpoints import Failpoint, arm, disarm
@@ -118,6 +118,15 @@ class _WatchedChangelog:
     async def append(self, entry: Entry) -> None:
         self._process.gathered(entry)
         await self._inner.append(entry)
+
+
+class _NoCoordinators:
+    """No job of a run has a coordinator."""
+
+    def ask(self, question: AskCoordinator) -> None:
+        raise AssertionError(question)
+
+    async def stop(self) -> None: ...
 
 
 class _Pruning:
@@ -227,6 +236,9 @@ class Process:
     def periodic(self, driver: Driver) -> _Pruning:
         self.driver = driver
         return _Pruning(self, driver)
+
+    def coordinators(self, driver: Driver) -> _NoCoordinators:
+        return _NoCoordinators()
 
     def committed(self, entry: Entry) -> None:
         """Seen where it happens: at the ensemble."""
