@@ -19,7 +19,7 @@ from scheduler.changelog.configs import Configs
 from scheduler.changelog.errors import Damaged
 from scheduler.changelog.frame import OVERHEAD_BYTES, Header, Kind, genesis, open_frame, read_header
 from scheduler.changelog.store import Pointer, sync_folder
-from scheduler.core.ops import Op, SaveConfig, SaveTask, SaveUpdate
+from scheduler.core.ops import FORMAT_LEVEL, Op, SaveConfig, SaveTask, SaveUpdate
 from scheduler.failpoints import failpoint
 
 __all__ = ["CHUNK_BYTES", "Written", "base_path", "read_base", "sweep", "write_base"]
@@ -91,8 +91,13 @@ def _guess_bytes(op: Op) -> int:
             return 100
 
 
-def read_base(data_dir: Path, pointer: Pointer, lineage: bytes, configs: Configs) -> Iterator[list[Op]]:
-    """The ops, chunk by chunk. Every chunk is checked, and the last against the pointer. Raises Unreadable."""
+def read_base(
+    data_dir: Path, pointer: Pointer, lineage: bytes, configs: Configs, *, level: int = FORMAT_LEVEL
+) -> Iterator[list[Op]]:
+    """The ops, chunk by chunk. Every chunk is checked, and the last against the pointer. Raises Unreadable.
+
+    `level` is the highest format level that is read; lower only in tests.
+    """
     if pointer.generation == 0:
         return
     path = base_path(data_dir, pointer.generation)
@@ -100,7 +105,13 @@ def read_base(data_dir: Path, pointer: Pointer, lineage: bytes, configs: Configs
     previous = genesis(lineage)
     for position, frame in enumerate(_frames(path, lineage, expected, pointer.covered)):
         ops, previous = decode_chunk(
-            frame, position=position, covered=pointer.covered, lineage=lineage, previous=previous, configs=configs
+            frame,
+            position=position,
+            covered=pointer.covered,
+            lineage=lineage,
+            previous=previous,
+            configs=configs,
+            level=level,
         )
         yield ops
 

@@ -71,10 +71,20 @@ def encode_chunk(
 
 
 def decode_chunk(
-    frame: bytes, *, position: int, covered: int, lineage: bytes, previous: bytes, configs: Configs
+    frame: bytes,
+    *,
+    position: int,
+    covered: int,
+    lineage: bytes,
+    previous: bytes,
+    configs: Configs,
+    level: int = FORMAT_LEVEL,
 ) -> tuple[list[Op], bytes]:
-    """The ops and the checksum. `covered` is the offset up to which the base reaches: errors name it."""
-    expected = Header(Kind.CHUNK, position, 0, 0, _NO_UUID, lineage, previous)
+    """The ops and the checksum. `covered` is the offset up to which the base reaches: errors name it.
+
+    `level` as in `decode`.
+    """
+    expected = Header(Kind.CHUNK, position, 0, 0, _NO_UUID, lineage, previous, level=level)
     _, body, checksum = open_frame(frame, expected, covered)
     return _from_bytes(body, configs, covered), checksum
 

@@ -100,7 +100,7 @@ class Folding:
     async def _run(self) -> None:
         size = self.tail_bytes
         try:
-            folded = await _run_helper(self._data_dir)
+            folded = await self._make()
             if folded is None:
                 return
             await self._point_to(folded)
@@ -116,10 +116,18 @@ class Folding:
             "folded %d entries, %d bytes into base %d", folded.entries, folded.size_bytes, self.pointer.generation
         )
 
+    async def _make(self) -> Folded | None:
+        """The next base, complete in its file; None when there is nothing to fold."""
+        return await _run_helper(self._data_dir)
+
+    async def _swap(self, new: Pointer) -> None:
+        """In one step the new base counts."""
+        await self._writer.perform(_swap(self.pointer, new))
+
     async def _point_to(self, folded: Folded) -> None:
         """Make the new base count. From here on the entries it covers are not needed."""
         failpoint("fold-before-swap")
-        await self._writer.perform(_swap(self.pointer, folded.pointer))
+        await self._swap(folded.pointer)
         self.pointer = folded.pointer
         self.tail_entries -= folded.entries
         self.tail_bytes -= folded.size_bytes

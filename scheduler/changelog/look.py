@@ -53,9 +53,10 @@ async def look_into_zookeeper(client: Client, root: str, passed: Callable[[Entry
 
     Raises DataDirRefused when there is none, Unreadable, ZkError.
     """
-    if await client.exists(Layout(root).head) is None:
+    layout = Layout(root)
+    if await client.exists(layout.head) is None:
         raise DataDirRefused(f"there is no log at {root} in ZooKeeper")
-    changelog = ZooKeeperChangelog(client, root)
+    changelog = ZooKeeperChangelog(client, layout)
     changelog.on_entry = passed
     states: list[State] = []
 

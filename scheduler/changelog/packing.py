@@ -24,18 +24,18 @@ PART_BYTES: Final = 400 * 1024
 _READ_BYTES: Final = 1024 * 1024
 
 
-def packed(path: Path) -> Iterator[bytes]:
-    """The parts of a base file. Each step is for a thread: it reads, compresses and blocks. Raises OSError."""
+def packed(path: Path, part_bytes: int = PART_BYTES) -> Iterator[bytes]:
+    """The parts of a base file, of so many bytes but the last. Each step is for a thread: it blocks. Raises OSError."""
     press, waiting = zlib.compressobj(1), bytearray()
     with path.open("rb") as file:
         while piece := file.read(_READ_BYTES):
             waiting += press.compress(piece)
-            while len(waiting) >= PART_BYTES:
-                yield bytes(waiting[:PART_BYTES])
-                del waiting[:PART_BYTES]
+            while len(waiting) >= part_bytes:
+                yield bytes(waiting[:part_bytes])
+                del waiting[:part_bytes]
     waiting += press.flush()
-    for at in range(0, len(waiting), PART_BYTES):
-        yield bytes(waiting[at : at + PART_BYTES])
+    for at in range(0, len(waiting), part_bytes):
+        yield bytes(waiting[at : at + part_bytes])
 
 
 class Unpacking:

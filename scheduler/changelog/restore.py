@@ -100,7 +100,7 @@ async def restore_into_zookeeper(client: Client, root: str, restored: Restored) 
     await client.ensure(folder)
     with TemporaryDirectory(prefix="thesan-recover-") as scratch:
         base = restored.write(Path(scratch))
-        for part in packed(base_path(Path(scratch), 1)):
+        for part in packed(base_path(Path(scratch), 1), layout.part_bytes):
             await client.create(f"{folder}/{parts}", part)
             parts += 1
             await asyncio.sleep(0)

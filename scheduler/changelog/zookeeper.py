@@ -1,6 +1,6 @@
 """The changelog in ZooKeeper: shared by all schedulers of a cluster, written by the one that holds the epoch.
 
->>> changelog = ZooKeeperChangelog(client, "/thesan/east", data_dir, "east")
+>>> changelog = ZooKeeperChangelog(client, Layout("/thesan/east"), data_dir, "east")
 >>> await changelog.open()
 >>> apply = changelog.load(begin)               # the local checkpoint; `begin` makes a fresh state and its apply
 >>> await changelog.follow(apply)               # a standby, again and again
@@ -24,7 +24,7 @@ from uuid import uuid4
 
 from scheduler.changelog.base import read_base
 from scheduler.changelog.checkpoint import Checkpoint
-from scheduler.changelog.errors import Damaged, Unreadable
+from scheduler.changelog.errors import Damaged, FormatTooNew, Unreadable
 from scheduler.changelog.load import LoadResult
 from scheduler.changelog.store import Pointer
 from scheduler.changelog.zookeeper_catch_up import CatchUp
@@ -60,10 +60,10 @@ class LogIsGone(Unreadable):
 class ZooKeeperChangelog:
     """Implements `contracts.Changelog`. When the session has ended: `attach` as a standby, after leading begin anew."""
 
-    def __init__(self, client: Client, root: str, data_dir: Path | None = None, cluster: str = "local") -> None:
-        """`root` is where the log is. Without `data_dir` there is no checkpoint. Raises DataDirRefused, Unavailable."""
+    def __init__(self, client: Client, layout: Layout, data_dir: Path | None = None, cluster: str = "local") -> None:
+        """`layout`: where the log is. Without `data_dir` there is no checkpoint. Raises DataDirRefused, Unavailable."""
         self._client = client
-        self._layout = Layout(root)
+        self._layout = layout
         self.checkpoint = None if data_dir is None else Checkpoint(data_dir, cluster)
         self._catch_up = None if self.checkpoint is None else CatchUp(self.checkpoint, self._missed)
         self.loaded: LoadResult | None = None
@@ -200,6 +200,8 @@ class ZooKeeperChangelog:
         here = self._here
         try:
             loaded = self.checkpoint.load(here.lineage, apply, here.configs, self.on_entry)
+        except FormatTooNew:
+            raise  # nothing is wrong with it but our age
         except Unreadable as wrong:
             if self._arrived is not None:
                 raise  # not our copy is damaged, but what it was made from
@@ -213,7 +215,7 @@ class ZooKeeperChangelog:
     def _load_arrived(self, apply: Apply) -> None:
         if self._arrived is not None and self._arrived_in is not None:
             here, base = self._here, self._arrived
-            for ops in read_base(Path(self._arrived_in.name), base, here.lineage, here.configs):
+            for ops in read_base(Path(self._arrived_in.name), base, here.lineage, here.configs, level=self.level):
                 for op in ops:
                     _apply(apply, op, base.covered)
             here.stands_behind(base)
@@ -365,8 +367,8 @@ class ZooKeeperChangelog:
         """
         try:
             return await sweep_parts(self._client, self._layout, self.held)
-        except MultiRefused as refused:
-            raise Fenced(f"epoch {self.held.number} is over ({refused})") from None
+        except Superseded as over:
+            raise Fenced(str(over)) from None
 
     def snapshots(self) -> SnapshotKeeper:
         """What makes snapshots and cuts the log behind them, for as long as we lead."""

@@ -15,7 +15,7 @@ from attrs import frozen
 from scheduler.changelog.codec import encode
 from scheduler.changelog.errors import Damaged
 from scheduler.changelog.frame import read_header
-from scheduler.changelog.zookeeper_layout import ENTRY_BYTES, Head, Layout, Manifest
+from scheduler.changelog.zookeeper_layout import Head, Layout, Manifest
 from scheduler.changelog.zookeeper_parts import write_parts
 from scheduler.changelog.zookeeper_reading import Position, read_head
 from scheduler.contracts import Entry, Fenced, OutcomeUnknown, Unavailable
@@ -95,11 +95,13 @@ class Committer:
             raise Fenced(f"epoch {entry.epoch} is not the one that was claimed: that is {held.number}")
         frame, checksum = encode(entry, lineage=here.lineage, previous=here.checksum, configs=here.configs)
         data = frame
-        if len(frame) > ENTRY_BYTES:
+        if len(frame) > layout.entry_bytes:
             try:
                 manifest = await write_parts(self._client, layout, read_header(frame), frame, checksum)
             except ZkError as error:  # parts mean nothing until they are committed
                 raise Unavailable(f"the parts of entry {entry.offset} were not written: {error}") from error
+            except NoNode:  # while we wrote, somebody swept them
+                raise Fenced(f"the parts of entry {entry.offset} were removed: epoch {held.number} is over") from None
             data = manifest.to_bytes()
         head = Head(entry.offset + 1, checksum, here.lineage)
         folder = [create(layout.folder(entry.offset))] if layout.opens_folder(entry.offset) else []

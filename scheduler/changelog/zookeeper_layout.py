@@ -17,25 +17,28 @@ from attrs import frozen
 
 from scheduler.changelog.errors import Damaged
 from scheduler.changelog.frame import genesis
+from scheduler.changelog.packing import PART_BYTES
 
-__all__ = ["ENTRY_BYTES", "PART_BYTES", "Head", "Layout", "Manifest", "pieces"]
-
-ENTRY_BYTES: Final = 400 * 1024
-"""The largest frame that stands in the log itself: with the rest of its multi it stays below 512 KB."""
-
-PART_BYTES: Final = 400 * 1024
-
-_FOLDER: Final = 1000
-"""Entries per folder, so that no list of names is long."""
+__all__ = ["Head", "Layout", "Manifest"]
 
 _MANIFEST: Final = b"TSNm"
 
 
 @frozen
 class Layout:
-    """The paths of one log. `root` is a path like "/thesan/east"."""
+    """The paths of one log, and how much is told or asked at a time. `root` is a path like "/thesan/east".
+
+    All schedulers of a log have the same. Smaller sizes are for tests, and for the simulator.
+    """
 
     root: str
+    entry_bytes: int = 400 * 1024
+    """The largest frame that stands in the log itself: with the rest of its multi it stays below 512 KB."""
+    part_bytes: int = PART_BYTES
+    folder_entries: int = 1000
+    """So that no list of names is long."""
+    reads_at_once: int = 64
+    """Entries asked for at a time. More bring nothing: ZooKeeper answers 3,000 to 7,000 a second."""
 
     @property
     def epoch(self) -> str:
@@ -65,21 +68,25 @@ class Layout:
         return f"{self.root}/snapshots/{name}"
 
     def folder(self, offset: int) -> str:
-        return f"{self.root}/log/{offset // _FOLDER}"
+        return f"{self.root}/log/{offset // self.folder_entries}"
 
     def entry(self, offset: int) -> str:
-        return f"{self.root}/log/{offset // _FOLDER}/{offset}"
+        return f"{self.root}/log/{offset // self.folder_entries}/{offset}"
 
     def last_of_folder(self, number: int) -> int:
         """The highest offset that belongs into this folder of the log."""
-        return (number + 1) * _FOLDER - 1
+        return (number + 1) * self.folder_entries - 1
 
     def opens_folder(self, offset: int) -> bool:
         """Does this entry have to make its folder? The first one is made with the log."""
-        return offset % _FOLDER == 0
+        return offset % self.folder_entries == 0
 
     def parts(self, epoch: int, uuid: bytes) -> str:
         return f"{self.root}/parts/{epoch}-{uuid.hex()}"
+
+    def pieces(self, frame: bytes) -> list[bytes]:
+        """A frame cut for parts."""
+        return [frame[at : at + self.part_bytes] for at in range(0, len(frame), self.part_bytes)]
 
 
 @frozen
@@ -141,8 +148,3 @@ class Manifest:
             return cls(int(told["epoch"]), uuid, previous, checksum, int(told["parts"]), int(told["size"]))
         except (ValueError, KeyError, TypeError) as error:
             raise Damaged(offset, f"its manifest cannot be read ({error!r})") from None
-
-
-def pieces(frame: bytes) -> list[bytes]:
-    """A frame cut for parts."""
-    return [frame[at : at + PART_BYTES] for at in range(0, len(frame), PART_BYTES)]

@@ -13,27 +13,27 @@ from typing import Final
 
 from scheduler.changelog.errors import Damaged
 from scheduler.changelog.frame import Header
-from scheduler.changelog.zookeeper_layout import Layout, Manifest, pieces
+from scheduler.changelog.zookeeper_fenced import remove_folder
+from scheduler.changelog.zookeeper_layout import Layout, Manifest
+from scheduler.failpoints import failpoint
 from scheduler.zk.client import Client
 from scheduler.zk.epoch import Claim
-from scheduler.zk.errors import MultiRefused, NodeExists, NoNode
-from scheduler.zk.ops import delete
+from scheduler.zk.errors import NodeExists, NoNode
 
 __all__ = ["read_parts", "sweep_parts", "write_parts"]
 
 _AT_ONCE: Final = 4
 """Parts on their way at a time: below 2 MB."""
 
-_DELETES: Final = 200
-
 
 async def write_parts(client: Client, layout: Layout, header: Header, frame: bytes, checksum: bytes) -> Manifest:
     """Writes all parts of a frame and returns what to commit. What is there already, from an earlier try, is kept.
 
-    The folder says for which offset it is: that is how the sweeper finds its manifest. Raises ZkError.
+    The folder says for which offset it is: that is how the sweeper finds its manifest.
+    Raises NoNode when the next leader has swept them meanwhile, ZkError.
     """
     folder = layout.parts(header.epoch, header.uuid)
-    cut = pieces(frame)
+    cut = layout.pieces(frame)
     await _make(client, folder, json.dumps({"offset": header.offset}).encode())
     for first in range(0, len(cut), _AT_ONCE):
         batch = enumerate(cut[first : first + _AT_ONCE], first)
@@ -44,19 +44,17 @@ async def write_parts(client: Client, layout: Layout, header: Header, frame: byt
 async def _make(client: Client, path: str, data: bytes) -> None:
     with contextlib.suppress(NodeExists):
         await client.create(path, data)
+    failpoint("entry-part")
 
 
 async def read_parts(client: Client, layout: Layout, manifest: Manifest, offset: int) -> bytes:
-    """The frame; whether it is the right one, its checksum says. Raises Damaged, ZkError."""
+    """The frame; whether it is the right one, its checksum says. Raises NoNode for a missing part, Damaged, ZkError."""
     folder = layout.parts(manifest.epoch, manifest.uuid)
     found: list[bytes] = []
-    try:
-        for first in range(0, manifest.parts, _AT_ONCE):
-            numbers = range(first, min(first + _AT_ONCE, manifest.parts))
-            answers = await asyncio.gather(*(client.get(f"{folder}/{number}") for number in numbers))
-            found += [data for data, _ in answers]
-    except NoNode:
-        raise Damaged(offset, f"a part of it is missing (in {folder})") from None
+    for first in range(0, manifest.parts, _AT_ONCE):
+        numbers = range(first, min(first + _AT_ONCE, manifest.parts))
+        answers = await asyncio.gather(*(client.get(f"{folder}/{number}") for number in numbers))
+        found += [data for data, _ in answers]
     frame = b"".join(found)
     if len(frame) != manifest.size:
         raise Damaged(offset, f"its parts have {len(frame)} bytes and should have {manifest.size}")
@@ -67,7 +65,7 @@ async def sweep_parts(client: Client, layout: Layout, held: Claim) -> int:
     """Remove what leaders before this one wrote and never committed, or what was cut off the log since.
 
     In fenced multis, so that a leader that is none any more removes nothing. Returns how many frames were removed.
-    Raises MultiRefused when the epoch is over, ZkError.
+    Raises Superseded, ZkError.
     """
     removed = 0
     for name in await client.children(layout.all_parts):
@@ -77,22 +75,8 @@ async def sweep_parts(client: Client, layout: Layout, held: Claim) -> int:
         folder = f"{layout.all_parts}/{name}"
         if await _is_in_log(client, layout, folder, uuid):
             continue
-        paths = [f"{folder}/{part}" for part in await client.children(folder)]
-        for first in range(0, len(paths), _DELETES):
-            await client.multi([held.fence(), *(delete(path) for path in paths[first : first + _DELETES])])
-        with contextlib.suppress(NoNode):
-            await _delete_folder(client, held, folder)
-        removed += 1
+        removed += await remove_folder(client, held, folder)
     return removed
-
-
-async def _delete_folder(client: Client, held: Claim, folder: str) -> None:
-    """An old leader that does not know yet may be writing into it: then it is left for the next sweep."""
-    try:
-        await client.multi([held.fence(), delete(folder)])
-    except MultiRefused as refused:
-        if refused.index == 0:
-            raise
 
 
 async def _is_in_log(client: Client, layout: Layout, folder: str, uuid: str) -> bool:

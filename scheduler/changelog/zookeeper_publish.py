@@ -10,25 +10,22 @@ import asyncio
 import contextlib
 import json
 from pathlib import Path
-from typing import Final
 from uuid import uuid4
 
 from attrs import evolve
 
 from scheduler.changelog.packing import packed
 from scheduler.changelog.store import Pointer
+from scheduler.changelog.zookeeper_fenced import DELETES, fenced, remove_folder
 from scheduler.changelog.zookeeper_layout import Layout
 from scheduler.changelog.zookeeper_snapshot import Snapshot, read_snapshot
 from scheduler.failpoints import failpoint
 from scheduler.zk.client import Client
 from scheduler.zk.epoch import Claim
-from scheduler.zk.errors import MultiRefused, NodeExists, NoNode, Superseded
-from scheduler.zk.ops import Op, create, delete, set_data
+from scheduler.zk.errors import NodeExists, NoNode
+from scheduler.zk.ops import create, delete, set_data
 
 __all__ = ["publish", "tidy"]
-
-_DELETES: Final = 200
-"""Nodes removed in one multi: a few milliseconds of the server's, so that a commit waits no longer behind it."""
 
 
 async def publish(client: Client, layout: Layout, held: Claim, lineage: bytes, base: Pointer, path: Path) -> Snapshot:
@@ -45,10 +42,10 @@ async def publish(client: Client, layout: Layout, held: Claim, lineage: bytes, b
     with contextlib.suppress(NodeExists):
         await client.create(layout.all_snapshots)
     folder = layout.snapshot_parts(name)
-    await _fenced(client, held, create(folder))
-    parts, count = packed(path), 0
+    await fenced(client, held, create(folder))
+    parts, count = packed(path, layout.part_bytes), 0
     while (part := await asyncio.to_thread(next, parts, None)) is not None:
-        await _fenced(client, held, create(f"{folder}/{count}", part))
+        await fenced(client, held, create(f"{folder}/{count}", part))
         count += 1
         failpoint("snapshot-part")
     generation = old.base.generation + 1 if old else 1
@@ -57,7 +54,7 @@ async def publish(client: Client, layout: Layout, held: Claim, lineage: bytes, b
         new = evolve(new, cut=old.base.covered, previous=old.folder)
     failpoint("before-snapshot-pointer")
     data = new.to_bytes()
-    await _fenced(client, held, set_data(layout.snapshot, data, version) if old else create(layout.snapshot, data))
+    await fenced(client, held, set_data(layout.snapshot, data, version) if old else create(layout.snapshot, data))
     failpoint("after-snapshot-pointer")
     return new
 
@@ -75,7 +72,7 @@ async def tidy(client: Client, layout: Layout, held: Claim) -> int:
     await _sweep_entry_parts(client, layout, held, snapshot.cut)
     for name in await client.children(layout.all_snapshots):
         if name not in (snapshot.folder, snapshot.previous):
-            await _remove(client, held, layout.snapshot_parts(name))
+            await remove_folder(client, held, layout.snapshot_parts(name))
     return removed
 
 
@@ -86,13 +83,13 @@ async def _cut_log(client: Client, layout: Layout, held: Claim, upto: int) -> in
     for folder in sorted(int(name) for name in await client.children(layout.log)):
         offsets = sorted(int(name) for name in await client.children(f"{layout.log}/{folder}"))
         cut = [offset for offset in offsets if offset <= upto]
-        for first in range(0, len(cut), _DELETES):
-            gone = cut[first : first + _DELETES]
-            await _fenced(client, held, *(delete(layout.entry(offset)) for offset in gone))
+        for first in range(0, len(cut), DELETES):
+            gone = cut[first : first + DELETES]
+            await fenced(client, held, *(delete(layout.entry(offset)) for offset in gone))
             removed += len(gone)
             failpoint("truncating")
         if layout.last_of_folder(folder) <= upto:
-            await _fenced(client, held, delete(f"{layout.log}/{folder}"))
+            await fenced(client, held, delete(f"{layout.log}/{folder}"))
         if len(cut) < len(offsets):
             break
     failpoint("after-truncate")
@@ -109,21 +106,4 @@ async def _sweep_entry_parts(client: Client, layout: Layout, held: Claim, upto: 
         except (NoNode, ValueError, KeyError, TypeError):
             continue
         if offset <= upto:
-            await _remove(client, held, folder)
-
-
-async def _remove(client: Client, held: Claim, folder: str) -> None:
-    parts = await client.children(folder)
-    for first in range(0, len(parts), _DELETES):
-        await _fenced(client, held, *(delete(f"{folder}/{part}") for part in parts[first : first + _DELETES]))
-    await _fenced(client, held, delete(folder))
-
-
-async def _fenced(client: Client, held: Claim, *ops: Op) -> None:
-    """One multi of this epoch. Raises Superseded, ZkError."""
-    try:
-        await client.multi([held.fence(), *ops])
-    except MultiRefused as refused:
-        if refused.index == 0:
-            raise Superseded(f"epoch {held.number} is over") from None
-        raise
+            await remove_folder(client, held, folder)

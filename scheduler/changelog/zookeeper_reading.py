@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from typing import Final
 
 from attrs import define, field
 
@@ -23,9 +22,6 @@ from scheduler.zk.client import Client
 from scheduler.zk.errors import NoNode
 
 __all__ = ["Position", "Truncated", "departs", "frames", "read_head"]
-
-_AT_ONCE: Final = 64
-"""Requests on their way at a time. More bring nothing: ZooKeeper answers 3,000 to 7,000 a second."""
 
 
 class Truncated(Damaged):
@@ -111,20 +107,29 @@ async def frames(client: Client, layout: Layout, first: int, last: int) -> Async
 
     Raises Truncated or Damaged for one that is missing, ZkError.
     """
-    asked = deque(client.get(layout.entry(offset)) for offset in range(first, min(first + _AT_ONCE, last + 1)))
+    at_once = layout.reads_at_once
+    asked = deque(client.get(layout.entry(offset)) for offset in range(first, min(first + at_once, last + 1)))
     for offset in range(first, last + 1):
         try:
             data, _ = await asked.popleft()
         except NoNode:
             raise await _missing(client, layout, offset) from None
-        if offset + _AT_ONCE <= last:
-            asked.append(client.get(layout.entry(offset + _AT_ONCE)))
+        if offset + at_once <= last:
+            asked.append(client.get(layout.entry(offset + at_once)))
         yield await _whole(client, layout, offset, data)
 
 
 async def _whole(client: Client, layout: Layout, offset: int, data: bytes) -> bytes:
     manifest = Manifest.from_bytes(data, offset)
-    return data if manifest is None else await read_parts(client, layout, manifest, offset)
+    if manifest is None:
+        return data
+    try:
+        return await read_parts(client, layout, manifest, offset)
+    except NoNode:
+        if await client.exists(layout.entry(offset)) is None:  # cut off since we read its manifest, and its parts too
+            raise await _missing(client, layout, offset) from None
+        folder = layout.parts(manifest.epoch, manifest.uuid)
+        raise Damaged(offset, f"a part of it is missing (in {folder})") from None
 
 
 async def _missing(client: Client, layout: Layout, offset: int) -> Damaged:

@@ -16,6 +16,7 @@ NAMES: Final = {
     "before-apply": "a request is here, nothing is decided",
     "after-decide": "decided and applied to memory, not yet given to the changelog",
     "before-append": "encoded, not yet written",
+    "entry-part": "a part of a large entry is in ZooKeeper, or the folder of its parts, and nothing names it yet",
     "after-append": "durable, nobody told yet",
     "after-commit": "known to be durable, no reply sent and no effect started",
     "after-acknowledge": "the replies have left, no effect is started",
@@ -60,21 +61,23 @@ class Failpoint:
             self._action()
 
 
-_armed: Failpoint | None = None
+_armed: dict[str, Failpoint] = {}
 
 
 def arm(point: Failpoint) -> None:
-    """One at a time: a later one replaces it."""
-    global _armed
-    _armed = point
+    """In the place of one of the same name."""
+    _armed[point.name] = point
 
 
-def disarm() -> None:
-    global _armed
-    _armed = None
+def disarm(name: str | None = None) -> None:
+    """The one of this name, or all."""
+    if name is None:
+        _armed.clear()
+    else:
+        _armed.pop(name, None)
 
 
 def failpoint(name: str) -> None:
     """Nothing, except where a test armed this name. `name` must be one of `NAMES`."""
-    if _armed is not None and _armed.name == name:
-        _armed.reached()
+    if _armed and (point := _armed.get(name)) is not None:
+        point.reached()

@@ -17,6 +17,7 @@ from attrs import frozen
 
 from scheduler.changelog.zookeeper import ZooKeeperChangelog
 from scheduler.changelog.zookeeper_follower import Follower
+from scheduler.changelog.zookeeper_layout import Layout
 from scheduler.changelog.zookeeper_reading import Truncated
 from scheduler.contracts import ChangelogError, Unavailable
 from scheduler.core.ops import Op
@@ -59,6 +60,10 @@ class Ensemble:
             credentials=self.credentials,
         )
 
+    def changelog(self, client: Client, data_dir: Path | None, cluster: str) -> ZooKeeperChangelog:
+        """Raises DataDirRefused, Unavailable."""
+        return ZooKeeperChangelog(client, Layout(self.log_root), data_dir, cluster)
+
 
 class Shared:
     """Implements `Membership`."""
@@ -92,7 +97,7 @@ class Shared:
         """There once it was elected."""
 
     def _make_changelog(self) -> ZooKeeperChangelog:
-        made = ZooKeeperChangelog(self._client, self._ensemble.log_root, self._data_dir, self._cluster)
+        made = self._ensemble.changelog(self._client, self._data_dir, self._cluster)
         made.on_entry = self._reader.passed
         return made
 

@@ -8,10 +8,10 @@ import json
 import pytest
 from attrs import evolve
 
-from scheduler.changelog import zookeeper_layout
 from scheduler.changelog.codec import Unencodable
 from scheduler.changelog.zookeeper import ZooKeeperChangelog
 from scheduler.changelog.zookeeper_follower import Follower
+from scheduler.changelog.zookeeper_layout import Layout
 from scheduler.contracts import Fenced, Unavailable
 from scheduler.core import ops
 from scheduler.core.records import TaskConfig
@@ -19,8 +19,9 @@ from scheduler.testing.zookeeper import expire_session, shared_server
 from scheduler.zk.client import Condition
 from scheduler.zk.clock import boot_ms
 from scheduler.zk.errors import SessionOver
+from tests.changelog import zookeeper_stage
 from tests.changelog.stage import JOB, contents, story, told_until
-from tests.changelog.zookeeper_stage import ROOT, Scheduler
+from tests.changelog.zookeeper_stage import LAYOUT, ROOT, Scheduler
 from tests.zk.stage import Stage, eventually, on_stage, until
 
 
@@ -135,7 +136,7 @@ def test_two_leaders_fight_and_only_the_newer_one_writes() -> None:
                         acknowledged[entry.offset] = entry.uuid
                 except Fenced:
                     pass
-                changelog = ZooKeeperChangelog(me.client, ROOT)
+                changelog = ZooKeeperChangelog(me.client, LAYOUT)
                 await changelog.open()
                 me = Scheduler(me.client, changelog)  # a fresh world
 
@@ -162,7 +163,7 @@ def test_a_claim_is_refused_without_its_candidate() -> None:
 
 
 def test_entries_cross_from_folder_to_folder(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(zookeeper_layout, "_FOLDER", 10)
+    monkeypatch.setattr(zookeeper_stage, "LAYOUT", Layout(ROOT, folder_entries=10))
 
     async def play(stage: Stage) -> None:
         leader, standby = await Scheduler.at(stage), await Scheduler.at(stage)

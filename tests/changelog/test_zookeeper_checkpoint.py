@@ -5,23 +5,28 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from scheduler.changelog import zookeeper_catch_up, zookeeper_follower
 from scheduler.changelog.checkpoint import FOLDER, SET_ASIDE, Checkpoint
+from scheduler.changelog.codec import decode
 from scheduler.changelog.configs import Configs
-from scheduler.changelog.errors import DataDirRefused
+from scheduler.changelog.errors import DataDirRefused, FormatTooNew
 from scheduler.changelog.sqlite import SqliteChangelog
 from scheduler.changelog.store import DB_FILE
-from scheduler.changelog.zookeeper import LogIsGone
+from scheduler.changelog.zookeeper import LogIsGone, ZooKeeperChangelog
 from scheduler.changelog.zookeeper_follower import Follower
 from scheduler.changelog.zookeeper_layout import Head
 from scheduler.changelog.zookeeper_reading import Truncated
 from scheduler.contracts import ChangelogError
+from scheduler.core import ops
+from scheduler.core.records import Quota
 from tests.changelog.stage import CLUSTER, fill, look, told_until
-from tests.changelog.zookeeper_stage import ROOT, Scheduler
+from tests.changelog.zookeeper_stage import LAYOUT, ROOT, Scheduler
 from tests.zk.stage import Stage, eventually, on_stage
 
 
@@ -181,6 +186,30 @@ def test_a_torn_one_is_set_aside(what: str, tmp_path: Path, caplog: pytest.LogCa
         spoil(tmp_path, statement)
         await rebuilt(stage, tmp_path, 20)
         assert says in caplog.text
+
+    on_stage(play)
+
+
+def test_one_that_a_newer_version_wrote_is_left_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is wrong with it: the version that can read it goes on with it."""
+
+    async def play(stage: Stage) -> None:
+        leader = await told(stage, 20, tmp_path)
+        entry = leader.decide()
+        newer = evolve(entry, ops=(*entry.ops, ops.SaveQuota("www", Quota(2.0))))
+        await leader.changelog.append(newer)
+        await end(leader)
+
+        with monkeypatch.context() as older:
+            older.setattr("scheduler.changelog.load.decode", partial(decode, level=1))
+            changelog = ZooKeeperChangelog(await stage.client(), LAYOUT, tmp_path, CLUSTER)
+            await changelog.open()
+            with pytest.raises(FormatTooNew, match="at offset 21: its format level is 2, this version reads up to 1"):
+                Scheduler(leader.client, changelog)
+            await changelog.close()
+        assert not (tmp_path / SET_ASIDE).exists()
+        again = await Scheduler.at(stage, data_dir=tmp_path)
+        assert again.changelog.offset == 21
 
     on_stage(play)
 

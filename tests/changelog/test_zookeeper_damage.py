@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from hashlib import blake2b
 
 import pytest
 from attrs import evolve
 
-from scheduler.changelog import zookeeper_layout
 from scheduler.changelog.codec import encode
 from scheduler.changelog.configs import Configs
 from scheduler.changelog.errors import Damaged, FormatTooNew
-from scheduler.changelog.zookeeper_layout import Head, Layout, Manifest, pieces
+from scheduler.changelog.zookeeper_fenced import remove_folder
+from scheduler.changelog.zookeeper_layout import Head, Layout, Manifest
 from scheduler.changelog.zookeeper_reading import Truncated
 from scheduler.contracts import Entry, Fenced
 from scheduler.core import ops
 from scheduler.core.records import TaskConfig, content_hash
+from tests.changelog import zookeeper_stage
 from tests.changelog.stage import JOB, story
 from tests.changelog.zookeeper_stage import ROOT, Scheduler
 from tests.zk.stage import Stage, on_stage
@@ -224,8 +226,7 @@ def test_an_entry_of_a_megabyte_goes_in_parts() -> None:
 
 
 def test_an_altered_part_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(zookeeper_layout, "PART_BYTES", 100)
-    monkeypatch.setattr("scheduler.changelog.zookeeper_commit.ENTRY_BYTES", 200)
+    monkeypatch.setattr(zookeeper_stage, "LAYOUT", Layout(ROOT, entry_bytes=200, part_bytes=100))
 
     async def play(stage: Stage) -> None:
         leader = await told(stage, 4)
@@ -245,8 +246,7 @@ def test_an_altered_part_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_parts_of_a_dead_leader_are_swept_and_those_of_the_log_stay(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(zookeeper_layout, "PART_BYTES", 100)
-    monkeypatch.setattr("scheduler.changelog.zookeeper_commit.ENTRY_BYTES", 200)
+    monkeypatch.setattr(zookeeper_stage, "LAYOUT", Layout(ROOT, entry_bytes=200, part_bytes=100))
 
     async def play(stage: Stage) -> None:
         old, new = await told(stage, 6), await Scheduler.at(stage)
@@ -283,9 +283,51 @@ async def _sweep_as_if_newest(old: Scheduler) -> None:
     await old.changelog.sweep_parts()
 
 
+def test_an_old_leader_whose_parts_are_swept_while_it_writes_them_hears_of_its_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(zookeeper_stage, "LAYOUT", Layout(ROOT, entry_bytes=200, part_bytes=100))
+
+    async def play(stage: Stage) -> None:
+        old, new = await told(stage, 6), await Scheduler.at(stage)
+        write = old.client.create
+
+        async def sweep_first(path: str, data: bytes = b"") -> str:
+            if path.endswith("/0"):  # its folder is there, and no part
+                await new.lead()
+                assert await new.changelog.sweep_parts() == 1
+            return await write(path, data)
+
+        monkeypatch.setattr(old.client, "create", sweep_first)
+        with pytest.raises(Fenced, match="the parts of entry 7 were removed: epoch 1 is over"):
+            await old.tell(7)
+        await new.tell(8)
+        assert new.is_right
+
+    on_stage(play)
+
+
+def test_two_who_sweep_the_same_parts_do_not_disturb_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new leader sweeps what dead leaders left, and removes the parts of what is cut off, at the same time."""
+    monkeypatch.setattr(zookeeper_stage, "LAYOUT", Layout(ROOT, entry_bytes=200, part_bytes=100))
+
+    async def play(stage: Stage) -> None:
+        leader = await told(stage, 6)
+        folders = [f"{ROOT}/parts/{name}" for name in await leader.client.children(f"{ROOT}/parts")]
+        held = leader.changelog.held
+
+        async def sweep() -> list[bool]:
+            return [await remove_folder(leader.client, held, folder) for folder in folders]
+
+        one, other = await asyncio.gather(sweep(), sweep())
+        assert [sorted(pair) for pair in zip(one, other, strict=True)] == [[False, True]] * len(folders)
+        assert await leader.client.children(f"{ROOT}/parts") == []
+
+    on_stage(play)
+
+
 def test_a_sweep_leaves_its_own_epoch_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(zookeeper_layout, "PART_BYTES", 100)
-    monkeypatch.setattr("scheduler.changelog.zookeeper_commit.ENTRY_BYTES", 200)
+    monkeypatch.setattr(zookeeper_stage, "LAYOUT", Layout(ROOT, entry_bytes=200, part_bytes=100))
 
     async def play(stage: Stage) -> None:
         leader = await told(stage, 6)
@@ -316,6 +358,6 @@ def test_heads_and_manifests_come_back_as_they_were() -> None:
 @pytest.mark.parametrize("size", [0, 1, 409_599, 409_600, 409_601, 1_000_000])
 def test_pieces_are_the_whole(size: int) -> None:
     frame = bytes(size)
-    cut = pieces(frame)
+    cut = Layout(ROOT).pieces(frame)
     assert b"".join(cut) == frame
     assert all(0 < len(piece) <= 400 * 1024 for piece in cut)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,8 +19,9 @@ from scheduler.changelog.zookeeper_reading import Truncated
 from scheduler.changelog.zookeeper_snapshot import read_snapshot
 from scheduler.contracts import Unavailable
 from scheduler.failpoints import Failpoint, arm, disarm
-from scheduler.zk.client import Client
+from scheduler.zk.client import Client, Stat
 from scheduler.zk.errors import Superseded, ZkError
+from tests.changelog import zookeeper_stage
 from tests.changelog.zookeeper_stage import ROOT, Scheduler
 from tests.zk.stage import Stage, eventually, on_stage
 
@@ -177,7 +179,7 @@ def test_a_reader_races_the_cutting(tmp_path: Path) -> None:
 
 
 def test_parts_of_a_large_entry_go_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scheduler.changelog.zookeeper_commit.ENTRY_BYTES", 300)
+    monkeypatch.setattr(zookeeper_stage, "LAYOUT", Layout(ROOT, entry_bytes=300))
 
     async def play(stage: Stage) -> None:
         leader, keeper = await leading(stage, tmp_path, 20)
@@ -195,9 +197,37 @@ def test_parts_of_a_large_entry_go_with_it(tmp_path: Path, monkeypatch: pytest.M
     on_stage(play)
 
 
+def test_an_entry_that_is_cut_off_while_its_parts_are_read_is_truncated_not_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(zookeeper_stage, "LAYOUT", Layout(ROOT, entry_bytes=300, part_bytes=200))
+
+    async def play(stage: Stage) -> None:
+        late = await Scheduler.at(stage)
+        leader, keeper = await leading(stage, tmp_path, 20)
+        await keeper.snapshot()
+        await leader.tell(30)
+        read = late.client.get
+
+        async def cut_and_read(path: str) -> tuple[bytes, Stat]:
+            if not keeper.cut_entries:
+                await keeper.snapshot()
+                assert keeper.cut_entries == 20
+            return await read(path)
+
+        def get(path: str, watch: Callable[[], None] | None = None) -> asyncio.Future[tuple[bytes, Stat]]:
+            return asyncio.ensure_future(cut_and_read(path)) if "/parts/" in path else read(path, watch)
+
+        monkeypatch.setattr(late.client, "get", get)
+        with pytest.raises(Truncated, match="this entry was cut off"):
+            await late.follow()
+
+    on_stage(play)
+
+
 def test_no_request_is_above_its_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With parts of 512 bytes a small state needs many: all of them are put together again."""
-    monkeypatch.setattr("scheduler.changelog.packing.PART_BYTES", 512)
+    monkeypatch.setattr(zookeeper_stage, "LAYOUT", Layout(ROOT, part_bytes=512))
 
     async def play(stage: Stage) -> None:
         leader, keeper = await leading(stage, tmp_path, 300)

@@ -9,12 +9,13 @@ from collections.abc import Awaitable, Callable
 import pytest
 from attrs import evolve
 
-from scheduler.changelog import zookeeper_layout
 from scheduler.changelog.errors import Damaged
+from scheduler.changelog.zookeeper_layout import Layout
 from scheduler.contracts import Entry, Fenced, OutcomeUnknown, Unavailable
 from scheduler.testing.proxy import Proxy, Way
 from scheduler.testing.zookeeper import expire_session, shared_server
 from scheduler.zk.client import Condition
+from tests.changelog import zookeeper_stage
 from tests.changelog.stage import story
 from tests.changelog.zookeeper_stage import ROOT, Scheduler, program
 from tests.zk.stage import Stage, eventually, on_stage, until
@@ -253,8 +254,7 @@ def test_an_append_that_was_cancelled_is_settled_like_any_other() -> None:
 
 
 def test_parts_cut_off_in_the_middle_are_surely_no_commit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(zookeeper_layout, "PART_BYTES", 100)
-    monkeypatch.setattr("scheduler.changelog.zookeeper_commit.ENTRY_BYTES", 150)
+    monkeypatch.setattr(zookeeper_stage, "LAYOUT", Layout(ROOT, entry_bytes=150, part_bytes=100))
 
     async def play(stage: Stage, proxy: Proxy, leader: Scheduler) -> None:
         reader = await Scheduler.at(stage)

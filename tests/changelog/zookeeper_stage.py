@@ -17,6 +17,7 @@ from pathlib import Path
 from attrs import evolve
 
 from scheduler.changelog.zookeeper import ZooKeeperChangelog
+from scheduler.changelog.zookeeper_layout import Layout
 from scheduler.contracts import ChangelogError, Entry
 from scheduler.core.ops import Op
 from scheduler.core.state import State, apply
@@ -27,6 +28,7 @@ from tests.changelog.stage import CLUSTER, contents, story, told_until
 from tests.zk.stage import TIMEOUT_MS, Stage
 
 ROOT = "/thesan/east"
+LAYOUT = Layout(ROOT)
 
 
 class Scheduler:
@@ -45,7 +47,7 @@ class Scheduler:
     ) -> Scheduler:
         """Opened and loaded, and closed at the end of the test."""
         client = await stage.client(hosts, timeout_ms=timeout_ms)
-        changelog = ZooKeeperChangelog(client, ROOT, data_dir, CLUSTER)
+        changelog = ZooKeeperChangelog(client, LAYOUT, data_dir, CLUSTER)
         stage.cleanup(changelog.close)
         await changelog.open()
         return cls(client, changelog)
@@ -110,7 +112,7 @@ async def follow_and_fold(hosts: str, chroot: str, data_dir: str) -> None:
     arm_from_env()
     client = Client(hosts, session_timeout_ms=TIMEOUT_MS, chroot=chroot)
     await client.start(10)
-    changelog = ZooKeeperChangelog(client, ROOT, Path(data_dir), CLUSTER)
+    changelog = ZooKeeperChangelog(client, LAYOUT, Path(data_dir), CLUSTER)
     await changelog.open()
     await Scheduler(client, changelog).follow()
     assert changelog.checkpoint is not None
@@ -123,7 +125,7 @@ async def main(hosts: str, chroot: str) -> None:
     client = Client(hosts, session_timeout_ms=1000, chroot=chroot)
     await client.start(10)
     lease = Lease()
-    changelog = ZooKeeperChangelog(client, ROOT)
+    changelog = ZooKeeperChangelog(client, LAYOUT)
     changelog.on_quorum_write = lambda sent_ms: lease.renew(sent_ms, client.session_timeout_ms)
     await changelog.open()
     me = Scheduler(client, changelog)

@@ -44,6 +44,22 @@ def test_an_armed_place_acts_at_its_nth_time() -> None:
     assert seen == ["here"]
 
 
+def test_several_may_be_armed() -> None:
+    seen: list[str] = []
+    for name in ("after-append", "before-append"):
+        arm(Failpoint(name, lambda name=name: seen.append(name)))  # type: ignore[misc]
+    try:
+        failpoint("after-append")
+        disarm("after-append")
+        failpoint("after-append")
+        failpoint("before-append")
+        assert seen == ["after-append", "before-append"]
+    finally:
+        disarm()
+    failpoint("before-append")
+    assert len(seen) == 2
+
+
 def test_a_place_that_is_not_armed_costs_nothing_to_speak_of() -> None:
     begun = time.perf_counter()
     for _ in range(100_000):

@@ -24,6 +24,7 @@ from typing import Any, Final
 
 from scheduler.changelog.gc_policy import quiet_moment
 from scheduler.changelog.zookeeper import ZooKeeperChangelog
+from scheduler.changelog.zookeeper_layout import Layout
 from scheduler.contracts import Entry
 from scheduler.core import ops
 from scheduler.core.records import JobKey, Task, TaskConfig, TaskEvent, TaskStatus, content_hash
@@ -96,7 +97,7 @@ def _history(tasks: int, updates: int) -> Iterator[ops.Op]:
 async def _open(hosts: str, folder: Path) -> tuple[Client, ZooKeeperChangelog, Callable[[ops.Op], None], State]:
     client = Client(hosts, session_timeout_ms=30_000)
     await client.start(10)
-    changelog = ZooKeeperChangelog(client, _ROOT, folder, "bench")
+    changelog = ZooKeeperChangelog(client, Layout(_ROOT), folder, "bench")
     await changelog.open()
     state = State()
     take = changelog.load(lambda: lambda op: apply(state, op))
