@@ -37,8 +37,11 @@ def test_enough_is_met(reports: list[Report]) -> None:
     assert met.counts["call", "unknown"] >= 5
     assert met.counts["lifecycle", "suspended, store back"] >= 10
     assert met.counts["met", "a standby compared with the log"] >= 10
-    assert met.counts["met", "an order that the engine refused"] >= 1
-    assert len(met.missing()) <= 25, met.missing()
+    assert met.counts["met", "an entry in parts"] >= 50
+    assert met.counts["met", "a snapshot"] >= 10
+    assert met.counts["met", "the log is cut"] >= 300
+    assert met.counts["met", "an epoch at a lower format level"] >= 1
+    assert len(met.missing()) <= 40, met.missing()
 
 
 def test_there_are_a_hundred_steps_between_two_failovers(reports: list[Report]) -> None:

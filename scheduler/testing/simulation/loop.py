@@ -7,6 +7,7 @@ until it is thawed) and killed (nothing of it ever happens again, not even a `fi
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import Context
@@ -63,6 +64,10 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
                     self._ready.popleft()._run()
                 if not self.tasks:
                     break
+            for task in self.tasks:  # what was about to begin when the process was killed never does
+                begun = task.get_coro()
+                if inspect.iscoroutine(begun) and inspect.getcoroutinestate(begun) == inspect.CORO_CREATED:
+                    begun.close()
         finally:
             asyncio._set_running_loop(running)
 

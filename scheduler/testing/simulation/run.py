@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from random import Random
 
 from attrs import define
 
@@ -59,11 +62,21 @@ def run_script(script: Script) -> Report:
 
 def _run(seed: int, schedulers: int, actions: Callable[[World], Iterable[Action]], end_ms: int | None) -> Report:
     world = SeveralWorld(seed, schedulers) if schedulers > 1 else World(seed)
-    with turned_by(world.clock.mono_ms):
+    with turned_by(world.clock.mono_ms), _names_of(seed):
         try:
             return _act(world, actions, end_ms)
         finally:
             world.end()
+
+
+@contextmanager
+def _names_of(seed: int) -> Iterator[None]:
+    """`uuid4` takes its bits from the system; here they come from the seed: how well bytes pack depends on them."""
+    system, os.urandom = os.urandom, Random(f"names {seed}").randbytes
+    try:
+        yield
+    finally:
+        os.urandom = system
 
 
 def _act(world: World, actions: Callable[[World], Iterable[Action]], end_ms: int | None) -> Report:

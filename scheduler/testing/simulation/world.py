@@ -10,6 +10,7 @@ from typing import Final
 from scheduler.contracts import Entry, TaskReport
 from scheduler.core import invariants
 from scheduler.core.effects import Effect, Say
+from scheduler.core.ops import FORMAT_LEVEL
 from scheduler.core.records import JobKey
 from scheduler.core.transaction import World as CoreWorld
 from scheduler.core.updates.plan import Plan, make_plan
@@ -281,6 +282,10 @@ class World:
         self._worked = True
         self.witness = None
         self.trace.tell(self.agenda.now_ms, f"the scheduler leads no longer: {wrong}")
+
+    def format_level_of(self, epoch: int) -> int:
+        """What every scheduler could read in this epoch."""
+        return FORMAT_LEVEL
 
     def witness_of(self, node: Callee) -> Witness | None:
         return self.witness

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from scheduler.core import ops
 from scheduler.core.answers import Code
 from scheduler.core.queries import PulseAnswer, StartedUpdate, UpdateDetails
 from scheduler.core.records import Metadata
@@ -89,6 +90,9 @@ class Answers(Check):
         update = self.world.durable.updates.get(key)
         if update is not None and update.status is UpdateStatus.ERROR:
             return  # it raised instead, and was ended alone
+        notes_only = all(isinstance(op, ops.AnnotateUpdate) for op in request.decision.ops)
+        if notes_only and self.world.format_level_of(request.epoch) < ops.SINCE[ops.RecordRemark]:
+            return  # it is kept as long as it holds, and older schedulers could not read a record of it
         if update is None or not update.tells_of(request.token):
             raise Broken("acknowledged survives", f"{request.what} of {key} was acknowledged; the log has no trace")
 

@@ -29,6 +29,7 @@ def _parts(state: State) -> Iterator[tuple[str, Any]]:
     yield "uses of configuration", dict(state.config_uses.items())
     yield "task", {task_id: _task(task) for task_id, task in state.tasks.items()}
     yield "update", {key: _update(update) for key, update in state.updates.items()}
+    yield "remarks on", dict(state.remarks.items())
     yield "progress of", dict(state.progress.items())
     yield (
         "active tasks of",

@@ -8,13 +8,14 @@ from typing import Final
 from scheduler.lifecycle import TRANSITIONS, Input, Stage
 from scheduler.testing.simulation.clients import Fate
 from scheduler.testing.simulation.coverage import Coverage
-from scheduler.testing.simulation.several.machine import NOW
-from scheduler.testing.simulation.several.process import DEATHS
+from scheduler.testing.simulation.several.machine import NOW, WIPED
+from scheduler.testing.simulation.several.process import DEATHS, READING
 from scheduler.testing.simulation.zookeeper.wire import CutMulti
 
 FAULTS: Final = (
-    *(f"killed, {place}" for place in (NOW, *DEATHS)),
-    *(f"frozen, {place}" for place in (NOW, *DEATHS)),
+    *(f"killed, {place}" for place in (NOW, WIPED, *DEATHS)),
+    *(f"frozen, {place}" for place in (NOW, READING, *DEATHS)),
+    *("an older release", "upgraded"),
     *(f"commit cut, {how}" for how in CutMulti.ALL),
     *("machine cut, out", "machine cut, back", "machine cut, back and out"),
     *(f"ZooKeeper's {role} {what}" for role in ("leader", "follower") for what in ("killed", "cut", "lags")),
@@ -25,10 +26,16 @@ FAULTS: Final = (
 CRON: Final = ("due", "missed: nobody led", "a run that waited begins")
 MET: Final = (
     "a multi that was refused",
-    "a commit of a leader that was none any more, refused",
+    "a write of a leader that was none any more, refused",
     "an order that the engine refused",
     "a standby compared with the log",
     "a leader that hears of its end on waking",
+    *("an entry in parts", "parts without a manifest, swept", "parts of an entry that was cut off, removed"),
+    *("a snapshot", "an old snapshot, removed", "parts of a snapshot that never counted, removed"),
+    *("the log is cut", "a folder of the log, removed"),
+    *("the log was cut meanwhile", "the log is cut while it is read"),
+    *("a machine that was away begins with the snapshot", "a wiped machine begins with the snapshot"),
+    *("an epoch at a lower format level", "an older scheduler stops at an entry that it cannot read"),
 )
 UNREACHABLE: Final[dict[tuple[Stage, Input], str]] = {
     (Stage.TAKING_OVER, Input.STORE_LOST): "a take-over that loses its store is over: it is deposed",

@@ -7,13 +7,18 @@ from typing import TYPE_CHECKING, Final
 
 from kazoo.protocol.serialization import Delete
 
+from scheduler.core.ops import FORMAT_LEVEL
+from scheduler.testing.simulation.several.log import SERVERSET
 from scheduler.testing.simulation.several.machine import NOW
-from scheduler.testing.simulation.several.process import SERVERSET
+from scheduler.testing.simulation.several.process import READING
 from scheduler.testing.simulation.zookeeper.wire import CutMulti
 from scheduler.zk.election import PREFIX as CANDIDATE
 
 if TYPE_CHECKING:
     from scheduler.testing.simulation.several.world import SeveralWorld
+
+
+NO_SESSION_ENDS_MS: Final = 3_200
 
 
 def kill(world: SeveralWorld, machine: int, place: str, nth: int, kept: bool, down_ms: int) -> None:
@@ -38,10 +43,33 @@ def freeze(world: SeveralWorld, machine: int, place: str, nth: int, for_ms: int)
         which.freeze_at(place, nth, for_ms)
 
 
+def read_slowly(world: SeveralWorld, machine: int, for_ms: int, nth: int, times: int) -> None:
+    """A standby is frozen, and then again and again in the middle of reading what it has missed."""
+    if not world.machines[machine].is_frozen:
+        freeze(world, machine, NOW, 1, for_ms)
+        for turn in range(times):
+            at_ms = for_ms + turn * (NO_SESSION_ENDS_MS + 100)
+            world.agenda.after(at_ms, freeze, world, machine, READING, 1 if turn else nth, NO_SESSION_ENDS_MS)
+
+
 def stop(world: SeveralWorld, machine: int, down_ms: int) -> None:
     """SIGTERM."""
     world.machines[machine].stop(down_ms)
     world.coverage.note("fault", "stopped")
+
+
+def wipe(world: SeveralWorld, machine: int, down_ms: int) -> None:
+    """A machine is lost with its disk; another one takes its place."""
+    if world.machines[machine].up:
+        world.machines[machine].wipe(down_ms)
+
+
+def install(world: SeveralWorld, machine: int, level: int, down_ms: int) -> None:
+    """A release of another age on one machine; never an older one on the last that is up to date."""
+    others = (one for one in world.machines if one.number != machine)
+    if level == FORMAT_LEVEL or any(one.level == FORMAT_LEVEL for one in others):
+        world.machines[machine].install(level, down_ms)
+        world.coverage.note("fault", "upgraded" if level == FORMAT_LEVEL else "an older release")
 
 
 def cut(world: SeveralWorld, machine: int, ways: list[str], for_ms: int, commit: str = "") -> None:
@@ -127,7 +155,10 @@ def skew(world: SeveralWorld, machine: int, by_ms: int) -> None:
 SEVERAL: Final[dict[str, Callable[..., None]]] = {
     "kill_scheduler": kill,
     "freeze": freeze,
+    "read_slowly": read_slowly,
     "stop": stop,
+    "wipe": wipe,
+    "install": install,
     "cut": cut,
     "cut_commit": cut_commit,
     "expire": expire,

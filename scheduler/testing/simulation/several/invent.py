@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
+from scheduler.core.ops import FORMAT_LEVEL
 from scheduler.lifecycle import Stage
 from scheduler.testing.simulation.engine import HOSTS
 from scheduler.testing.simulation.invent import STEPS_BETWEEN_RESTARTS, Inventor, Told
 from scheduler.testing.simulation.several.machine import NOW
-from scheduler.testing.simulation.several.process import DEATHS, SESSION_MS
+from scheduler.testing.simulation.several.process import DEATHS, KEEPING, SESSION_MS
 from scheduler.testing.simulation.zookeeper.wire import CutMulti
 
 if TYPE_CHECKING:
     from scheduler.testing.simulation.world import World
 
-PLACES: Final = (NOW, NOW, *DEATHS)
+SUDDEN: Final = tuple((how, place) for place in (NOW, *DEATHS) for how in ("kill", "freeze", "kill"))
+"""One after the other, so that a few runs meet all of them."""
+OLDER: Final = FORMAT_LEVEL - 1
 
 
 class SeveralInventor(Inventor):
@@ -23,29 +26,44 @@ class SeveralInventor(Inventor):
 
     def __init__(self, seed: int, *, restarts: int = STEPS_BETWEEN_RESTARTS) -> None:
         super().__init__(seed, restarts=restarts)
-        mine = (SeveralInventor._around, SeveralInventor._slight)
+        self._sudden = seed * 7
         others = tuple(row for row in self.weights if row[0] is not Inventor._surroundings)
-        self.weights = (*others, (mine[0], 3), (mine[1], 5))
+        mine = (
+            (SeveralInventor._around, 6),
+            (SeveralInventor._slight, 10),
+            (SeveralInventor._left_behind, 4),
+            (SeveralInventor._release, 2),
+        )
+        self.weights = (*((kind, weight * 2) for kind, weight in others), *mine)
 
     def _restart(self, world: World) -> Told | None:
         since = world.steps - max(world.restarted_at_step, self._hit_at_step)
         if not self._restarts or since < self._restarts or world.witness is None or not world.witness.leads:
+            return None
+        armed: set[str] = world.armed  # type: ignore[attr-defined]
+        if armed & set(KEEPING) and since < self._restarts * 2:
             return None
         self._hit_at_step = world.steps
         random = self._random
         leader = world.node.number  # type: ignore[attr-defined]
         down_ms = random.choice((0, 250, 1_000, 4_000, 9_000))
         for_ms = random.choice((SESSION_MS * 2, SESSION_MS + 1_500, SESSION_MS))
-        place, nth = random.choice(PLACES), random.randint(1, 4)
+        self._sudden += 1
+        how, place = SUDDEN[self._sudden % len(SUDDEN)]
+        nth = random.randint(1, 2 if place in KEEPING else 4)
         silent = {"machine": leader, "ways": ["back", "out"], "for_ms": for_ms * 2}
+        sudden: dict[str, Told] = {
+            "kill": _kill(leader, place, nth, random.random() < 0.5, down_ms),
+            "freeze": ("freeze", {"machine": leader, "place": place, "nth": nth, "for_ms": for_ms}),
+        }
         kinds: tuple[tuple[Callable[[], Told], int], ...] = (
-            (lambda: _kill(leader, place, nth, random.random() < 0.5, down_ms), 10),
-            (lambda: ("freeze", {"machine": leader, "place": place, "nth": nth, "for_ms": for_ms}), 6),
+            (lambda: sudden[how], 16),
             (lambda: ("cut", {"machine": leader, "ways": random.choice(_WAYS), "for_ms": for_ms * 2}), 4),
             (lambda: ("cut", {**silent, "commit": random.choice((CutMulti.KEPT, CutMulti.LOST))}), 4),
             (lambda: ("expire", {"machine": leader}), 2),
             (lambda: ("unseat", {"machine": leader, "late": random.random() < 0.7}), 5),
             (lambda: ("stop", {"machine": leader, "down_ms": down_ms + 2_000}), 3),
+            (lambda: ("wipe", {"machine": leader, "down_ms": down_ms}), 1),
         )
         made = random.choices([kind for kind, _ in kinds], [weight for _, weight in kinds])[0]()
         if random.random() < 0.35:  # the interesting ones come in pairs
@@ -81,6 +99,32 @@ class SeveralInventor(Inventor):
             case 10:
                 return "expire", {"machine": standby}
         return _kill(standby, NOW, 1, random.random() < 0.5, for_ms)
+
+    def _left_behind(self, world: World, job: int) -> Told:
+        """A standby that has much to read when it is back, or finds the log cut, or nothing of its own."""
+        random = self._random
+        count = len(world.machines)  # type: ignore[attr-defined]
+        standby = (world.node.number + random.randint(1, count - 1)) % count  # type: ignore[attr-defined]
+        long_ms = random.choice((6_000, 15_000, 40_000))
+        match random.randrange(6):
+            case 0:
+                return "wipe", {"machine": standby, "down_ms": random.choice((0, 1_000, 9_000))}
+            case 1:
+                return _kill(standby, NOW, 1, True, long_ms)
+            case 2:
+                return "freeze", {"machine": standby, "place": NOW, "nth": 1, "for_ms": long_ms}
+        slowly = {"for_ms": random.choice((6_000, 9_000)), "nth": random.randint(2, 6), "times": random.randint(5, 12)}
+        return "read_slowly", {"machine": standby, **slowly}
+
+    def _release(self, world: World, job: int) -> Told:
+        """One machine after the other gets a release; now and then the wrong one."""
+        random = self._random
+        machines = world.machines  # type: ignore[attr-defined]
+        older = [machine.number for machine in machines if machine.level < FORMAT_LEVEL]
+        down_ms = random.choice((500, 3_000))
+        if older and random.random() < 0.8:
+            return "install", {"machine": random.choice(older), "level": FORMAT_LEVEL, "down_ms": down_ms}
+        return "install", {"machine": random.randrange(len(machines)), "level": OLDER, "down_ms": down_ms}
 
     def _around(self, world: World, job: int) -> Told:
         random = self._random

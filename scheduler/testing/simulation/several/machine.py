@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from scheduler.controller.controller import Controller
 from scheduler.controller.gateway import Gateway
+from scheduler.core.ops import FORMAT_LEVEL
 from scheduler.testing.clock import VirtualClock
 from scheduler.testing.simulation.chance import Chance
 from scheduler.testing.simulation.several.disk import Disk
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from scheduler.testing.simulation.several.world import SeveralWorld
 
 NOW: Final = "now"
+WIPED: Final = "with its disk"
 _LOSES = 401
 
 
@@ -43,13 +45,16 @@ class Machine:
         self._chance = chance
         self.network = Network(number, world.agenda, chance, world.ensemble)
         self.network.told_cut = lambda how: world.coverage.note("fault", f"commit cut, {how}")
-        self.disk = Disk(world.fold)
+        self.disk = Disk(world.folder_of(number), world.fold, self._adopted)
         self.clock = SkewedClock(world.clock, (0, 700, -1_500, 40, -90)[number % 5])
+        self.level = FORMAT_LEVEL
+        """The newest format level that the scheduler installed here reads."""
         self.process: Process | None = None
         self.life = 0
         self.graves: list[Process] = []
         """Kept until the run ends, so that nothing of them is cleaned up at a time that is not ours to say."""
         self.woke_ms = -1_000_000
+        self.is_wiped = False
         self._freezes = 0
 
     # --- as its callers see it ---
@@ -70,6 +75,11 @@ class Machine:
     @property
     def is_frozen(self) -> bool:
         return self.network.is_frozen
+
+    def _adopted(self) -> None:
+        how = "a wiped machine" if self.is_wiped else "a machine that was away"
+        self.is_wiped = False
+        self.world.coverage.note("met", f"{how} begins with the snapshot")
 
     # --- what happens to it ---
 
@@ -136,11 +146,22 @@ class Machine:
             self.process.stopping.set()
             self.world.agenda.after(down_ms, self.boot)
 
-    def exited(self, process: Process, why: str) -> None:
+    def wipe(self, down_ms: int) -> None:
+        """It is lost with everything on it, and another one takes its place."""
+        self.kill(kept=True, down_ms=down_ms, place=WIPED)
+        self.disk.wipe()
+        self.is_wiped = True
+
+    def install(self, level: int, down_ms: int) -> None:
+        """A release that reads up to this format level: the scheduler is stopped, and begins as that."""
+        self.level = level
+        self.stop(down_ms)
+
+    def exited(self, process: Process, why: str, again_ms: int = 1_000) -> None:
         """The process ended by itself; somebody starts it again."""
         if self.process is process:
             self.process = None
             self.graves.append(process)
             self.network.kill(kept=True)
             self.world.process_exited(process, why)
-            self.world.agenda.after(1_000, self.boot)
+            self.world.agenda.after(again_ms, self.boot)

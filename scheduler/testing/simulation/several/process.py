@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import field, frozen
 
-from scheduler.changelog.errors import Unreadable
+from scheduler.changelog.errors import FormatTooNew, Unreadable
+from scheduler.changelog.zookeeper import ZooKeeperChangelog
+from scheduler.changelog.zookeeper_reading import Truncated
 from scheduler.contracts import ALWAYS, Changelog, Entry, Outcome, Permission, TaskReport
 from scheduler.controller.controller import Controller
 from scheduler.controller.gateway import Gateway
@@ -26,6 +29,7 @@ from scheduler.testing.simulation.broken import Broken
 from scheduler.testing.simulation.loop import SimulatedLoop
 from scheduler.testing.simulation.several.disk import MemoryCheckpoint
 from scheduler.testing.simulation.several.door import Door
+from scheduler.testing.simulation.several.log import LAYOUT, LOG_ROOT, SERVERSET
 from scheduler.testing.simulation.watched import WatchedController
 from scheduler.zk.client import Client, Condition
 from scheduler.zk.serverset import Endpoint
@@ -35,11 +39,18 @@ if TYPE_CHECKING:
     from scheduler.testing.simulation.several.world import SeveralWorld
 
 SESSION_MS: Final = 4_000
+TOO_OLD_AGAIN_MS: Final = 15_000
+"""A supervisor waits longer for what ends again and again."""
 PRUNE_EVERY_S: Final = 30
-SERVERSET: Final = "/thesan/scheduler"
-LOG_ROOT: Final = "/thesan/log"
-DEATHS: Final = ("after-decide", "before-append", "after-append", "after-commit", "before-effect")
-"""Failpoints of the production code at which a process is killed or frozen."""
+ACTING: Final = ("after-decide", "before-append", "after-append", "after-commit", "before-effect")
+KEEPING: Final = (
+    *("entry-part", "fold-before-swap", "fold-after-swap"),
+    *("snapshot-part", "before-snapshot-pointer", "after-snapshot-pointer"),
+    *("before-truncate", "truncating", "after-truncate"),
+)
+READING: Final = "follow-before-apply"
+DEATHS: Final = (*ACTING, *KEEPING)
+"""Failpoints of the production code at which a leader is killed or frozen."""
 
 
 class Died(BaseException):
@@ -53,6 +64,28 @@ class _There(Members):
     def client(self) -> Client:
         wire = self.process.machine.network.wire
         return _WatchedClient(self.process, self.endpoints, session_timeout_ms=self.session_timeout_ms, wire=wire)
+
+    def changelog(self, client: Client, data_dir: Path | None, cluster: str) -> ZooKeeperChangelog:
+        return _WatchedLog(self.process, client)
+
+
+class _WatchedLog(ZooKeeperChangelog):
+    def __init__(self, process: Process, client: Client) -> None:
+        super().__init__(client, LAYOUT)
+        self.checkpoint = MemoryCheckpoint(process.machine.disk, process.level)
+        self.level = process.level
+        self._process = process
+
+    async def follow(
+        self, apply: Callable[[Op], None], upto: int | None = None, *, watch: Callable[[], None] | None = None
+    ) -> int:
+        begun = self.offset
+        try:
+            return await super().follow(apply, upto, watch=watch)
+        except Truncated:
+            how = "was cut meanwhile" if self.offset == begun else "is cut while it is read"
+            self._process.world.coverage.note("met", f"the log {how}")
+            raise
 
 
 class _WatchedClient(Client):
@@ -156,6 +189,8 @@ class Process:
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
+        self.level = machine.level
+        """The newest format level that it reads."""
         self.world: SeveralWorld = machine.world
         self.loop = SimulatedLoop(self.world.agenda, self._failed)  # type: ignore[abstract]
         self.gateway: Gateway = _WatchedGateway(self)
@@ -181,6 +216,9 @@ class Process:
             self.machine.exited(self, "stopped")
         except CannotLead as wrong:
             self.machine.exited(self, str(wrong))
+        except FormatTooNew as wrong:
+            self.world.process_is_too_old(self, wrong)
+            self.machine.exited(self, "too old", TOO_OLD_AGAIN_MS)
         except Unreadable as wrong:
             self.world.fail(Broken("the log can be read", f"{self.machine.name}: {wrong}"))
         except Exception as raised:
@@ -213,14 +251,13 @@ class Process:
         there = _There("pretended", SERVERSET, LOG_ROOT, SESSION_MS, process=self)
         own = Endpoint(self.machine.name, 8081)
         self.shared = Shared(there, None, "east", self.read, lambda: own)
-        self.shared.changelog.checkpoint = MemoryCheckpoint(self.machine.disk)
         return self.shared
 
     def controller(self, term: Term) -> Controller:
         term.changelog = _WatchedChangelog(self, term.changelog)
         made = WatchedController(
             term.state,
-            self.world.core_world_of(self.machine),
+            self.world.core_world_of(self.machine, term),
             self.machine.clock,
             epoch=term.epoch,
             offset=term.offset,
@@ -309,7 +346,9 @@ def at_failpoint(process: Process, place: str, nth: int, then: Callable[[], None
 
     def reached() -> None:
         if asyncio._get_running_loop() is process.loop:
-            disarm()
+            disarm(place)
+            process.world.armed.discard(place)
             then()
 
+    process.world.armed.add(place)
     arm(Failpoint(place, reached, nth))

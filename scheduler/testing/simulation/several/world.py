@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
+from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
-from kazoo.exceptions import BadVersionError
-from kazoo.protocol.serialization import Create, SetData, Transaction
-
-from scheduler.changelog.frame import read_header
-from scheduler.changelog.zookeeper_reading import Position
+from scheduler.changelog.errors import FormatTooNew
 from scheduler.contracts import Entry, TaskReport
 from scheduler.core.effects import Effect, Say
-from scheduler.core.ops import EpochBegun, Op
+from scheduler.core.ops import FORMAT_LEVEL, EpochBegun, Op
 from scheduler.core.state import dump
 from scheduler.core.transaction import World as CoreWorld
 from scheduler.failpoints import disarm
+from scheduler.leadership.term import Term
 from scheduler.testing.simulation.broken import Broken
 from scheduler.testing.simulation.chance import Chance, mix
 from scheduler.testing.simulation.checks.base import Witness
@@ -26,8 +24,9 @@ from scheduler.testing.simulation.clients import Ask, Callee, Clients, Request
 from scheduler.testing.simulation.coverage import Coverage
 from scheduler.testing.simulation.several.coverage import SeveralCoverage
 from scheduler.testing.simulation.several.deeds import SEVERAL
+from scheduler.testing.simulation.several.log import LogWatch
 from scheduler.testing.simulation.several.machine import Machine
-from scheduler.testing.simulation.several.process import LOG_ROOT, Process
+from scheduler.testing.simulation.several.process import Process
 from scheduler.testing.simulation.watched import Decision, WatchedController
 from scheduler.testing.simulation.world import World
 from scheduler.testing.simulation.zookeeper.ensemble import Ensemble
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
 _ROUTE: Final = 501
 _JUST_NOW_MS: Final = 3_000
 _TURNS_AT_ONCE: Final = 20_000
-_ENTRY: Final = f"{LOG_ROOT}/log/"
+_IN_MEMORY: Final = Path("/dev/shm")
 
 
 class Callers(Clients):
@@ -73,14 +72,14 @@ class SeveralWorld(World):
     def __init__(self, seed: int, schedulers: int) -> None:
         self.newest: Machine | None = None
         self.before_newest: Machine | None = None
-        self.entries: dict[bytes, Entry] = {}
-        """What was given to the changelog, by its uuid."""
-        self.epoch = 0
-        """That was claimed last."""
+        self.log = LogWatch(self)
+        self._disks = TemporaryDirectory(prefix="simulate-", dir=_IN_MEMORY if _IN_MEMORY.is_dir() else None)
         self.expired: set[int] = set()
         """Sessions that were ended though their owners were well: their leases may outlast them."""
-        self._position: Position | None = None
-        """Of a reader that misses nothing, and whose state is the mirror."""
+        self._format_levels: dict[int, int] = {}
+        """By epoch, as its leader has found it out."""
+        self.armed: set[str] = set()
+        """Failpoints at which something is to happen, as long as they were not reached."""
         self._turns_now = 0
         self._standby_looked_at = 0
         self._folded: tuple[int, tuple[Op, ...]] = (0, ())
@@ -98,7 +97,7 @@ class SeveralWorld(World):
         return made
 
     def _make_schedulers(self, chance: Chance) -> None:
-        self.ensemble = Ensemble(self.agenda, chance, self._committed)
+        self.ensemble = Ensemble(self.agenda, chance, self.log.committed)
         self.machines = [Machine(number, self, chance) for number in range(self._count)]
 
     def boot(self) -> None:
@@ -124,6 +123,12 @@ class SeveralWorld(World):
         if self._folded[0] != offset:
             self._folded = offset, tuple(dump(self.store.mirror))
         return self._folded[1]
+
+    def folder_of(self, number: int) -> Path:
+        """The disk of a machine, of which only bases are real."""
+        folder = Path(self._disks.name) / str(number)
+        folder.mkdir()
+        return folder
 
     def deed(self, name: str) -> Callable[..., None]:
         return SEVERAL.get(name) or super().deed(name)
@@ -160,9 +165,10 @@ class SeveralWorld(World):
 
     # --- what schedulers do ---
 
-    def core_world_of(self, machine: Machine) -> CoreWorld:
+    def core_world_of(self, machine: Machine, term: Term) -> CoreWorld:
         random = Random(mix(self.seed, machine.number, machine.life, self.store.epoch))
-        return CoreWorld(self.policy, machine.name, lambda: f"id-{next(self._ids)}", random.random)
+        self._format_levels[term.epoch] = term.format_level
+        return CoreWorld(self.policy, machine.name, lambda: f"id-{next(self._ids)}", random.random, term.format_level)
 
     def is_excused(self, process: Process) -> bool:
         """Its session was ended by force, which no lease can know of before it is told."""
@@ -199,7 +205,7 @@ class SeveralWorld(World):
     def process_gathered(self, process: Process, controller: WatchedController, entry: Entry) -> None:
         if process.is_dead:
             return
-        self.entries[entry.uuid] = entry
+        self.log.given[entry.uuid] = entry
         if self.witness is not None and self.witness.controller is controller:
             self.guarded(self.node_gathered, process.machine, controller, entry)
 
@@ -246,49 +252,27 @@ class SeveralWorld(World):
         self.trace.tell(self.agenda.now_ms, f"{process.machine.name} ends: {why}")
         self.clients.cut_off(process.machine)
 
+    def process_is_too_old(self, process: Process, wrong: FormatTooNew) -> None:
+        """It met an entry above the format level it reads."""
+        if process.level == FORMAT_LEVEL:
+            self.fail(Broken("the log can be read", f"{process.machine.name}: {wrong}"))
+        self.coverage.note("met", "an older scheduler stops at an entry that it cannot read")
+
     def fenced_order(self, process: Process) -> None:
         self.coverage.note("met", "an order that the engine refused")
         self.trace.tell(self.agenda.now_ms, f"an order of {process.machine.name} is refused by the engine")
 
-    # --- the log, seen where it is ---
+    # --- the log ---
 
-    def _committed(self, zxid: int, session: int, request: Any, result: Any) -> None:
-        if not isinstance(request, Transaction):
-            return
-        if any(isinstance(one, Exception) for one in result):
-            self.coverage.note("met", "a multi that was refused")
-            first = request.operations[0]
-            is_commit = len(request.operations) > 1 and first.path == f"{LOG_ROOT}/epoch"
-            if is_commit and isinstance(result[0], BadVersionError):
-                self.coverage.note("met", "a commit of a leader that was none any more, refused")
-            return
-        for op in request.operations:
-            if isinstance(op, Create) and op.path.startswith(_ENTRY):
-                self._appended(op.path.removeprefix(_ENTRY), op.data)
-            elif isinstance(op, SetData) and op.path.endswith("/epoch"):
-                self._claimed(session, int(json.loads(op.data)["number"]))
-
-    def _appended(self, name: str, data: bytes) -> None:
-        _, _, offset = name.partition("/")
-        if not offset:
-            return
-        if self._position is None:
-            self._position = Position(read_header(data).lineage)
-        as_read, checksum = self._position.read(data)
-        self._position.move(as_read, checksum)
-        entry = self.entries.pop(as_read.uuid)
-        if entry.epoch != self.epoch:
-            self.fail(Broken("fenced", f"entry {entry.offset} of epoch {entry.epoch} lands in epoch {self.epoch}"))
+    def appended(self, entry: Entry, as_read: Entry) -> None:
+        """It is in the log. `as_read`: as somebody reads it who did not write it."""
         if isinstance(entry.ops[0], EpochBegun):
             self.restarts += entry.epoch > 1
             self.restarted_at_step = self.steps
         self.guarded(self.store.take, entry, as_read)
 
-    def _claimed(self, session: int, number: int) -> None:
-        """From here on nobody else may believe that it leads, and nothing of it may land."""
-        if number != self.epoch + 1:
-            self.fail(Broken("epochs", f"epoch {number} is claimed after epoch {self.epoch}"))
-        self.epoch = number
+    def claimed(self, session: int) -> None:
+        """An epoch, by this session. From here on nobody else may believe that it leads."""
         for machine in self.machines:
             process = machine.process
             if process is None or process.controller_now is None or process.shared is None:
@@ -310,6 +294,9 @@ class SeveralWorld(World):
 
     def request_raised(self, request: Request, failure: Exception) -> None:
         self.guarded(super().request_raised, request, failure)
+
+    def format_level_of(self, epoch: int) -> int:
+        return self._format_levels[epoch]
 
     def witness_of(self, node: Callee) -> Witness | None:
         return self.witness if node is self.newest else None
@@ -340,6 +327,7 @@ class SeveralWorld(World):
                 if process is not None:
                     process.is_dead = True
                     process.loop.bury()
+        self._disks.cleanup()
 
     def heal(self) -> None:
         disarm()
@@ -347,6 +335,8 @@ class SeveralWorld(World):
             machine.network.set_cut(set())
             machine.network.next_cut = machine.network.then = None
             machine.thaw()
+            if machine.level < FORMAT_LEVEL:
+                machine.install(FORMAT_LEVEL, 0)
             machine.boot()
         for server in self.ensemble.servers:
             server.lag_ms = 0

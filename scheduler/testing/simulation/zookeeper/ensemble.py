@@ -67,9 +67,15 @@ class Ensemble:
 
     # --- sessions ---
 
-    def open(self, link: Link, known: int, timeout_ms: int) -> None:
-        """A client wants a session, or its own again. A server that cannot reach a leader does not answer."""
+    def open(self, link: Link, known: int, timeout_ms: int, seen: int) -> None:
+        """A client wants a session, or its own again. A server that cannot reach a leader does not answer.
+
+        `seen`: what the client was told last; a server that is not as far sends it away.
+        """
         if not link.is_open or not self._has_quorum() or not link.server.is_linked:
+            return
+        if link.server.applied < seen:
+            link.close()
             return
         session = self.sessions.get(known)
         if known and (session is None or session.is_over):

@@ -100,6 +100,8 @@ class Asked:
     call: Any
     result: Any = None
     is_done: bool = False
+    seen: int = 0
+    """So many transactions the server had applied when it answered."""
 
     @property
     def is_read(self) -> bool:
@@ -197,6 +199,7 @@ class Server:
             asked = queue.popleft()
             if asked.is_read:
                 asked.result = self._read(link, asked.request)
+            asked.seen = self.applied
             link.back.send(link.peer.answered, asked)
 
     def _read(self, link: Link, request: Any) -> Any:

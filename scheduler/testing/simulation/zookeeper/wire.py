@@ -116,6 +116,8 @@ class SimulatedWire:
         self._changed = changed
         self._asked_ms = session_timeout_ms
         self._session: Session | None = None
+        self._seen = 0
+        """The newest transaction that an answer came from."""
         self.link: Link | None = None
         self._state = "closed"
         self._is_over = False
@@ -186,7 +188,7 @@ class SimulatedWire:
         self.link = link
         server.links.append(link)
         self._network.hold_link(link)
-        link.out.send(self._ensemble.open, link, self.session_id, self._asked_ms)
+        link.out.send(self._ensemble.open, link, self.session_id, self._asked_ms, self._seen)
         self._later(HANDSHAKE_MS, self._handshake_over, link)
 
     def _handshake_over(self, link: Link) -> None:
@@ -250,6 +252,7 @@ class SimulatedWire:
         if self._is_over or not self._pending or self._pending[0][0] is not asked:
             return  # of a connection that is no more
         _, answer = self._pending.popleft()
+        self._seen = max(self._seen, asked.seen)
         if isinstance(asked.result, Exception):
             answer.set_exception(asked.result)
         else:
