@@ -18,7 +18,6 @@ from scheduler.changelog.errors import Damaged, FormatTooNew
 from scheduler.changelog.frame import Header, Kind, open_frame, seal
 from scheduler.changelog.ops_from_thrift import BodyReader
 from scheduler.changelog.ops_to_thrift import BodyWriter
-from scheduler.changelog.twins import twin
 from scheduler.contracts import Entry, Unavailable
 from scheduler.core.ops import FORMAT_LEVEL, Op, level_of
 from scheduler.interface import storage
@@ -26,7 +25,6 @@ from scheduler.interface import storage
 __all__ = ["Unencodable", "decode", "decode_chunk", "encode", "encode_chunk"]
 
 _NO_UUID = bytes(16)
-_Body = twin(storage.Body)
 
 
 class Unencodable(Unavailable):
@@ -120,7 +118,7 @@ def _from_bytes(body: bytes, configs: Configs, offset: int) -> list[Op]:
     try:
         # The type stubs know only the slow protocol of the same shape.
         protocol: Any = TCyBinaryProtocol(TCyBufferedTransport(_Source(body)))  # type: ignore[no-untyped-call]
-        record = protocol.read_struct(_Body())
+        record = protocol.read_struct(storage.Body())
         return BodyReader(record, configs).read()
     except UnknownBranch as error:
         raise FormatTooNew(offset, str(error)) from error

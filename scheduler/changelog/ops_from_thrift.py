@@ -1,4 +1,4 @@
-"""From a `Body` of `thrift/storage.thrift` (its twin, `twins.py`) to the ops of the core.
+"""From a `Body` of `thrift/storage.thrift` to the ops of the core.
 
 Tasks and updates get the one TaskConfig object their digest names, and repeated texts are one string object.
 """
@@ -82,8 +82,10 @@ class BodyReader:
         return [self._op(record) for record in self._ops]
 
     def _op(self, record: Any) -> ops.Op:
-        for name, value in vars(record).items():
-            return _READERS[name](self, value)
+        for name, read in _READERS:
+            value = getattr(record, name)
+            if value is not None:
+                return read(self, value)
         raise UnknownBranch("a record of unknown kind")
 
     # --- tables ---
@@ -331,25 +333,26 @@ def _settings(settings: Any) -> UpdateSettings:
     )
 
 
-_READERS: Final[dict[str, Callable[[BodyReader, Any], ops.Op]]] = {
-    "moveTask": BodyReader._move_task,
-    "moveInstance": BodyReader._move_instance,
-    "recordInstance": BodyReader._record_instance,
-    "saveTask": BodyReader._save_task,
-    "assignTask": BodyReader._assign_task,
-    "moveUpdate": BodyReader._move_update,
-    "removeTasks": BodyReader._remove_tasks,
-    "saveConfig": BodyReader._save_config,
-    "startUpdate": BodyReader._start_update,
-    "saveUpdate": BodyReader._save_update,
-    "annotateUpdate": BodyReader._annotate_update,
-    "recordRemark": BodyReader._record_remark,
-    "removeUpdates": BodyReader._remove_updates,
-    "epochBegun": BodyReader._epoch_begun,
-    "moveCronJob": BodyReader._move_cron_job,
-    "saveQuota": BodyReader._save_quota,
-    "saveCronJob": BodyReader._save_cron_job,
-    "removeCronJob": BodyReader._remove_cron_job,
-    "saveMaintenance": BodyReader._save_maintenance,
-    "restored": BodyReader._restored,
-}
+# The commonest first: they are tried in this order.
+_READERS: Final[tuple[tuple[str, Callable[[BodyReader, Any], ops.Op]], ...]] = (
+    ("moveTask", BodyReader._move_task),
+    ("moveInstance", BodyReader._move_instance),
+    ("recordInstance", BodyReader._record_instance),
+    ("saveTask", BodyReader._save_task),
+    ("assignTask", BodyReader._assign_task),
+    ("moveUpdate", BodyReader._move_update),
+    ("removeTasks", BodyReader._remove_tasks),
+    ("saveConfig", BodyReader._save_config),
+    ("startUpdate", BodyReader._start_update),
+    ("saveUpdate", BodyReader._save_update),
+    ("annotateUpdate", BodyReader._annotate_update),
+    ("recordRemark", BodyReader._record_remark),
+    ("removeUpdates", BodyReader._remove_updates),
+    ("epochBegun", BodyReader._epoch_begun),
+    ("moveCronJob", BodyReader._move_cron_job),
+    ("saveQuota", BodyReader._save_quota),
+    ("saveCronJob", BodyReader._save_cron_job),
+    ("removeCronJob", BodyReader._remove_cron_job),
+    ("saveMaintenance", BodyReader._save_maintenance),
+    ("restored", BodyReader._restored),
+)

@@ -11,7 +11,6 @@ from thriftpy2.transport import TCyMemoryBuffer
 from scheduler.changelog.configs import Configs
 from scheduler.changelog.ops_from_thrift import BodyReader
 from scheduler.changelog.ops_to_thrift import _WRITERS, BodyWriter
-from scheduler.changelog.twins import twin
 from scheduler.core import ops
 from scheduler.interface import storage
 from tests.changelog.stage import plain
@@ -46,7 +45,7 @@ def test_the_bytes_are_those_of_the_generic_encoder(told: list[ops.Op]) -> None:
 @settings(max_examples=300)
 def test_what_is_packed_is_read_as_what_it_was(op: ops.Op) -> None:
     data = TCyMemoryBuffer(packed([op]))
-    body = TCyBinaryProtocol(data).read_struct(twin(storage.Body)())  # type: ignore[no-untyped-call]
+    body = TCyBinaryProtocol(data).read_struct(storage.Body())  # type: ignore[no-untyped-call]
 
     (found,) = BodyReader(body, Configs()).read()
 
