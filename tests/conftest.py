@@ -1,12 +1,17 @@
 """What holds for all tests: a test that was skipped, or expected to fail, fails the run unless it is listed.
 
-The list is ``tests/allowed_skips.txt``.
+The list is ``tests/allowed_skips.txt``. Hypothesis has no deadline per example, because the machine is shared, and a
+failure prints how to repeat it.
 """
 
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("thesan", deadline=None, print_blob=True)
+settings.load_profile("thesan")
 
 _ALLOWED = Path(__file__).with_name("allowed_skips.txt")
 

@@ -119,7 +119,7 @@ class Beats:
                 if not _may_pass(failure):
                     raise
                 self.tally.unanswered += 1
-                self._trouble_is(f"{failure.format_message()}; goes on beating")
+                self._trouble_is(f"{failure.format_message().rstrip('.')}; goes on beating")
                 self._connection.close()
                 self._connection = self._connect()
                 time.sleep(min(RETRY_S, settings.every_s))

@@ -197,7 +197,7 @@ class Connection:
 
 def _with_doubt(failure: CommandError, method: str) -> Unreachable:
     doubt = f"it is not known whether {method} was carried out, look before you repeat it"
-    return Unreachable(f"{failure.format_message()}; {doubt}", sent=True)
+    return Unreachable(f"{failure.format_message().rstrip('.')}; {doubt}", sent=True)
 
 
 def details_of(response: Any) -> str:

@@ -42,8 +42,9 @@ def read_leader(hosts: str, path: str) -> str:
         client.stop()
         client.close()
     if len(members) != 1:
-        many = f"has {len(members)} leaders" if members else "has no leader"
-        raise Unreachable(f"ZooKeeper at {hosts} {many} under {path}: a failover is under way", sent=False)
+        many = f"{len(members)} leaders" if members else "no leader"
+        why = "a failover is under way" if members else "a failover is under way, or no scheduler runs"
+        raise Unreachable(f"ZooKeeper at {hosts} has {many} under {path}: {why}", sent=False)
     return _url(members[0], f"ZooKeeper at {hosts} under {path}")
 
 

@@ -122,12 +122,12 @@ class Leading:
                 self._house.gateway.close(f"The scheduler does not lead now: {wrong}")
                 await self._stopped_within(RETRY_AFTER_S)
             finally:
-                self._feed(Input.DEPOSED)
+                self._feed(Input.STOP_ASKED if self._stop.is_set() else Input.DEPOSED)
                 await membership.close()
             if not self._stop.is_set():
                 self._house.hang_up()
                 membership = await self.join()
-        self._feed(Input.STOP_ASKED)
+        self._feed(Input.STOP_ASKED)  # of one that was never elected, too
 
     async def _elected(self, membership: Membership) -> Term | None:
         """None when the process is to stop first."""

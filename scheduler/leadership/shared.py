@@ -150,13 +150,21 @@ class Shared:
             self.changelog.attach(client)
         await client.start(CONNECT_WITHIN_S)
         await client.ensure(self._ensemble.serverset_path)
-        self._watch = LeaderWatch(client, self._ensemble.serverset_path)
+        self._watch = LeaderWatch(client, self._ensemble.serverset_path, self._say_who_leads)
         self._watching = asyncio.create_task(self._watch.run(), name="leader watch")
         self._watching.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
         if self._apply is None:
             await self.changelog.open()
             self._apply = self.changelog.load(lambda: self._reader.begin(self.changelog.lineage))
             self._reader.caught_up(self.changelog.offset)
+
+    def _say_who_leads(self, leader: Endpoint | None) -> None:
+        if self.term is not None:
+            return
+        if leader is None:
+            LOG.info("standby: nobody is advertised as the leader")
+        else:
+            LOG.info("standby: %s:%d leads", leader.host, leader.port)
 
     async def _part(self) -> None:
         """End this session; what was read is kept."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from typing import Any, Final
 
 from attrs import frozen
@@ -148,11 +149,12 @@ async def _leader_among(client: Client, path: str, names: list[str]) -> Endpoint
 
 
 class LeaderWatch:
-    """Knows the leader, as it was last heard of."""
+    """Knows the leader, as it was last heard of. `changed` is called when it is another one, or none."""
 
-    def __init__(self, client: Client, path: str) -> None:
+    def __init__(self, client: Client, path: str, changed: Callable[[Endpoint | None], None] = lambda _: None) -> None:
         self._client = client
         self._path = path
+        self._changed = changed
         self.leader: Endpoint | None = None
         """Where to send whoever asks us instead. While ZooKeeper cannot be reached: the last one known."""
 
@@ -162,14 +164,19 @@ class LeaderWatch:
             changed = asyncio.Event()
             try:
                 names = await self._client.children(self._path, watch=changed.set)
-                self.leader = await _leader_among(self._client, self._path, names)
+                self._know(await _leader_among(self._client, self._path, names))
             except SessionOver:
                 raise
             except NoNode:
-                self.leader = None
+                self._know(None)
                 await asyncio.sleep(self._client.session_timeout_ms / 1000)
                 continue
             except ZkError:
                 await self._client.connected()
                 continue
             await changed.wait()
+
+    def _know(self, leader: Endpoint | None) -> None:
+        if leader != self.leader:
+            self.leader = leader
+            self._changed(leader)

@@ -70,6 +70,7 @@ def test_an_acknowledged_call_survives_the_death_of_its_leader(fleet: Fleet) -> 
     first.scheduler.start(wait=False)
     fleet.until_all_follow()
     second.scheduler.stop()
+    assert "stop asked: stopping, was leading" in second.scheduler.log()
     third = fleet.leader(after=epoch + 1)
     assert jobs(third) == {"one", "two"}
 

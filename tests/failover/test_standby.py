@@ -41,6 +41,7 @@ def names(member: Member) -> set[str]:
 def test_a_standby_answers_reads_and_says_how_old_they_may_be(fleet: Fleet) -> None:
     leader = fleet.start(2)
     (standby,) = fleet.others(leader)
+    until(lambda: f"standby: 127.0.0.1:{leader.scheduler.http_port} leads" in standby.scheduler.log())
     assert create(leader, "one", 2) == OK
     request = update_request("rolling", "sleep 600", 2, pulse_timeout_ms=HOUR_MS)
     key = leader.scheduler.ask("startJobUpdate", request, "go").result.startJobUpdateResult.key
