@@ -69,7 +69,7 @@ class Story:
         with self.scheduler.client() as client:
             return tasks_of(client, [name])
 
-    def until(self, what: Callable[[World], bool], *, within_s: float = 15) -> World:
+    def until(self, what: Callable[[World], bool], *, within_s: float = 60) -> World:
         """Read until it is so."""
         give_up_at = time.monotonic() + within_s
         while True:
@@ -113,7 +113,7 @@ class Story:
                 found.setdefault(process.task_id, []).append(process.pid)
         return found
 
-    def until_nothing_lives(self, *, within_s: float = 15) -> None:
+    def until_nothing_lives(self, *, within_s: float = 60) -> None:
         give_up_at = time.monotonic() + within_s
         while living := self.living():
             assert time.monotonic() < give_up_at, f"these live after {within_s} s: {living}"

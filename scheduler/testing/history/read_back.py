@@ -8,20 +8,28 @@ from typing import Any
 from scheduler.core.records import Metadata, TaskStatus
 from scheduler.core.state import State
 from scheduler.core.updates.records import UpdateStatus
-from scheduler.testing.asking import CALL, UPDATE_ID, tasks_of, update_query
+from scheduler.interface import aurora
+from scheduler.testing.asking import CALL, UPDATE_ID, update_query
 from scheduler.testing.history.records import TaskEventRow, TaskRow, UpdateEventRow, UpdateRow, World
 
-__all__ = ["from_scheduler", "from_state", "update_row"]
+__all__ = ["NotTold", "from_scheduler", "from_state", "update_row"]
+
+
+class NotTold(Exception):
+    """The scheduler answered, but did not tell: it may be suspended just now."""
 
 
 def from_scheduler(client: Any, *, role: str = "www") -> World:
-    """Everything of one role. Raises what the client raises, ValueError for an answer that is no answer."""
-    query = update_query(role=role)
-    response = client.getJobUpdateDetails(None, query)
-    if response.result is None:
-        raise ValueError(f"getJobUpdateDetails was answered with {response.responseCode}: {response.details}")
-    details = response.result.getJobUpdateDetailsResult.detailsList or ()
-    return World(map(_task_row, tasks_of(client, role=role)), map(update_row, details))
+    """Everything of one role. Raises what the client raises, NotTold."""
+    updates = _told(client.getJobUpdateDetails(None, update_query(role=role))).getJobUpdateDetailsResult
+    tasks = _told(client.getTasksWithoutConfigs(aurora.TaskQuery(role=role))).scheduleStatusResult
+    return World(map(_task_row, tasks.tasks or ()), map(update_row, updates.detailsList or ()))
+
+
+def _told(response: Any) -> Any:
+    if response.responseCode != aurora.ResponseCode.OK:
+        raise NotTold(f"answered with {response.responseCode}: {response.details}")
+    return response.result
 
 
 def _task_row(task: Any) -> TaskRow:
