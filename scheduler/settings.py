@@ -14,6 +14,7 @@ from pathlib import Path
 from attrs import field, frozen
 
 from scheduler.core.policy import Policy
+from scheduler.core.sla.figures import Category
 
 MAX_MESSAGE_BYTES = 0xFFFFFF
 """The longest frame whose length still begins with a zero byte, by which frames are known."""
@@ -70,6 +71,9 @@ class Settings:
     """What the core decides by."""
     prune_interval_ms: int = 60_000
     sla_coordinator_timeout_ms: int = 60_000
+    sla_stat_refresh_interval_ms: int = 60_000
+    sla_prod_metrics: tuple[str, ...] = tuple(Category.__members__)
+    sla_non_prod_metrics: tuple[str, ...] = ()
     max_parallel_coordinated_maintenance: int = 10
     """How many coordinators are asked at once."""
     engine: str = "local"

@@ -30,6 +30,7 @@ from scheduler.controller.controller import Controller
 from scheduler.controller.gateway import Copy, Gateway
 from scheduler.coordinators.asking import FIGURES, Coordinators
 from scheduler.core import pruning
+from scheduler.core.sla.figures import Category
 from scheduler.core.transaction import World
 from scheduler.leadership.driver import Driver
 from scheduler.leadership.leading import CannotLead, Leading
@@ -40,6 +41,7 @@ from scheduler.rpc.to_thrift.tasks import scheduled_task
 from scheduler.settings import Settings
 from scheduler.stream.reader import Stream
 from scheduler.telemetry.mistakes import Mistakes
+from scheduler.telemetry.sla import Sla
 from scheduler.telemetry.tally import Tally
 from scheduler.timers import Timers
 from scheduler.web.pages.process import Ending
@@ -96,6 +98,12 @@ class Server:
         self.status.add(self._of_driver)
         self._asked: Counter[str] = Counter()
         """Of coordinators."""
+        self._sla = Sla(
+            [Category[name] for name in settings.sla_prod_metrics],
+            [Category[name] for name in settings.sla_non_prod_metrics],
+            interval_ms=settings.sla_stat_refresh_interval_ms,
+        )
+        self.status.add(self._sla.figures)
         self.status.add(lambda: {f"sla_coordinator_{name}": self._asked[name] for name in FIGURES})
 
     async def run(self) -> None:
@@ -141,6 +149,7 @@ class Server:
         self.stream.close(why)
 
     def closed(self, why: str) -> None:
+        self._sla.stop()
         self.archive.close()
         self.members.reading.close(why)
 
@@ -153,6 +162,8 @@ class Server:
         prune_s = self.settings.prune_interval_ms / 1000
         timers.every("prune tasks", prune_s, lambda: driver.attempt(pruning.prune_tasks))
         timers.every("prune updates", prune_s, lambda: driver.attempt(pruning.prune_updates))
+        sla_s = self.settings.sla_stat_refresh_interval_ms / 1000
+        timers.every("SLA figures", sla_s, lambda: self._sla.begin(driver.controller.state, self.clock.wall_ms()))
         timers.every("backups", LOOK_EVERY_S, self.archive.look)
         timers.every("quiet moment", QUIET_MOMENT_EVERY_S, quiet_moment)
         return timers

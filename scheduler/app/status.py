@@ -47,7 +47,7 @@ class Status:
         self._codes: Counter[Code] = Counter()
         self._calls: Counter[str] = Counter()
         self._nanos: Counter[str] = Counter()
-        self._more: list[Callable[[], Mapping[str, int]]] = []
+        self._more: list[Callable[[], Mapping[str, int | float | str]]] = []
 
     def observe(self, method: str, code: Code, nanos: int, calls: int) -> None:
         """So many calls were answered, and took so long together."""
@@ -55,13 +55,13 @@ class Status:
         self._calls[method] += calls
         self._nanos[method] += nanos
 
-    def add(self, more: Callable[[], Mapping[str, int]]) -> None:
+    def add(self, more: Callable[[], Mapping[str, int | float | str]]) -> None:
         """Figures that another part of the server has."""
         self._more.append(more)
 
     def metrics(self) -> dict[str, int | float | str]:
         """Name to value, for /vars."""
-        more: dict[str, int] = {}
+        more: dict[str, int | float | str] = {}
         for tell in self._more:
             more |= tell()
         uptime_s = int(time.time() - self._started_ms / 1000)

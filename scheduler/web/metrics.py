@@ -37,7 +37,7 @@ def _sorted(metrics: Metrics) -> dict[str, int | float | str]:
 _COUNTERS: Final = re.compile(
     r"(_events|_total|_refused|_reads|_failures|_secs|_pruned|_runs|_fired|_no_match|_exceptions)\Z"
     r"|\A(scheduler_thrift_response|task_transition|update_transition|update_instance_transition)_"
-    r"|\A(preemptor|cron_job|timed_out)_"
+    r"|\A(preemptor|cron_job|timed_out|sla_coordinator)_"
 )
 """Names of what only grows as long as the process lives; the rest goes up and down."""
 

@@ -10,8 +10,8 @@ import requests
 from scheduler.testing.cluster import Cluster
 
 PAGE = (Path(__file__).parents[2] / "docs" / "compatibility.md").read_text(encoding="utf-8")
-ELSEWHERE = re.compile(r"zk_|log_|standby_|checkpoint_|shiro_|http_auth|tls_")
-"""Figures of ZooKeeper mode and of security, which this server has not."""
+ELSEWHERE = re.compile(r"sla_<job>_|zk_|log_|standby_|checkpoint_|shiro_|http_auth|tls_")
+"""Figures of jobs, of ZooKeeper mode and of security, which this server has not."""
 
 AURORAS = """
 framework_registered task_store_LOST jvm_uptime_secs system_load_avg process_cpu_cores_utilized

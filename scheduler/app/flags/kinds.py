@@ -271,18 +271,21 @@ class Choice(Kind):
 
 
 class Words(Kind):
-    """Several of some words, with commas between."""
+    """Several of some words, with commas between. `or_none`: or `none` of them."""
 
-    def __init__(self, *words: str) -> None:
+    def __init__(self, *words: str, or_none: bool = False) -> None:
         self.one = Choice(*words)
         self.name = f"{words[0]},..."
-        self.allowed = f"one or more of {', '.join(words)}, with commas between"
+        self._or_none = or_none
+        self.allowed = f"{'none, or ' if or_none else ''}one or more of {', '.join(words)}, with commas between"
 
     def parse(self, text: str) -> tuple[str, ...]:
+        if self._or_none and text.strip().lower() in ("", "none"):
+            return ()
         return tuple(dict.fromkeys(self.one.parse(part.strip()) for part in text.split(",")))
 
     def show(self, value: Sequence[str]) -> str:
-        return ",".join(value)
+        return ",".join(value) or "none"
 
 
 class HostPort(Kind):

@@ -39,7 +39,7 @@ class Flag:
         if self.default is not None:
             return self.default
         value = default_of(self.to)
-        return "none" if value in (None, "") else self.kind.show(value)
+        return "none" if value in (None, "", ()) else self.kind.show(value)
 
 
 @frozen

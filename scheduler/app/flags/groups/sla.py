@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from scheduler.app.flags.kinds import Duration, Number, Switch
+from scheduler.app.flags.kinds import Duration, Number, Switch, Words
 from scheduler.app.flags.rows import Flag, Group, Unused
+from scheduler.core.sla.figures import Category
 
-NO_SLA = "SLA-aware updates and maintenance are not served yet"
+FIGURES = Words(*Category.__members__, or_none=True)
 
 GROUP = Group(
     "SLA and maintenance",
@@ -67,9 +68,30 @@ GROUP = Group(
             "as Aurora",
             differs="questions of updates count too",
         ),
-        Unused("sla_stat_refresh_interval", NO_SLA),
-        Unused("sla_prod_metrics", NO_SLA),
-        Unused("sla_non_prod_metrics", NO_SLA),
+        Flag(
+            "sla_stat_refresh_interval",
+            Duration(1000),
+            "sla_stat_refresh_interval_ms",
+            "How often SLA figures are made, and how far back they look.",
+            "as Aurora",
+            differs="",
+        ),
+        Flag(
+            "sla_prod_metrics",
+            FIGURES,
+            "sla_prod_metrics",
+            "Which SLA figures are made for jobs of production tiers.",
+            "as Aurora",
+            differs="",
+        ),
+        Flag(
+            "sla_non_prod_metrics",
+            FIGURES,
+            "sla_non_prod_metrics",
+            "Which SLA figures are made for other jobs.",
+            "as Aurora",
+            differs="",
+        ),
         Flag(
             "host_maintenance_polling_interval",
             Duration(1),
