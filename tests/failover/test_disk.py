@@ -111,7 +111,7 @@ def jobs(scheduler: Scheduler) -> set[str]:
         return {task.assignedTask.task.job.name for task in tasks_of(client)}
 
 
-def until(holds: Callable[[], bool], within_s: float = 30) -> None:
+def until(holds: Callable[[], bool], within_s: float = 60) -> None:
     give_up_at = time.monotonic() + within_s
     while not holds():
         assert time.monotonic() < give_up_at, f"not within {within_s:g} s"

@@ -84,7 +84,7 @@ def fleet() -> Iterator[Fleet]:
         yield fleet
 
 
-def until(holds: Callable[[], bool], within_s: float = 30) -> None:
+def until(holds: Callable[[], bool], within_s: float = 60) -> None:
     give_up_at = time.monotonic() + within_s
     while not holds():
         assert time.monotonic() < give_up_at, f"not within {within_s:g} s"

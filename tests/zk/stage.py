@@ -73,7 +73,7 @@ async def until(client: Client, condition: Condition) -> None:
             assert condition is Condition.ENDED
 
 
-async def eventually(is_so: Callable[[], object], within_s: float = 5) -> None:
+async def eventually(is_so: Callable[[], object], within_s: float = 20) -> None:
     """Wait until something is so that no event tells of."""
     async with asyncio.timeout(within_s):
         while not is_so():  # noqa: ASYNC110
