@@ -70,6 +70,8 @@ def _with_place(command: Callable[..., None]) -> Callable[..., None]:
             command(place=place, **others)
         except (Unreadable, DataDirRefused, ChangelogError, ZkError) as wrong:
             raise click.ClickException(str(wrong)) from None
+        except BrokenPipeError:
+            raise  # whoever reads has enough (`log dump | head`): click ends quietly
         except OSError as wrong:
             raise click.ClickException(f"{wrong.filename or 'the disk'}: {wrong.strerror}") from None
 

@@ -171,8 +171,8 @@ class Connection:
             return
         said = _first_line(answer)
         if status == 401:
-            how = "give --login, or put them into ~/.netrc"
-            raise NotAllowed(f"{self.server} wants a user and a password (401); {how}{said}")
+            how = "--login gives them, or ~/.netrc"
+            raise NotAllowed(f"{self.server} wants a user and a password (401; {how}){said}")
         if status == 429:
             raise Transient("429", f"{self.server} is asked too often{said}")
         if status in _NO_LEADER:

@@ -34,6 +34,7 @@ from scheduler.rpc.tjson_out import TAGS
 
 BITS: Final = {shapes.I08: 8, shapes.I16: 16, shapes.I32: 32, shapes.I64: 64}
 _VERSION: Final = 1
+_BINARY_BEGINS: Final = b"\x80\x01"
 # Two JSON brackets (a field's object and its value's) stand for one level of Thrift.
 _MAX_BRACKETS: Final = 2 * MAX_NESTING
 LIGHT_BYTES: Final = 24 * 1024
@@ -117,6 +118,11 @@ def parse(data: bytes) -> Any:
     try:
         return json.loads(data.decode("utf-8"), parse_constant=_no_constant)
     except UnicodeDecodeError as wrong:
+        if data.startswith(_BINARY_BEGINS):
+            raise BadMessage(
+                "the message is in Thrift's binary protocol, and its Content-Type says JSON (application/x-thrift does"
+                " too, as in Aurora); send application/vnd.apache.thrift.binary, or JSON"
+            ) from None
         raise BadMessage(f"the message is not UTF-8: {wrong.reason} at byte {wrong.start}") from None
     except (ValueError, RecursionError) as wrong:
         raise BadMessage(f"the message is not JSON: {wrong}") from None

@@ -66,6 +66,13 @@ def test_json_by_any_of_its_names(house: InThread, headers: Headers) -> None:
     assert json.loads(body)[:4] == [1, "getTierConfigs", 2, 4]
 
 
+def test_binary_that_is_announced_as_json_is_told_how_to_say_so(house: InThread) -> None:
+    """Apache's own HTTP transport says application/x-thrift whatever the protocol."""
+    status, _, body = ask(house, binary_call("getTierConfigs"), [("Content-Type", "application/x-thrift")])
+    assert status == 400
+    assert f"send {BINARY}" in body.decode()
+
+
 @pytest.mark.parametrize(
     "headers",
     [
