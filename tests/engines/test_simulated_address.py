@@ -19,6 +19,7 @@ from scheduler.core.records import TaskStatus
 from scheduler.engines.simulated import Address, SimulatedEngine
 from scheduler.engines.simulated.server import main
 from scheduler.engines.simulated.where import notice_silence
+from scheduler.engines.simulated.wire import frame, read_frame
 from scheduler.settings import Settings, WrongSetting
 from tests.engines.worlds import Ears, command, in_loop, until
 
@@ -99,6 +100,26 @@ async def test_nobody_there(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match=rf"at 127\.0\.0\.1:{port} cannot be reached: Connect call failed"):
         await engine.start(Ears(), epoch=1, lineage="a")
     assert os.listdir(tmp_path) == [], "and none was started here"
+
+
+@in_loop
+async def test_a_server_of_another_version(caplog: pytest.LogCaptureFixture) -> None:
+    """It answers, and leaves out what this client needs to know: an error at once, and in the log why."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_frame(reader)
+        writer.write(frame({"attached": 1}))
+        while (asked := await read_frame(reader)) is not None:
+            writer.write(frame({"snapshot": asked["snapshot"], "tasks": []}))
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as older:
+        engine = SimulatedEngine(Address("127.0.0.1", older.sockets[0].getsockname()[1]), cluster="test")
+        await engine.start(Ears(), epoch=1, lineage="a")
+        with pytest.raises(EngineError, match="hung up"):
+            await engine.reconcile()
+        assert "spoke nonsense: KeyError('of')" in caplog.text
+        await engine.stop()
 
 
 def test_a_peer_that_vanishes_is_noticed_by_the_system() -> None:

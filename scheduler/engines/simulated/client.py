@@ -152,8 +152,8 @@ class SimulatedEngine:
             try:
                 while (message := await read_frame(reader)) is not None:
                     self._heard(message)
-            except ValueError as e:
-                log.error("the simulated engine spoke nonsense: %s", e)
+            except (ValueError, KeyError, TypeError) as e:  # of another version, for instance
+                log.error("the simulated engine spoke nonsense: %r", e)
             self._disconnected()
             log.warning("the simulated engine at %s is gone; waiting for it", self._where)
             reader = await self._reconnect()
@@ -182,11 +182,12 @@ class SimulatedEngine:
                 self._hosts.pop(gone, None)
             self._listener.hosts_changed(list(self._hosts.values()))
         elif "snapshot" in message:
+            hosts, tasks = message["of"], message["tasks"]
             waiting = self._snapshots.pop(message["snapshot"], None)
             if waiting is None:
-                self._listener.reported([report_from_json(each) for each in message["tasks"]])
+                self._listener.reported([report_from_json(each) for each in tasks])
             elif not waiting.done():
-                waiting.set_result((message["of"], message["tasks"]))
+                waiting.set_result((hosts, tasks))
         elif "fenced" in message:
             log.error("engine: order refused: epoch %s leads", message["fenced"])
             if self._on_fenced:

@@ -12,6 +12,7 @@ from typing import Final
 
 import click
 
+from scheduler.contracts import EngineError
 from scheduler.testing.drills.local import local
 from scheduler.testing.drills.machines import NoMachines
 from scheduler.testing.drills.page import figures, write_page
@@ -37,8 +38,8 @@ def main(name: str, where: str, page_path: Path | None, seed: int | None) -> Non
     try:
         with _PLACES[where]() as place:
             drilled = drill(SCENARIOS[name], place, seed, say=lambda line: click.echo(f"  {line}"))
-    except NoMachines as wrong:
-        raise click.ClickException(str(wrong)) from None
+    except (NoMachines, EngineError, TimeoutError) as wrong:
+        raise click.ClickException(f"the drill could not be gone through: {wrong}") from None
     write_page(drilled, path)
     for line in figures(drilled):
         click.echo(line)

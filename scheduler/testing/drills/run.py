@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -82,6 +83,11 @@ def drill(
         return _reckon(scenario, place, seed, watch, deeds, load, behind_the_back)
 
 
+def _led_since(watch: Watch, epoch: int) -> float:
+    """When this epoch was seen first: what its leader missed on the engine, it has looked for twice some time later."""
+    return min((look.began for look in watch.looks if look.epoch == epoch), default=time.monotonic())
+
+
 def _reckon(
     scenario: Scenario,
     place: Place,
@@ -91,11 +97,11 @@ def _reckon(
     load: Load,
     behind_the_back: Callable[[Any], None],
 ) -> Drilled:
-    silent_from = deeds.note("clients stop; everything comes to rest").at
+    deeds.note("clients stop; everything comes to rest")
     leader, epoch = deeds.leader()
     with client_context(thesan.Scheduler, leader.host, leader.thrift_port, socket_timeout=10_000) as client:
         behind_the_back(client)
-        world, found = at_rest(client, load.abort, not_before=silent_from + LAST_LIFE_S)
+        world, found = at_rest(client, load.abort, not_before=_led_since(watch, epoch) + LAST_LIFE_S)
         engine = place.engine_tasks(client.getServerState())
     history = deeds.recorder.history()
     found += check(history, world)
