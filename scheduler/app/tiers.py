@@ -22,8 +22,10 @@ def read_tiers(path: Path) -> tuple[str, tuple[Tier, ...]]:
     """The default's name and all tiers, in the file's order. Raises WrongSetting with what is wrong where."""
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as wrong:
-        raise _wrong(path, f"cannot be read: {wrong}") from None
+    except OSError as wrong:
+        raise _wrong(path, f"cannot be read: {wrong.strerror}") from None
+    except ValueError as wrong:
+        raise _wrong(path, f"is no JSON: {wrong}") from None
     if not isinstance(told, dict) or set(told) != {"default", "tiers"}:
         raise _wrong(path, "must be an object with exactly `default` and `tiers`")
     if not isinstance(told["tiers"], dict) or not told["tiers"]:

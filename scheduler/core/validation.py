@@ -28,6 +28,7 @@ from scheduler.core.records import (
 from scheduler.core.sla.policies import mistake
 from scheduler.core.updates.records import UpdateKey
 
+_ALLOWED: Final = "allowed are 1 to 255 of A-Z, a-z, 0-9, _, - and ."
 _GOOD: Final = re.compile(r"[\w\-.]+", re.ASCII)
 MAX_IDENTIFIER_LENGTH: Final = 255
 _LABELS: Final = {ResourceKind.CPUS: "num_cpus", ResourceKind.RAM_MB: "ram_mb", ResourceKind.DISK_MB: "disk_mb"}
@@ -45,16 +46,37 @@ def is_valid_key(job: JobKey | None) -> bool:
     return job is not None and all(map(is_good_identifier, (job.role, job.environment, job.name)))
 
 
+def key_mistake(job: JobKey | None) -> str | None:
+    """What is wrong with a job key, in a sentence; None: nothing."""
+    parts = {} if job is None else {"role": job.role, "environment": job.environment, "name": job.name}
+    if not any(parts.values()):
+        return "The job key is missing: role, environment and name are needed"
+    for field, text in parts.items():
+        if not text:
+            return f"The job key has no {field}: role, environment and name are needed"
+        if not is_good_identifier(text):
+            return f"The job key's {field} is {_shown(text)}; {_ALLOWED}"
+    return None
+
+
+def _shown(text: str) -> str:
+    return repr(text) if len(text) <= MAX_IDENTIFIER_LENGTH else f"{text[:20]!r}... ({len(text)} characters)"
+
+
 def require_job_key(job: JobKey | None) -> JobKey:
-    """Aurora asserts a job key with a check that has no message: ERROR with one detail without text."""
-    if job is None or not is_valid_key(job):
-        raise Refused(error(None))
+    """The code is Aurora's, ERROR; it asserts a job key with a check that has no message."""
+    mistake = key_mistake(job)
+    if job is None or mistake is not None:
+        raise Refused(error(mistake))
     return job
 
 
 def require_update_key(key: UpdateKey | None) -> UpdateKey:
-    if key is None or not is_valid_key(key.job) or not key.id.strip():
-        raise Refused(error(None))
+    if key is None:
+        raise Refused(error("The update key is missing: a job key and an id are needed"))
+    require_job_key(key.job)
+    if not key.id.strip():
+        raise Refused(error("The update key has no id"))
     return key
 
 
@@ -68,13 +90,14 @@ def valid_job(policy: Policy, job: JobConfiguration) -> JobConfiguration:
         raise _refuse("Task configuration may not be null")
     if job.instance_count <= 0:
         raise _refuse(f"Instance count must be positive, not {job.instance_count}")
-    if job.key is None or not is_valid_key(job.key):
-        raise _refuse(f"Job key {job.key or '(none)'} is invalid: role, environment and name must match [\\w\\-.]+")
+    wrong = key_mistake(job.key)
+    if job.key is None or wrong is not None:
+        raise _refuse(str(wrong))
     if re.fullmatch(policy.allowed_job_environments, job.key.environment) is None:
         allowed = policy.allowed_job_environments
         raise _refuse(f"Job environment {job.key.environment} doesn't match: {allowed}")
     if job.owner_user is not None and not is_good_identifier(job.owner_user):
-        raise _refuse(f"Job user contains illegal characters: {job.owner_user}")
+        raise _refuse(f"Job user contains illegal characters: owner.user is {_shown(job.owner_user)}; {_ALLOWED}")
     config = valid_config(policy, job.task_config, job.instance_count)
     if job.cron_schedule and config.is_service:
         raise _refuse("A service task may not be run on a cron schedule")
@@ -84,13 +107,14 @@ def valid_job(policy: Policy, job: JobConfiguration) -> JobConfiguration:
 def valid_config(policy: Policy, config: TaskConfig, instance_count: int) -> TaskConfig:
     """The task configuration with tier, production and links filled in. Raises Refused."""
     tier = policy.tier(config.tier or policy.default_tier)
+    names = ", ".join(known.name for known in policy.tiers)
     if config.tier is not None and not is_good_identifier(config.tier):
-        raise _refuse(f"Tier contains illegal characters: {config.tier}")
+        raise _refuse(f"Tier contains illegal characters: {_shown(config.tier)}; there are: {names}")
     if tier is None:
-        names = ", ".join(known.name for known in policy.tiers)
         raise _refuse(f"Tier {config.tier} is unknown; there are: {names}")
-    if not is_valid_key(config.job):
-        raise _refuse(f"Task's job key {config.job} is invalid: role, environment and name must match [\\w\\-.]+")
+    wrong = key_mistake(config.job)
+    if wrong is not None:
+        raise _refuse(f"taskConfig.job: {wrong}")
     _check_executor(policy, config)
     _check_dedicated(config)
     _check_container(policy, config)
@@ -149,7 +173,8 @@ def _check_resources(policy: Policy, config: TaskConfig) -> None:
             raise _refuse(f"Multiple resource values are not supported for {kind.name}")
     for kind, label in _LABELS.items():
         if not config.amount(kind) > 0:
-            raise _refuse(f"Task specified an invalid value for {label}: it must be greater than 0")
+            what = f"it is {config.amount(kind):g}" if counts[kind] else "resources has none"
+            raise _refuse(f"Task specified an invalid value for {label}: {what}; it must be greater than 0")
         if config.amount(kind) == float("inf"):
             raise _refuse(f"Task specified an invalid value for {label}: it must be finite")
     if config.amount(ResourceKind.CPUS) > MOST_CPUS:

@@ -38,7 +38,7 @@ from scheduler.core.records import JobConfiguration, JobKey, Task, TaskConfig, T
 from scheduler.core.state import State
 from scheduler.core.updates.diff import compare, grouped
 from scheduler.core.updates.records import JobUpdate, UpdateKey
-from scheduler.core.validation import is_good_identifier, require_job_key, require_update_key, valid_config, valid_job
+from scheduler.core.validation import key_mistake, require_job_key, require_update_key, valid_config, valid_job
 
 KEY_IS_DEPRECATED = "The key argument is deprecated, use the query argument instead"
 
@@ -62,9 +62,10 @@ def find_tasks(state: State, query: TaskQuery) -> Sequence[Task]:
     at a time.
     """
     role = query.role if query.role and query.role.strip() else None
-    job_scope = (role, query.environment, query.job_name)
-    if None not in job_scope and not all(map(is_good_identifier, job_scope)):
-        raise Refused(error(f"{'/'.join(map(str, job_scope))} is no valid job key"))
+    if role is not None and query.environment is not None and query.job_name is not None:
+        wrong = key_mistake(JobKey(role, query.environment, query.job_name))
+        if wrong is not None:
+            raise Refused(error(f"query: {wrong}"))
     found = _candidates(state, query, role)
     if query.statuses:
         found = [task for task in found if task.status in query.statuses]

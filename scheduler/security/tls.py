@@ -98,8 +98,14 @@ def _server_context(files: Files) -> ssl.SSLContext:
         # Without a password OpenSSL would ask for one on the terminal.
         context.load_cert_chain(files.certificate, files.key, password=_no_password)
     except ssl.SSLError as wrong:
-        raise ValueError(f"{files.certificate} and {files.key}: {wrong.reason or wrong}") from wrong
+        why = _reason(wrong)
+        raise ValueError(f"{files.certificate} and {files.key} are no certificate and its key: {why}") from wrong
     return context
+
+
+def _reason(wrong: ssl.SSLError) -> str:
+    """OpenSSL's name of a mistake; it has none for a file that is not what it should be."""
+    return wrong.reason or "they must be in PEM form"
 
 
 def _no_password() -> str:
@@ -111,7 +117,7 @@ def _read(path: Path, load: Callable[[str], object]) -> None:
         with path.open("rb"):
             load(str(path))
     except ssl.SSLError as wrong:
-        raise ValueError(f"{path}: {wrong.reason or wrong}") from wrong
+        raise ValueError(f"{path}: {_reason(wrong)}") from wrong
     except OSError as wrong:
         raise ValueError(f"{path} cannot be read: {wrong.strerror}") from wrong
 

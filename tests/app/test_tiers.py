@@ -33,7 +33,7 @@ def test_a_tier_file_takes_the_place_of_the_tiers_built_in(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(("told", "sentence"), [
-    ("{", "cannot be read"),
+    ("{", "is no JSON"),
     ([], "must be an object with exactly `default` and `tiers`"),
     ({"tiers": {"a": NO}}, "must be an object with exactly `default` and `tiers`"),
     ({"default": "a", "tiers": {}}, "`tiers` must name at least one tier"),

@@ -60,10 +60,10 @@ def test_create(stage: Stage) -> None:
 @pytest.mark.parametrize(("job", "sentence"), [
     (evolve(GOOD, task_config=None), "Task configuration may not be null"),
     (evolve(GOOD, instance_count=0), "Instance count must be positive, not 0"),
-    (evolve(GOOD, key=None), "Job key (none) is invalid"),
-    (evolve(GOOD, key=WRONG_KEY), "Job key www/prod/a b is invalid"),
+    (evolve(GOOD, key=None), "The job key is missing: role, environment and name are needed"),
+    (evolve(GOOD, key=WRONG_KEY), "The job key's name is 'a b'; allowed are 1 to 255 of"),
     (evolve(GOOD, key=JobKey("www", "production", "web")), "Job environment production doesn't match"),
-    (evolve(GOOD, owner_user="a b"), "Job user contains illegal characters: a b"),
+    (evolve(GOOD, owner_user="a b"), "Job user contains illegal characters: owner.user is 'a b'"),
     (evolve(GOOD, cron_schedule="* * * * *"), "A service task may not be run on a cron schedule"),
     (evolve(GOOD, cron_schedule=""), jobs.NO_CRON),
     (evolve(GOOD, key=JobKey("www", "prod", "api")), "taskConfig.job www/prod/web differs"),
@@ -187,9 +187,19 @@ def test_none_of_them_while_the_job_is_updating(running: Stage) -> None:
     assert set(statuses(running).values()) == {"RUNNING"}
 
 
-@pytest.mark.parametrize("job", [None, WRONG_KEY, JobKey("", "prod", "web"), JobKey("www", "prod", "web\n")])
-def test_a_key_that_is_none_is_an_error_without_text(stage: Stage, job: JobKey | None) -> None:
-    nothing = Answer(Code.ERROR, (None,))
-    assert stage.ask(jobs.kill, job, (), "ann", None) == nothing
-    assert stage.ask(jobs.restart, job, (0,), "ann") == nothing
-    assert stage.ask(jobs.add, job, 0, 1, "ann") == nothing
+@pytest.mark.parametrize(("job", "sentence"), [
+    (None, "The job key is missing: role, environment and name are needed"),
+    (JobKey("", "", ""), "The job key is missing: role, environment and name are needed"),
+    (JobKey("", "prod", "web"), "The job key has no role: role, environment and name are needed"),
+    (WRONG_KEY, "The job key's name is 'a b'; allowed are 1 to 255 of A-Z, a-z, 0-9, _, - and ."),
+    (JobKey("www", "prod", "web\n"), "The job key's name is 'web\\n'; allowed are"),
+    (JobKey("www", "x" * 256, "web"), f"The job key's environment is '{'x' * 20}'... (256 characters); allowed are"),
+])  # fmt: skip
+def test_a_key_that_is_none_is_an_error_that_says_why(stage: Stage, job: JobKey | None, sentence: str) -> None:
+    for answer in (
+        stage.ask(jobs.kill, job, (), "ann", None),
+        stage.ask(jobs.restart, job, (0,), "ann"),
+        stage.ask(jobs.add, job, 0, 1, "ann"),
+    ):
+        assert answer.code is Code.ERROR
+        assert str(answer.details[0]).startswith(sentence)

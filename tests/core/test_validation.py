@@ -48,7 +48,7 @@ def dedicated(*values: str) -> tuple[Constraint, ...]:
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"tier": "a b"}, "Tier contains illegal characters"),
     ({"tier": "gold"}, "Tier gold is unknown; there are: preferred, preemptible, revocable"),
-    ({"job": JobKey("www", "prod", "")}, "Task's job key www/prod/ is invalid"),
+    ({"job": JobKey("www", "prod", "")}, "taskConfig.job: The job key has no name"),
     ({"executor": None}, "a task needs an executorConfig"),
     ({"executor": ExecutorConfig("", "x")}, "executorConfig.name may not be empty"),
     ({"executor": ExecutorConfig("Other", "x")}, "'Other' is not known; executorConfig.name may be: AuroraExecutor"),
@@ -60,7 +60,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"container": MesosContainer(volumes=(Volume("/a", "/b", 1),))}, "volumes are not supported"),
     ({"container": MesosContainer(image=DockerImage("a", "b"))}, "images are not supported"),
     ({"resources": (*resources(), Resource(CPU, 2.0))}, "Multiple resource values are not supported for CPUS"),
-    ({"resources": resources(CPUS=0.0)}, "invalid value for num_cpus"),
+    ({"resources": resources(CPUS=0.0)}, "invalid value for num_cpus: it is 0; it must be greater than 0"),
     ({"resources": resources(CPUS=float("nan"))}, "invalid value for num_cpus"),
     ({"resources": resources(CPUS=float("inf"))}, "num_cpus: it must be finite"),
     ({"resources": resources(RAM_MB=-1)}, "invalid value for ram_mb"),

@@ -111,11 +111,12 @@ def test_an_answer_that_cannot_be_written_is_an_error_too(
     assert "responseCode" in response.details[0].message
 
 
-def test_a_bad_job_key_is_an_error_without_text(processor: Processor) -> None:
-    """As Aurora answers it; clients join the details and cope."""
+def test_a_bad_job_key_is_an_error_that_says_why(processor: Processor) -> None:
+    """The code is Aurora's."""
     _, _, _, response = answer(processor, binary_call("killTasks", job=aurora.JobKey(role="a b")))
     assert response.responseCode == aurora.ResponseCode.ERROR
-    assert [detail.message for detail in response.details] == [None]
+    (detail,) = response.details
+    assert detail.message == "The job key's role is 'a b'; allowed are 1 to 255 of A-Z, a-z, 0-9, _, - and ."
 
 
 @pytest.mark.parametrize("codec", [STRICT, JSON])

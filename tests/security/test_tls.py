@@ -67,7 +67,7 @@ def test_files_that_cannot_be_used_are_named(authority: Authority, tmp_path: Pat
         Files(tmp_path / "gone", good.key): "gone cannot be read",
         Files(good.certificate, tmp_path / "gone"): "gone cannot be read",
         Files(good.certificate, other.key): "KEY_VALUES_MISMATCH",
-        Files(garbage, good.key): "garbage",
+        Files(garbage, good.key): "garbage.* must be in PEM form",
         Files(empty, good.key): "empty",
         Files(good.certificate, locked): "encrypted",
         attrs.evolve(good, client_ca=empty): "empty",

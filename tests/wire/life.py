@@ -9,6 +9,7 @@ from tests.wire import apache
 from tests.wire.apache import api
 
 OK, INVALID_REQUEST, ERROR, JOB_UPDATING = 1, 0, 2, 5
+BAD_KEY = "The job key's role is 'a b'; allowed are 1 to 255 of A-Z, a-z, 0-9, _, - and ."
 
 
 class Life:
@@ -187,7 +188,7 @@ class Life:
         none = self.killTasks(self._key, {99}, None)
         assert (none.responseCode, texts(none)) == (OK, ["No tasks to kill."])
         bad = self.killTasks(api("JobKey", role="a b", environment="c", name="d"), None, None)
-        assert (bad.responseCode, texts(bad)) == (ERROR, [None])
+        assert (bad.responseCode, texts(bad)) == (ERROR, [BAD_KEY])
 
     def _has_a_quota(self) -> None:
         amounts = {api("Resource", numCpus=2.5), api("Resource", ramMb=64), api("Resource", diskMb=0)}

@@ -15,6 +15,7 @@ from typing import Any, Final
 import click
 from click.core import ParameterSource
 
+from scheduler.core.validation import is_good_identifier
 from scheduler.cron_times import zone
 
 MS_OF_UNIT: Final = {"ms": 1, "secs": 1000, "mins": 60_000, "hrs": 3_600_000, "days": 86_400_000}
@@ -75,6 +76,18 @@ class Text(Kind):
 
     def parse(self, text: str) -> str:
         if not text.strip():
+            raise ValueError
+        return text
+
+
+class Name(Text):
+    """One part of a key: it stands between slashes."""
+
+    name = "name"
+    allowed = "1 to 255 of A-Z, a-z, 0-9, _, - and ."
+
+    def parse(self, text: str) -> str:
+        if not is_good_identifier(text):
             raise ValueError
         return text
 

@@ -30,12 +30,14 @@ MOST_TASKS_AT_ONCE: Final = 500
 
 def start(tx: Transaction, hosts: Iterable[str], user: str) -> Answer:
     """SCHEDULED: tasks stay, and new ones go elsewhere if they can."""
-    return Answer(result=MaintenanceStarted(_set(tx, hosts, MaintenanceMode.SCHEDULED, user)))
+    modes = _set(tx, hosts, MaintenanceMode.SCHEDULED, user)
+    return Answer(details=_left_out(hosts, modes), result=MaintenanceStarted(modes))
 
 
 def end(tx: Transaction, hosts: Iterable[str], user: str) -> Answer:
     """Back in service, whatever was asked before."""
-    return Answer(result=MaintenanceEnded(_set(tx, hosts, MaintenanceMode.NONE, user)))
+    modes = _set(tx, hosts, MaintenanceMode.NONE, user)
+    return Answer(details=_left_out(hosts, modes), result=MaintenanceEnded(modes))
 
 
 def _set(tx: Transaction, hosts: Iterable[str], mode: MaintenanceMode, user: str) -> Modes:
@@ -65,7 +67,7 @@ def drain(tx: Transaction, hosts: Iterable[str], user: str) -> Answer:
             moved += left
         else:
             tx.arm_mono(DeadlineKind.DRAIN, name, tx.mono_ms)
-    return Answer(result=HostsDrained(tuple(modes)))
+    return Answer(details=_left_out(hosts, modes), result=HostsDrained(tuple(modes)))
 
 
 def sla_drain(tx: Transaction, hosts: Iterable[str], policy: SlaPolicy, timeout_secs: int | None, user: str) -> Answer:
@@ -82,19 +84,26 @@ def sla_drain(tx: Transaction, hosts: Iterable[str], policy: SlaPolicy, timeout_
         tx.arm_mono(DeadlineKind.DRAIN, name, tx.mono_ms)
     if names:
         tx.say("maintenance", f"drained within {timeout_secs} s by {user}, as SLA allows: {_listed(names)}")
-    return Answer(result=HostsDrained(tuple((name, MaintenanceMode.DRAINING) for name in names)))
+    modes = tuple((name, MaintenanceMode.DRAINING) for name in names)
+    return Answer(details=_left_out(hosts, modes), result=HostsDrained(modes))
 
 
 def status(state: State, policy: Policy, hosts: Iterable[str]) -> Answer:
     """The mode of each of these hosts that is known."""
     modes = tuple((name, mode_of(state, name)) for name in known(state, hosts))
-    return Answer(result=HostModes(modes))
+    return Answer(details=_left_out(hosts, modes), result=HostModes(modes))
 
 
 def known(state: State, hosts: Iterable[str]) -> list[str]:
     """Those that are offered, or were while tasks are on them, or that have a mode from before; sorted."""
     places = (state.hosts, state.absent_hosts, state.maintenance, state.tasks.by_host)
     return sorted(name for name in set(hosts) if any(name in place for place in places))
+
+
+def _left_out(hosts: Iterable[str], modes: Iterable[tuple[str, MaintenanceMode]]) -> tuple[str, ...]:
+    """A sentence about the hosts that were asked for and are not known."""
+    unknown = sorted(set(hosts) - {name for name, _ in modes})
+    return (f"Not known here, and left out: {_listed(unknown)}",) if unknown else ()
 
 
 def mode_of(state: State, host: str) -> MaintenanceMode:

@@ -20,23 +20,32 @@ def strategy_of(asked: SettingsRequest) -> Strategy:
 
 
 def checked(policy: Policy, asked: SettingsRequest, config: TaskConfig, instance_count: int) -> UpdateSettings:
-    """Raises Refused with the first thing that is wrong."""
+    """Raises Refused with the first thing that is wrong; where Aurora's message names no field, one of ours follows."""
     strategy = strategy_of(asked)
     sizes = group_sizes(strategy)
     limit = policy.max_update_instance_failures
-    checks = (
+    field = "settings.updateGroupSize" if asked.strategy is None else "settings.updateStrategy"
+    told = f"{field}: group sizes are {list(sizes)}; each must be above 0"
+    failures = asked.max_per_instance_failures * instance_count
+    checks: tuple[tuple[bool, str] | tuple[bool, str, str], ...] = (
         (
             isinstance(strategy, VariableBatchStrategy) and any(size <= 0 for size in sizes),
             "All update group sizes must be positive.",
+            told,
         ),
-        (asked.strategy_unknown, "Update strategy provided is unknown."),
-        (sum(sizes) <= 0, "Update results in no instance being modified."),
+        (
+            asked.strategy_unknown,
+            "Update strategy provided is unknown.",
+            "settings.updateStrategy must be one of queueStrategy, batchStrategy, varBatchStrategy",
+        ),
+        (sum(sizes) <= 0, "Update results in no instance being modified.", told),
         (asked.max_per_instance_failures < 0, "maxPerInstanceFailures must be non-negative."),
         (asked.max_failed_instances < 0, "maxFailedInstances must be non-negative."),
         (
-            asked.max_per_instance_failures * instance_count > limit,
+            failures > limit,
             "Your update allows too many failures to occur, consider decreasing the per-instance failures or "
             "maxFailedInstances.",
+            f"settings.maxPerInstanceFailures times instanceCount is {failures}; it may be at most {limit}",
         ),
         (asked.min_wait_in_instance_running_ms < 0, "minWaitInInstanceRunningMs must be non-negative."),
         ((asked.block_if_no_pulses_after_ms or 0) < 0, "blockIfNoPulsesAfterMs must be positive."),
@@ -45,9 +54,9 @@ def checked(policy: Policy, asked: SettingsRequest, config: TaskConfig, instance
             "slaAware is true, but no task slaPolicy is specified.",
         ),
     )
-    for wrong, sentence in checks:
+    for wrong, *sentences in checks:
         if wrong:
-            raise Refused(invalid(sentence))
+            raise Refused(invalid(*sentences))
     for scope in asked.update_only_these_instances:
         if scope.first < 0 or scope.last < scope.first:
             raise Refused(invalid(f"updateOnlyTheseInstances: {scope.first}-{scope.last} is no range of instance ids"))

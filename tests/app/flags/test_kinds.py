@@ -21,6 +21,7 @@ from scheduler.app.flags.kinds import (
     Kind,
     MegaBytes,
     MilliCpus,
+    Name,
     Number,
     PortRange,
     Regex,
@@ -60,6 +61,7 @@ GOOD: list[tuple[Kind, str, Any]] = [
     (File(), "/var/lib/thesan", Path("/var/lib/thesan")),
     (Regex(), "^(prod|devel)$", "^(prod|devel)$"),
     (Text(), "local", "local"),
+    (Name(), "east-1", "east-1"),
 ]
 
 BAD: list[tuple[Kind, str]] = [
@@ -94,6 +96,8 @@ BAD: list[tuple[Kind, str]] = [
     (File(), ""),
     (Regex(), "("),
     (Text(), " "),
+    (Name(), ""),
+    (Name(), "east/1"),
 ]
 
 

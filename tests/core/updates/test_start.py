@@ -121,6 +121,10 @@ def start(stage: Stage, request: UpdateRequest, message: str | None = None) -> A
     return stage.ask(requests.start, request, "ann", message)
 
 
+FOLLOWED = {"a size of 0", "an unknown strategy", "nothing at a time", "too many failures"}
+"""Aurora's messages for these name no field: a sentence of ours does."""
+
+
 @pytest.mark.parametrize("position", range(len(CHECKS)), ids=[check[0] for check in CHECKS])
 @pytest.mark.parametrize("alone", [True, False], ids=["alone", "with all that come later"])
 def test_check(position: int, alone: bool) -> None:
@@ -134,7 +138,7 @@ def test_check(position: int, alone: bool) -> None:
     answer = start(stage, request, message)
 
     assert answer.code.name == code
-    assert len(answer.details) == 1
+    assert len(answer.details) == 1 + (name in FOLLOWED)
     if sentence is not None:
         assert answer.details[0] == sentence
     assert (len(stage.log), len(stage.state.updates)) == before
@@ -199,7 +203,10 @@ def test_the_strategy_is_derived_from_the_deprecated_fields(asked: SettingsReque
 
 def test_unset_deprecated_fields_are_refused() -> None:
     answer = start(stage_with(), UpdateRequest(service(JOB, "new"), 3, SettingsRequest()))
-    assert answer.details == ("Update results in no instance being modified.",)
+    assert answer.details == (
+        "Update results in no instance being modified.",
+        "settings.updateGroupSize: group sizes are [0]; each must be above 0",
+    )
 
 
 def test_the_answer_to_a_start() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scheduler.app.flags.kinds import Choice, File, Text
+from scheduler.app.flags.kinds import Choice, File, Name, Text
 from scheduler.app.flags.rows import Flag, Group, Unused
 
 GROUP = Group(
@@ -10,7 +10,7 @@ GROUP = Group(
     (
         Flag(
             "cluster_name",
-            Text(),
+            Name(),
             "cluster_name",
             "The cluster's name; stands in every answer.",
             "one machine is a cluster of its own",
