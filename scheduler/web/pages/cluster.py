@@ -6,6 +6,7 @@ returns; parts are made later.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -64,9 +65,19 @@ def maintenance(state: State, policy: Policy) -> Answer:
     rows = sorted(state.maintenance.items())
     in_mode = {mode: [name for name, row in rows if row.mode is mode] for mode in MaintenanceMode}
     tasks = state.tasks.by_host
-    found: dict[str, Any] = {mode.name: in_mode[mode] for mode in (MaintenanceMode.DRAINED, MaintenanceMode.SCHEDULED)}
-    found["DRAINING"] = {h: sorted(tasks.get(h, NO_USAGE).tasks) for h in in_mode[MaintenanceMode.DRAINING]}
-    return Answer(result=found)
+    leaving = [(host, list(tasks.get(host, NO_USAGE).tasks)) for host in in_mode[MaintenanceMode.DRAINING]]
+    return Answer(result=_maintenance_parts(in_mode, leaving))
+
+
+def _maintenance_parts(
+    in_mode: dict[MaintenanceMode, list[str]], leaving: list[tuple[str, list[str]]]
+) -> Iterator[str]:
+    yield "{"
+    for mode in (MaintenanceMode.DRAINED, MaintenanceMode.SCHEDULED):
+        yield f'"{mode.name}":{json.dumps(in_mode[mode])},'
+    yield '"DRAINING":{'
+    yield from members((host, json.dumps(sorted(tasks))) for host, tasks in leaving)
+    yield "}}\n"
 
 
 def _hosts(state: State) -> list[Host]:

@@ -14,8 +14,9 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 from scheduler.core.records import JobConfiguration, JobKey, Task, TaskConfig
 from scheduler.web import metrics as figures
 from scheduler.web.pages import cluster, consumption, process, single
+from scheduler.web.pages.bounded import Bounded
 from scheduler.web.pages.reading import Core, read
-from scheduler.web.pages.writing import SAFE, as_html, as_json, preformatted, usage
+from scheduler.web.pages.writing import SAFE, Parts, as_html, as_json, preformatted, usage
 
 FOR_LEADER: Final = (
     "/agents",
@@ -68,8 +69,9 @@ def pages(core: Core, write: Writers, metrics: figures.Metrics, ending: process.
     yield Page("/metrics", lambda request: figures.prometheus(metrics))
     yield Page("/threads", process.threads)
     yield Page("/logconfig", process.log_levels, ("GET", "POST"))
-    yield from _of_state(core, write)
-    yield from _utilization(core)
+    bounded = Bounded()
+    yield from _of_state(core, write, bounded)
+    yield from _utilization(core, bounded)
     yield from _of_one(core, write)
     if ending is not None:
         yield Page("/quitquitquit", process.ends(ending.quit, "Stopping.\n"), ("POST",))
@@ -80,12 +82,12 @@ def _health(request: Request) -> Response:
     return PlainTextResponse("OK\n")
 
 
-def _of_state(core: Core, write: Writers) -> Iterator[Page]:
+def _of_state(core: Core, write: Writers, bounded: Bounded) -> Iterator[Page]:
     async def html(view: Any, *args: Any) -> Response:
-        return as_html(await read(core, view, *args))
+        return await bounded.answer(lambda: _then(as_html, core, view, *args))
 
     async def parts(view: Any, *args: Any) -> Response:
-        return as_json(await read(core, view, *args))
+        return await bounded.answer(lambda: _then(as_json, core, view, *args))
 
     async def small(view: Any, *args: Any) -> Response:
         return JSONResponse(await read(core, view, *args), headers=SAFE)
@@ -95,23 +97,30 @@ def _of_state(core: Core, write: Writers) -> Iterator[Page]:
     yield Page("/offers", lambda request: parts(cluster.offers))
     yield Page("/pendingtasks", lambda request: parts(cluster.pending_tasks))
     yield Page("/state", lambda request: parts(cluster.whole_state, write.config))
-    yield Page("/maintenance", lambda request: small(cluster.maintenance))
+    yield Page("/maintenance", lambda request: parts(cluster.maintenance))
     yield Page("/quotas", lambda request: small(cluster.quotas, request.query_params.get("role")))
     yield Page("/cron", lambda request: small(cluster.cron))
     yield Page("/tiers", lambda request: small(cluster.tiers))
 
 
-def _utilization(core: Core) -> Iterator[Page]:
+async def _then(write: Callable[[Parts], Response], core: Core, view: Any, *args: Any) -> Response:
+    return write(await read(core, view, *args))
+
+
+def _utilization(core: Core, bounded: Bounded) -> Iterator[Page]:
+    async def html(view: Any, *args: Any) -> Response:
+        return await bounded.answer(lambda: _then(as_html, core, view, *args))
+
     async def overview(request: Request) -> Response:
-        return as_html(await read(core, consumption.overview))
+        return await html(consumption.overview)
 
     async def detail(request: Request) -> Response:
         metric, role = request.path_params["metric"], request.path_params.get("role")
         if metric not in consumption.METRICS:
             return usage(f"{metric!r} is no metric; there are {', '.join(consumption.METRICS)}")
         if role is None:
-            return as_html(await read(core, consumption.by_role, metric))
-        return as_html(await read(core, consumption.by_job, metric, role))
+            return await html(consumption.by_role, metric)
+        return await html(consumption.by_job, metric, role)
 
     yield Page("/utilization", overview)
     yield Page("/utilization/{metric}", detail)
