@@ -36,6 +36,7 @@ POLICY: Final = Policy(
     transient_task_state_timeout_ms=20_000,
     kill_grace_ms=4_000,
     max_kill_retry_delay_ms=10_000,
+    host_silence_ms=7_000,
     history_prune_threshold_ms=5 * MINUTE_MS,
     history_min_retention_ms=20_000,
     history_max_per_job=15,

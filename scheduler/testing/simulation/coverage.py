@@ -25,6 +25,7 @@ FAULTS: Final = (
         "partition, failed",
         "partition, finished",
         "host lost",
+        "host silent",
         "engine unreachable",
         "log slow",
     ),

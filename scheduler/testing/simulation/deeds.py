@@ -18,6 +18,7 @@ from scheduler.testing.simulation import healing
 from scheduler.testing.simulation.catalog import JOBS, config, settings
 from scheduler.testing.simulation.checks.cron import START
 from scheduler.testing.simulation.crontab import CRON_JOBS, template
+from scheduler.testing.simulation.engine import HOSTS
 from scheduler.testing.simulation.healing import PERSON
 from scheduler.testing.simulation.monitors import Mood
 from scheduler.testing.simulation.node import Trap
@@ -194,7 +195,12 @@ def instance(world: World, job: int, instance: int, fault: str, for_ms: int) -> 
 
 
 def host(world: World, host: str, for_ms: int) -> None:
-    """A machine is lost and comes back."""
+    """A machine is lost and comes back; of the first one nothing is heard meanwhile, and its tasks run on."""
+    if host == HOSTS[0].name:
+        world.engine.silence_host(host)
+        world.agenda.on_grid(for_ms, world.engine.hear_host, host)
+        world.coverage.note("fault", "host silent")
+        return
     world.engine.lose_host(host)
     world.agenda.on_grid(for_ms, world.engine.restore_host, host)
     world.coverage.note("fault", "host lost")

@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 from attrs import define
 
-from scheduler.contracts import EngineError, LaunchOrder, Signal, TaskReport
+from scheduler.contracts import EngineError, EngineSnapshot, LaunchOrder, Signal, TaskReport
 from scheduler.core.records import TERMINAL_STATES, Host, TaskStatus
 from scheduler.testing.simulation.agenda import GRID_MS, Agenda, Deed
 from scheduler.testing.simulation.chance import Chance
@@ -91,6 +91,8 @@ class SimulatedEngine:
         self.unreachable_until_ms = 0
         self._told_until_ms = 0
         self.away: set[str] = set()
+        self.silent: dict[str, list[tuple[str, Signal]]] = {}
+        """Hosts that nobody hears of, and what their tasks were told in vain. What runs there runs on."""
         self.attempts: dict[Place, int] = {}
         self.next_hang: dict[Place, str] = {}
         self.next_crashes: dict[Place, int] = {}
@@ -111,12 +113,13 @@ class SimulatedEngine:
             self.listener = None
 
     def hosts(self) -> list[Host]:
-        return [host for host in HOSTS if host.name not in self.away]
+        return [host for host in HOSTS if host.name not in self.away and host.name not in self.silent]
 
-    def snapshot(self) -> tuple[TaskReport, ...]:
-        """All tasks, complete. Raises EngineError."""
+    def snapshot(self) -> EngineSnapshot:
+        """All tasks but those of silent hosts, for which it does not speak. Raises EngineError."""
         self._reach()
-        return tuple(task.report() for task in self.tasks.values())
+        told = tuple(task.report() for task in self.tasks.values() if task.host not in self.silent)
+        return EngineSnapshot(ALL_HOSTS - self.silent.keys(), told)
 
     def _reach(self) -> None:
         if self._agenda.now_ms < self.unreachable_until_ms:
@@ -131,6 +134,10 @@ class SimulatedEngine:
             return
         if order.task_id in self.buried:
             self._tell(TaskReport(order.task_id, TaskStatus.LOST, "its id is buried here"))
+            return
+        if order.host in self.silent:
+            self.buried.add(order.task_id)
+            self._tell(TaskReport(order.task_id, TaskStatus.LOST, f"host {order.host} is not heard of"))
             return
         place = (int(order.config.job.name.rpartition("-")[2]), order.instance_id)
         attempt = self.attempts[place] = self.attempts.get(place, 0) + 1
@@ -156,10 +163,17 @@ class SimulatedEngine:
             return True
         return "bad" in task.data and self._chance.share(Draw.BAD, *task.place, task.attempt) < 0.6
 
-    def signal(self, task_id: str, signal: Signal, *, epoch: int) -> None:
+    def signal(self, task_id: str, signal: Signal, *, epoch: int, host: str | None = None) -> None:
         if self._refused(epoch):
             return
         task = self.tasks.get(task_id)
+        where = host if task is None else task.host
+        if where in self.silent:
+            self.silent[where].append((task_id, signal))
+            return
+        self._signal(task_id, task, signal)
+
+    def _signal(self, task_id: str, task: EngineTask | None, signal: Signal) -> None:
         if task is None:
             self.buried.add(task_id)
             self._tell(TaskReport(task_id, TaskStatus.LOST, "never started here"))
@@ -221,7 +235,8 @@ class SimulatedEngine:
         self._come_to(task, to, why)
 
     def _report(self, task: EngineTask) -> None:
-        self._tell(task.report())
+        if task.host not in self.silent:
+            self._tell(task.report())
 
     def _tell(self, report: TaskReport) -> None:
         """On the way to whoever is attached when it arrives; an engine that cannot be reached tells later."""
@@ -273,7 +288,26 @@ class SimulatedEngine:
     def repeat(self, task: EngineTask) -> None:
         self._report(task)
 
+    def silence_host(self, name: str) -> None:
+        """Nothing is heard of it, and it hears nothing; what runs there runs on."""
+        if name not in self.away:
+            self.silent.setdefault(name, [])
+            self._tell_hosts()
+
+    def hear_host(self, name: str) -> None:
+        """It is back with its tasks, and takes what they were told in vain."""
+        in_vain = self.silent.pop(name, None)
+        if in_vain is None:
+            return
+        self._tell_hosts()
+        for task in list(self.tasks.values()):
+            if task.host == name:
+                self._report(task)
+        for task_id, signal in in_vain:
+            self._signal(task_id, self.tasks.get(task_id), signal)
+
     def lose_host(self, name: str) -> None:
+        self.silent.pop(name, None)
         self.away.add(name)
         self._tell_hosts()
         for task in list(self.tasks.values()):
@@ -296,6 +330,8 @@ class SimulatedEngine:
         self.deaf.clear()
         for name in list(self.away):
             self.restore_host(name)
+        for name in list(self.silent):
+            self.hear_host(name)
         for task in list(self.tasks.values()):
             task.deaf = False
             if task.lives and task.status is TaskStatus.PARTITIONED:

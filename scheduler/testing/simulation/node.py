@@ -14,6 +14,7 @@ from attrs import frozen
 from scheduler.contracts import (
     ChangelogError,
     EngineError,
+    EngineSnapshot,
     Entry,
     LaunchOrder,
     Outcome,
@@ -23,10 +24,9 @@ from scheduler.contracts import (
 )
 from scheduler.controller.gateway import Gateway
 from scheduler.core import pruning, takeover
-from scheduler.core.effects import Effect, Forget, Launch, Terminate
+from scheduler.core.effects import Effect, Forget, Launch, Reconcile, Terminate
 from scheduler.core.records import ASSIGNED_STATES, Host
 from scheduler.lifecycle import Input, Lifecycle, Stage
-from scheduler.testing.simulation.engine import ALL_HOSTS
 from scheduler.testing.simulation.store import Append
 from scheduler.testing.simulation.surroundings import Surroundings
 from scheduler.testing.simulation.watched import Decision, WatchedController
@@ -312,30 +312,32 @@ class Node:
             assert task.host is not None
             engine.launch(LaunchOrder(epoch, task.task_id, task.instance_id, task.config, task.host, task.ports))
         elif isinstance(effect, Terminate):
-            engine.signal(effect.task_id, Signal.KILL if effect.hard else Signal.TERM, epoch=epoch)
+            engine.signal(effect.task_id, Signal.KILL if effect.hard else Signal.TERM, epoch=epoch, host=effect.host)
         elif isinstance(effect, Forget):
             engine.forget(effect.task_ids)
+        elif isinstance(effect, Reconcile):
+            self._ask_engine(frozenset(), 2)
 
     def _ask_engine(self, missing_before: frozenset[str], times: int) -> None:
         """Reconcile: what the engine has now, on the way to us behind the reports it sent before."""
         try:
-            present = self.around.engine.snapshot()
+            snapshot = self.around.engine.snapshot()
         except EngineError:
             self._later(RECONCILE_AGAIN_MS, self._ask_engine, frozenset(), 2)
             return
         if self.trap is not None and self.trap.place == RECONCILING:
             self._later(0, self._maybe_die, RECONCILING)
-        self.around.engine.in_order(self._if_alive, self.life, self._told_all, present, missing_before, times)
+        self.around.engine.in_order(self._if_alive, self.life, self._told_all, snapshot, missing_before, times)
 
-    def _told_all(self, present: tuple[TaskReport, ...], missing_before: frozenset[str], times: int) -> None:
+    def _told_all(self, snapshot: EngineSnapshot, missing_before: frozenset[str], times: int) -> None:
         assert self.controller is not None
-        self.around.node_reconciles(self, present)
-        self.reported(present)
+        self.around.node_reconciles(self, snapshot.tasks)
+        self.reported(snapshot.tasks)
         missing: list[str] = []
-        statuses = {report.task_id: report.status for report in present}
+        statuses = {report.task_id: report.status for report in snapshot.tasks}
         by_status = self.controller.state.tasks.by_status
         wanted = [task_id for status in ASSIGNED_STATES for task_id in by_status[status]]
-        self.controller.attempt(takeover.reconcile, wanted, statuses, ALL_HOSTS, missing_before, missing)
+        self.controller.attempt(takeover.reconcile, wanted, statuses, snapshot.hosts, missing_before, missing)
         self.controller.attempt(takeover.end_unwanted, list(statuses.items()))
         if missing and times > 1:
             self._later(RECONCILE_AGAIN_MS, self._ask_engine, frozenset(missing), times - 1)

@@ -1,9 +1,9 @@
-"""Tasks are put on hosts that are there, and never more than there is room for."""
+"""Tasks are put on hosts that are there, never more than there is room for, and a silent host's are not given up."""
 
 from __future__ import annotations
 
-from scheduler.core.ops import AssignTask
-from scheduler.core.records import ResourceKind
+from scheduler.core.ops import AssignTask, MoveTask
+from scheduler.core.records import ResourceKind, TaskStatus
 from scheduler.testing.simulation.broken import Broken
 from scheduler.testing.simulation.checks.base import Check, Witness
 from scheduler.testing.simulation.engine import HOSTS
@@ -18,6 +18,13 @@ class Hosts(Check):
     def decided(self, witness: Witness, decision: Decision) -> None:
         for name in {op.host for op in decision.ops if isinstance(op, AssignTask)}:
             self._must_have_room(witness, name)
+        if decision.name == "reconcile":
+            spoken_for = decision.args[2]
+            for op in decision.ops:
+                if isinstance(op, MoveTask) and op.event.status is TaskStatus.LOST:
+                    host = witness.controller.state.tasks[op.task_id].host
+                    if host not in spoken_for:
+                        raise Broken("nothing is LOST blindly", f"{op.task_id} is LOST, and nobody speaks for {host}")
 
     def _must_have_room(self, witness: Witness, name: str) -> None:
         state, host = witness.controller.state, _OFFERED[name]

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from scheduler.contracts import EngineError, EngineListener, EngineSnapshot, LaunchOrder, Signal, TaskReport
 from scheduler.core.effects import Forget, Launch, Terminate
 from scheduler.core.records import Host
-from scheduler.testing.simulation.engine import ALL_HOSTS
 
 if TYPE_CHECKING:
     from scheduler.testing.simulation.several.process import Process
@@ -50,7 +49,7 @@ class Door:
         self._process.acts(Terminate(task_id, hard=signal is Signal.KILL, host=host))
 
         def send() -> None:
-            self._engine.signal(task_id, signal, epoch=epoch)
+            self._engine.signal(task_id, signal, epoch=epoch, host=host)
 
         self._send(epoch, send)
 
@@ -92,7 +91,7 @@ class Door:
 
     async def reconcile(self) -> EngineSnapshot:
         """On the way behind the reports that were sent before."""
-        present = self._engine.snapshot()
+        snapshot = self._engine.snapshot()
         told: asyncio.Future[None] = self._process.loop.create_future()
 
         def arrived() -> None:
@@ -101,5 +100,5 @@ class Door:
 
         self._engine.in_order(self._process.loop.call_soon, arrived)
         await told
-        self._process.reconciles(present)
-        return EngineSnapshot(ALL_HOSTS, present)
+        self._process.reconciles(snapshot.tasks)
+        return snapshot
