@@ -8,7 +8,7 @@ import logging
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 from typing import Final
@@ -25,7 +25,8 @@ from scheduler.testing.simulation.shrink import shrink
 STEPS: Final = 3_000
 SHRINK_SECS: Final = 60.0
 CI_SEEDS: Final = range(1, 31)
-CI_SEVERAL_SEEDS: Final = range(1, 9)
+CI_SEVERAL_SEEDS: Final = (1, 2, 3, 4, 6, 7, 14, 26)
+"""Every third has cron jobs, and two of these see an instant at which nobody leads."""
 CI_MORE_SEEDS: Final = range(31, 101)
 """Taken in turn, for so long at most, while something was never met."""
 CI_MORE_UNTIL_SECS: Final = 40.0
@@ -55,10 +56,11 @@ class Totals:
         self.simulated_ms += report.simulated_ms
         self.coverage.add(report.coverage)
 
-    def rates(self, secs: float) -> str:
+    def rates(self, secs: float, what: str) -> str:
+        """`what` the restarts are called."""
         apart = self.steps / self.restarts if self.restarts else 0
         return (
-            f"{self.runs} runs, {self.steps} steps ({self.steps / secs:.0f}/s), {self.restarts} restarts "
+            f"{self.runs} runs, {self.steps} steps ({self.steps / secs:.0f}/s), {self.restarts} {what} "
             f"({self.restarts / secs * 60:.0f}/min, {apart:.0f} steps apart), "
             f"{self.simulated_ms / 3_600_000:.1f} h simulated in {secs:.1f} s"
         )
@@ -85,9 +87,11 @@ def _quiet() -> Iterator[None]:
 def _main(asked: argparse.Namespace) -> int:
     if asked.replay is not None:
         return _replay(asked.replay)
-    began = time.monotonic()
+    # With fixed seeds the processor's time counts: what others do on this machine shall not change the outcome.
+    clock = time.process_time if asked.ci else time.monotonic
+    began = clock()
     totals = Totals(coverage=SeveralCoverage() if asked.schedulers > 1 else Coverage())
-    for seed in _seeds(asked, totals, began):
+    for seed in _seeds(asked, totals, lambda: clock() - began):
         steps = CI_STEPS if asked.ci else asked.steps
         report = run_seed(seed, steps=steps, restarts=asked.restarts, schedulers=asked.schedulers)
         totals.add(report)
@@ -96,20 +100,20 @@ def _main(asked: argparse.Namespace) -> int:
             return 1
         if not asked.ci:
             say(f"seed {seed}: {report.steps} steps, {report.restarts} restarts, digest {report.digest}")
-    return _sum_up(totals, time.monotonic() - began, ci=asked.ci)
+    return _sum_up(totals, clock() - began, ci=asked.ci)
 
 
-def _seeds(asked: argparse.Namespace, totals: Totals, began: float) -> Iterator[int]:
+def _seeds(asked: argparse.Namespace, totals: Totals, passed_secs: Callable[[], float]) -> Iterator[int]:
     if asked.ci:
         yield from CI_SEEDS if asked.schedulers == 1 else CI_SEVERAL_SEEDS
         for seed in CI_MORE_SEEDS:
-            if not totals.coverage.missing() or time.monotonic() - began > CI_MORE_UNTIL_SECS:
+            if not totals.coverage.missing() or passed_secs() > CI_MORE_UNTIL_SECS:
                 return
             yield seed
         return
     yield asked.seed
     for seed in count(asked.seed + 1):
-        if asked.seconds is None or time.monotonic() - began >= asked.seconds:
+        if asked.seconds is None or passed_secs() >= asked.seconds:
             return
         yield seed
 
@@ -179,7 +183,8 @@ def _sum_up(totals: Totals, secs: float, *, ci: bool) -> int:
     say()
     for line in totals.coverage.table():
         say(line)
-    say(totals.rates(secs))
+    what = "failovers" if isinstance(totals.coverage, SeveralCoverage) else "restarts"
+    say(totals.rates(secs, what) + (" of processor time" if ci else ""))
     missing = totals.coverage.missing()
     if missing:
         say(f"never met: {', '.join(missing)}")
@@ -187,7 +192,7 @@ def _sum_up(totals: Totals, secs: float, *, ci: bool) -> int:
         say("FAILED: what is never met is not checked")
         return 2
     if ci and totals.restarts / secs * 60 < CI_AT_LEAST_RESTARTS_A_MINUTE:
-        say(f"FAILED: fewer than {CI_AT_LEAST_RESTARTS_A_MINUTE} restarts a minute")
+        say(f"FAILED: fewer than {CI_AT_LEAST_RESTARTS_A_MINUTE} {what} a minute")
         return 2
     say("Nothing broke.")
     return 0

@@ -97,6 +97,8 @@ class Monitors:
     def _hear(self, monitor: Monitor) -> None:
         """What came of the last call."""
         asked, monitor.asked = monitor.asked, None
+        if asked is not None and asked.fate is Fate.REFUSED:
+            monitor.key = None  # it was forgotten: "the monitor may stop", and looks for another one
         if asked is None or asked.fate is not Fate.ACKNOWLEDGED or asked.answer is None:
             return
         result = asked.answer.result

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from scheduler.testing.simulation.several.world import SeveralWorld
 
 
-NO_SESSION_ENDS_MS: Final = 3_200
+NOBODY_NOTICES_MS: Final = 1_200
 
 
 def kill(world: SeveralWorld, machine: int, place: str, nth: int, kept: bool, down_ms: int) -> None:
@@ -48,8 +48,8 @@ def read_slowly(world: SeveralWorld, machine: int, for_ms: int, nth: int, times:
     if not world.machines[machine].is_frozen:
         freeze(world, machine, NOW, 1, for_ms)
         for turn in range(times):
-            at_ms = for_ms + turn * (NO_SESSION_ENDS_MS + 100)
-            world.agenda.after(at_ms, freeze, world, machine, READING, 1 if turn else nth, NO_SESSION_ENDS_MS)
+            at_ms = for_ms + turn * (NOBODY_NOTICES_MS + 100)
+            world.agenda.after(at_ms, freeze, world, machine, READING, 1 if turn else nth, NOBODY_NOTICES_MS)
 
 
 def stop(world: SeveralWorld, machine: int, down_ms: int) -> None:

@@ -26,7 +26,7 @@ from scheduler.core.ops import Op
 
 __all__ = ["Disk", "MemoryCheckpoint"]
 
-FOLD_AFTER: Final = 45
+FOLD_AFTER: Final = 30
 """Frames after which the base is moved on."""
 FOLD_S: Final = 0.25
 """How long the helper takes. Meanwhile everything goes on, and the process may die."""

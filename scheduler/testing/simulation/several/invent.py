@@ -10,14 +10,17 @@ from scheduler.lifecycle import Stage
 from scheduler.testing.simulation.engine import HOSTS
 from scheduler.testing.simulation.invent import STEPS_BETWEEN_RESTARTS, Inventor, Told
 from scheduler.testing.simulation.several.machine import NOW
-from scheduler.testing.simulation.several.process import DEATHS, KEEPING, SESSION_MS
+from scheduler.testing.simulation.several.process import ACTING, DEATHS, KEEPING, SESSION_MS
 from scheduler.testing.simulation.zookeeper.wire import CutMulti
 
 if TYPE_CHECKING:
     from scheduler.testing.simulation.world import World
 
-SUDDEN: Final = tuple((how, place) for place in (NOW, *DEATHS) for how in ("kill", "freeze", "kill"))
+SUDDEN: Final = tuple((how, place) for place in (NOW, *DEATHS) for how in ("kill", "freeze"))
 """One after the other, so that a few runs meet all of them."""
+SAID: Final = {(how, place): f"{'killed' if how == 'kill' else 'frozen'}, {place}" for how, place in SUDDEN}
+TRIES: Final = 2
+"""At one place, when it was not reached."""
 OLDER: Final = FORMAT_LEVEL - 1
 
 
@@ -27,6 +30,7 @@ class SeveralInventor(Inventor):
     def __init__(self, seed: int, *, restarts: int = STEPS_BETWEEN_RESTARTS) -> None:
         super().__init__(seed, restarts=restarts)
         self._sudden = seed * 7
+        self._tried = self._met_before = 0
         others = tuple(row for row in self.weights if row[0] is not Inventor._surroundings)
         mine = (
             (SeveralInventor._around, 6),
@@ -48,16 +52,9 @@ class SeveralInventor(Inventor):
         leader = world.node.number  # type: ignore[attr-defined]
         down_ms = random.choice((0, 250, 1_000, 4_000, 9_000))
         for_ms = random.choice((SESSION_MS * 2, SESSION_MS + 1_500, SESSION_MS))
-        self._sudden += 1
-        how, place = SUDDEN[self._sudden % len(SUDDEN)]
-        nth = random.randint(1, 2 if place in KEEPING else 4)
         silent = {"machine": leader, "ways": ["back", "out"], "for_ms": for_ms * 2}
-        sudden: dict[str, Told] = {
-            "kill": _kill(leader, place, nth, random.random() < 0.5, down_ms),
-            "freeze": ("freeze", {"machine": leader, "place": place, "nth": nth, "for_ms": for_ms}),
-        }
         kinds: tuple[tuple[Callable[[], Told], int], ...] = (
-            (lambda: sudden[how], 16),
+            (lambda: self._at_a_place(world, leader, down_ms, for_ms), 20),
             (lambda: ("cut", {"machine": leader, "ways": random.choice(_WAYS), "for_ms": for_ms * 2}), 4),
             (lambda: ("cut", {**silent, "commit": random.choice((CutMulti.KEPT, CutMulti.LOST))}), 4),
             (lambda: ("expire", {"machine": leader}), 2),
@@ -71,6 +68,20 @@ class SeveralInventor(Inventor):
         return made
 
     _hit_at_step = 0
+
+    def _at_a_place(self, world: World, leader: int, down_ms: int, for_ms: int) -> Told:
+        """The leader is killed or frozen at the next place, or at the last one again if that was not reached."""
+        random, counts = self._random, world.coverage.counts
+        met = counts["fault", SAID[SUDDEN[self._sudden % len(SUDDEN)]]]
+        if self._tried and (met > self._met_before or self._tried >= TRIES):
+            self._sudden, self._tried = self._sudden + 1, 0
+        how, place = SUDDEN[self._sudden % len(SUDDEN)]
+        self._met_before = counts["fault", SAID[how, place]]
+        self._tried += 1
+        nth = random.randint(1, 2) if place in ACTING else 1
+        if how == "kill":
+            return _kill(leader, place, nth, random.random() < 0.5, down_ms)
+        return "freeze", {"machine": leader, "place": place, "nth": nth, "for_ms": for_ms}
 
     def _slight(self, world: World, job: int) -> Told:
         """What leadership survives: if it does not, no harm is done."""
@@ -113,7 +124,7 @@ class SeveralInventor(Inventor):
                 return _kill(standby, NOW, 1, True, long_ms)
             case 2:
                 return "freeze", {"machine": standby, "place": NOW, "nth": 1, "for_ms": long_ms}
-        slowly = {"for_ms": random.choice((6_000, 9_000)), "nth": random.randint(2, 6), "times": random.randint(5, 12)}
+        slowly = {"for_ms": random.choice((6_000, 9_000)), "nth": random.randint(2, 6), "times": random.randint(6, 24)}
         return "read_slowly", {"machine": standby, **slowly}
 
     def _release(self, world: World, job: int) -> Told:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 LOG_ROOT: Final = "/thesan/log"
 SERVERSET: Final = "/thesan/scheduler"
-LAYOUT: Final = Layout(LOG_ROOT, entry_bytes=700, part_bytes=400, folder_entries=60, reads_at_once=4)
+LAYOUT: Final = Layout(LOG_ROOT, entry_bytes=700, part_bytes=400, folder_entries=60, reads_at_once=2)
 """So small that entries in parts, snapshots of several parts, and folders that come and go are common."""
 
 
