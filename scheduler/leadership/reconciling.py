@@ -26,6 +26,8 @@ AGAIN_AFTER_S: Final = 5
 """What is missing is looked for once more, so much later, before it is called LOST."""
 MOST_AT_ONCE: Final = 10_000
 """Tasks in one decision, whatever is asked for: it must not hold up the loop for long."""
+_EARLY_S: Final = 0.001
+"""A timer of the loop may ring by less than that before its time: it is due all the same, and nobody spins."""
 
 T = TypeVar("T")
 
@@ -71,10 +73,10 @@ class Reconciler:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._is_asked.wait(), max(0.0, min(explicit_s, implicit_s) - loop.time()))
             now_s = loop.time()
-            if now_s >= explicit_s:
+            if now_s >= explicit_s - _EARLY_S:
                 explicit_s = now_s + policy.reconciliation_explicit_interval_ms / 1000
                 self.ask(Reconcile(unwanted=False))
-            if now_s >= implicit_s:
+            if now_s >= implicit_s - _EARLY_S:
                 implicit_s = now_s + policy.reconciliation_implicit_interval_ms / 1000
                 self.ask(Reconcile(wanted=False))
             asked, self._asked = self._asked, None

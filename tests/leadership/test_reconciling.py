@@ -25,13 +25,15 @@ class Turned(asyncio.SelectorEventLoop):
     """Jumps to the next timer instead of waiting for it."""
 
     now_s = 0.0
+    early_s = 0.0
+    """By so much timers ring before their time."""
 
     def time(self) -> float:
         return self.now_s
 
     def _run_once(self) -> None:
         if not self._ready and self._scheduled:  # type: ignore[attr-defined]
-            self.now_s = max(self.now_s, self._scheduled[0].when())  # type: ignore[attr-defined]
+            self.now_s = max(self.now_s, self._scheduled[0].when() - self.early_s)  # type: ignore[attr-defined]
         super()._run_once()  # type: ignore[misc]
 
 
@@ -94,6 +96,18 @@ async def test_aurora_s_timers() -> None:
     assert agreed == [0]
     assert engine.lists == sorted([0, *explicit, *implicit])
     assert (reconciler.explicit_runs, reconciler.implicit_runs) == (4, 4)
+
+
+@in_turned_loop
+async def test_a_timer_that_rings_a_moment_early_is_taken_for_what_it_is() -> None:
+    engine, reconciler = scene(0)
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, Turned)
+    loop.early_s = loop._clock_resolution / 2  # type: ignore[attr-defined]
+    running = asyncio.create_task(reconciler.run(lambda: None))
+    await asyncio.sleep(2 * MINUTE)
+    running.cancel()
+    assert len(engine.lists) == 2
 
 
 @in_turned_loop
