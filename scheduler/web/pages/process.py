@@ -18,7 +18,7 @@ from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from scheduler.web.pages.writing import SAFE, as_html, usage
+from scheduler.web.pages.writing import SAFE, as_html, head, usage
 
 LEVELS: Final = {
     "OFF": logging.CRITICAL + 10,
@@ -100,7 +100,7 @@ _OURS: Final = frozenset({"thesan", "scheduler", "uvicorn", "kazoo", "apschedule
 
 def _level_page() -> Iterator[str]:
     names = {number: name for name, number in LEVELS.items()}
-    yield "<!DOCTYPE html>\n<title>Log levels</title>\n<h1>Log levels</h1>\n<table>\n"
+    yield f"{head('Log levels')}<table>\n"
     for logger in _known_loggers():
         level = logging.getLogger(logger).level if logger else logging.root.level
         options = "".join(

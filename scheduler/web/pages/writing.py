@@ -25,7 +25,12 @@ SAFE: Final = {
 }
 """Names in these pages were chosen by whoever submitted a job: they are escaped, and no script runs anyway."""
 
-_STYLE: Final = "body{font:14px sans-serif}td,th{padding:2px 12px 2px 0;text-align:left;vertical-align:top}"
+_STYLE: Final = (
+    ":root{color-scheme:light dark}body{font:14px sans-serif;margin:8px}h1{font-size:22px;overflow-wrap:anywhere}"
+    "td,th{padding:2px 12px 2px 0;text-align:left;vertical-align:top}form{margin:0}"
+    "table{display:block;overflow-x:auto}pre{white-space:pre-wrap;overflow-wrap:anywhere}"
+)
+"""No page is wider than its window, be it a telephone's: long words are broken, and wide tables scroll by themselves."""
 
 
 def as_json(parts: Parts) -> Response:
@@ -79,10 +84,18 @@ def members(items: Iterable[tuple[str, str]]) -> Iterator[str]:
 # --- HTML ------------------------------------------------------------------------------------------------------------
 
 
+def head(title: str) -> str:
+    """How each page begins."""
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n<h1>{escape(title)}</h1>\n"
+    )
+
+
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
     """A page with one table. Cells are escaped, except those that are `Link`."""
-    yield f"<!DOCTYPE html>\n<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n"
-    yield f"<h1>{escape(title)}</h1>\n<table>\n"
+    yield f"{head(title)}<table>\n"
     yield f"<tr>{''.join(f'<th>{escape(column)}' for column in columns)}\n"
     for row in rows:
         yield f"<tr>{''.join(f'<td>{cell.html() if isinstance(cell, Link) else escape(str(cell))}' for cell in row)}\n"
@@ -101,4 +114,4 @@ class Link:
 
 def preformatted(title: str, text: str) -> Iterator[str]:
     """A page with one text."""
-    yield f"<!DOCTYPE html>\n<title>{escape(title)}</title>\n<h1>{escape(title)}</h1>\n<pre>{escape(text)}</pre>\n"
+    yield f"{head(title)}<pre>{escape(text)}</pre>\n"

@@ -287,3 +287,11 @@ def test_a_large_page_holds_up_nobody() -> None:
 
 def test_the_record_of_quota_is_the_one_that_was_set(house: InThread) -> None:
     assert house.on_loop(lambda: house.stage.state.quotas.get("www")) == Quota(100.0, 10_000, 10_000)
+
+
+@pytest.mark.parametrize("path", ["/agents", "/utilization", "/utilization/total_consumed/www", "/logconfig"])
+def test_every_page_for_people_begins_alike(house: InThread, path: str) -> None:
+    """In UTF-8, and as wide as the window it is read in."""
+    page = get(house, path).text
+    assert page.startswith('<!DOCTYPE html>\n<html lang="en">\n<meta charset="utf-8">\n<meta name="viewport" ')
+    assert page.count("<h1>") == page.count("<title>") == 1
