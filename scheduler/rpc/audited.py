@@ -95,9 +95,14 @@ def _plain(value: Any, depth: int) -> Any:
 
 
 def _named(entry: tuple[Any, ...], value: Any) -> Any:
-    """The name of an enum's value, where the field is one."""
-    names = getattr(entry[2], "_VALUES_TO_NAMES", None) if isinstance(value, int) else None
-    return value if names is None else names.get(value, value)
+    """The names of an enum's values, where the field is one or holds some."""
+    if isinstance(value, int):
+        names = getattr(entry[2], "_VALUES_TO_NAMES", None)
+        return value if names is None else names.get(value, value)
+    if isinstance(value, list | set | frozenset) and isinstance(entry[2], tuple):
+        names = getattr(entry[2][1], "_VALUES_TO_NAMES", None)
+        return value if names is None else {names.get(one, one) for one in value}
+    return value
 
 
 def _is_left_out(value: Any) -> bool:

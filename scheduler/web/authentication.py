@@ -92,6 +92,8 @@ class Authentication:
                 raise Denied("The request has several Authorization headers.")
             return await self._realm.identify(given[0], host_of(client[0]) if client else "")
         except Denied as denied:
+            if scope["method"] not in READING:
+                tell(self._audit, scope, 401)
             await refuse(send, 401, str(denied), CHALLENGE)
         except TryLater as later:
             await refuse(send, 429, str(later), (b"retry-after", b"%d" % (later.after_s + 1)))

@@ -111,6 +111,12 @@ def test_who_may_not_leaves_one_for_a_heartbeat_too(house: House) -> None:
         assert json.loads(found)["result"] == "AUTH_FAILED"
 
 
+def test_enums_are_told_by_their_names() -> None:
+    query = aurora.TaskQuery(role="www", statuses={3, 4})
+    told = audited.arguments(args_of("pruneTasks", query=query))
+    assert told == {"query": {"statuses": ["FAILED", "FINISHED"], "role": "www"}}
+
+
 @pytest.mark.parametrize("verdict", list(thesan.HeartbeatVerdict._VALUES_TO_NAMES))
 def test_a_heartbeat_that_stops_something_is_audited(verdict: int) -> None:
     beat = thesan.Heartbeat(key=UPDATE, verdict=verdict)

@@ -158,13 +158,17 @@ def test_an_address_that_is_wrong_too_often_is_told_to_wait(house: InThread) -> 
 
 
 def test_what_is_done_by_way_of_a_page_is_audited(house: InThread, heard: list[Deed]) -> None:
-    for who in ("anonymous", "reader", "admin"):
+    for who in ("anonymous", "wrong password", "reader", "admin"):
         ask(house, "POST", "/quitquitquit", who)
-    ask(house, "GET", "/vars", "admin")
+    ask(house, "POST", "/apibeta/killTasks", "wrong password")
+    for who in ("wrong password", "admin"):
+        ask(house, "GET", "/vars", who)
     assert [(deed.user, deed.call, deed.result) for deed in heard] == [
+        ("UNSECURE", "POST /quitquitquit", "401"),
         ("UNSECURE", "POST /quitquitquit", "401"),
         ("reader", "POST /quitquitquit", "403"),
         ("admin", "POST /quitquitquit", "200"),
+        ("UNSECURE", "POST /apibeta/killTasks", "401"),
     ]
 
 

@@ -30,7 +30,7 @@ _STYLE: Final = (
     "td,th{padding:2px 12px 2px 0;text-align:left;vertical-align:top}form{margin:0}"
     "table{display:block;overflow-x:auto}pre{white-space:pre-wrap;overflow-wrap:anywhere}"
 )
-"""No page is wider than its window, be it a telephone's: long words are broken, and wide tables scroll by themselves."""
+"""No page is wider than its window, be it a telephone's: long words are broken, wide tables scroll alone."""
 
 
 def as_json(parts: Parts) -> Response:
