@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from typing import Final
 
 from scheduler.rpc.turns import Turns
+from scheduler.rpc.untracked import untrack
 
 SLICE_S: Final = 0.004
 """How long a slice may take before it ends with the batch at hand."""
@@ -64,6 +65,7 @@ class Parts:
         """Make one slice. Returns whether that was all."""
         end = clock() + SLICE_S
         for batch in self._more:
+            untrack(batch)
             size = sum(map(len, batch))
             self._made.append((size, batch))
             self.size += size

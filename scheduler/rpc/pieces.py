@@ -21,6 +21,7 @@ from scheduler.rpc.by_identity import ByIdentity
 from scheduler.rpc.messages import Codec
 from scheduler.rpc.shapes import Field, field_of
 from scheduler.rpc.to_thrift import jobs, tasks, updates
+from scheduler.rpc.untracked import untrack
 
 BATCH: Final = 100
 """Records in one batch."""
@@ -118,6 +119,7 @@ class Pieces:
         self, branch: tuple[Field, Field], records: Sequence[R], batch: Callable[[Sequence[R]], Batch]
     ) -> Iterator[Batch]:
         """A branch of `Result` that has one list of structs."""
+        untrack(records)
         outer, after = self._codec.nest(branch[0])
         head, tail = self._codec.listing(branch[1], len(records))
         yield [outer, head]
