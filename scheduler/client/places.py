@@ -73,7 +73,7 @@ class InZooKeeper:
         return f"zk://{self._hosts}{self._path}"
 
 
-def parse_urls(text: str, option: str = "--server") -> Urls:
+def parse_urls(text: str, option: str = "--server or THESAN_SERVER") -> Urls:
     """From one URL, or several with commas between. Raises Usage."""
     return Urls([_base_url(url.strip(), option) for url in text.split(",")])
 
@@ -96,7 +96,7 @@ def _check_host(one: str, text: str) -> None:
     except ValueError:
         good = False
     if not good:
-        raise Usage(f"--zk {text!r}: {one!r} must be HOST or HOST:PORT")
+        raise Usage(f"--zk or THESAN_ZK {text!r}: {one!r} must be HOST or HOST:PORT")
 
 
 def _base_url(server: str, option: str) -> str:
