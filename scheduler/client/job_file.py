@@ -13,6 +13,7 @@ from attrs import frozen
 
 from scheduler.client.fields import Fields, load
 from scheduler.client.keys import Job, parse_job
+from scheduler.client.policies import partition_policy, sla_policy
 from scheduler.client.quantities import to_ranges
 from scheduler.client.thermos import TASK_KEYS, Executor
 from scheduler.interface import aurora
@@ -33,6 +34,8 @@ _JOB_KEYS: Final = (
     "contact",
     "links",
     "metadata",
+    "sla",
+    "partition",
     "update",
     "cron_schedule",
     "cron_collision_policy",
@@ -91,6 +94,8 @@ def load_job_file(path: Path) -> JobFile:
         constraints=_constraints(fields.object("constraints")),
         taskLinks=_texts(fields.object("links")) or None,
         metadata=[aurora.Metadata(key=k, value=v) for k, v in _texts(fields.object("metadata")).items()],
+        slaPolicy=sla_policy(fields.object("sla")) if "sla" in fields else None,
+        partitionPolicy=partition_policy(fields.object("partition")) if "partition" in fields else None,
         executorConfig=aurora.ExecutorConfig(name=aurora.AURORA_EXECUTOR_NAME, data=executor.data),
     )
     policy = fields.choice("cron_collision_policy", ("kill_existing", "cancel_new"), "kill_existing")

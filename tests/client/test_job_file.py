@@ -220,3 +220,39 @@ def test_a_folder_with_a_space_is_quoted_for_the_shell(tmp_path: Path) -> None:
     folder.mkdir()
     job = load(folder, "job: a/devel/c\ncommand: ls {{here}}\n")
     assert executor(job)["task"]["processes"][0]["cmdline"] == f"ls '{folder.resolve()}'"
+
+
+@pytest.mark.parametrize(("said", "sent"), [
+    ("sla: {percentage: 95, duration: 30m}", {"percentageSlaPolicy": {"percentage": 95.0, "durationSecs": 1800}}),
+    ("sla: {count: 18}", {"countSlaPolicy": {"count": 18, "durationSecs": 0}}),
+    ("sla: {coordinator: 'http://c.example/'}",
+     {"coordinatorSlaPolicy": {"coordinatorUrl": "http://c.example/", "statusKey": "drain"}}),
+    ("sla: {coordinator: 'http://c.example/', status_key: may-go}",
+     {"coordinatorSlaPolicy": {"coordinatorUrl": "http://c.example/", "statusKey": "may-go"}}),
+])  # fmt: skip
+def test_what_must_stay_up(tmp_path: Path, said: str, sent: dict[str, Any]) -> None:
+    assert plain(load(tmp_path, f"{SMALL}{said}\n").task_config.slaPolicy) == sent
+
+
+@pytest.mark.parametrize(("said", "sent"), [
+    ("partition: {}", {"reschedule": True, "delaySecs": 0}),
+    ("partition: {delay: 10m}", {"reschedule": True, "delaySecs": 600}),
+    ("partition: {reschedule: false}", {"reschedule": False, "delaySecs": 0}),
+])  # fmt: skip
+def test_patience_with_silent_hosts(tmp_path: Path, said: str, sent: dict[str, Any]) -> None:
+    assert plain(load(tmp_path, f"{SMALL}{said}\n").task_config.partitionPolicy) == sent
+
+
+@pytest.mark.parametrize(("said", "sentence"), [
+    ("sla: {}", "exactly one of percentage, count, coordinator must be given"),
+    ("sla: {count: 2, percentage: 5}", "exactly one of percentage, count, coordinator must be given"),
+    ("sla: {count: 2, status_key: drain}", "goes with coordinator, not with count"),
+    ("sla: {coordinator: 'http://c.example/', duration: 1m}", "goes with percentage or count, not with coordinator"),
+    ("sla: {count: many}", "sla.count"),
+    ("partition: {wait: 1m}", "partition.wait"),
+])  # fmt: skip
+def test_policies_that_are_none(tmp_path: Path, said: str, sentence: str) -> None:
+    with pytest.raises(Usage) as wrong:
+        load(tmp_path, f"{SMALL}{said}\n")
+    assert "job.yaml:3: " in str(wrong.value)
+    assert sentence in str(wrong.value)
