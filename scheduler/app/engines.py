@@ -37,6 +37,16 @@ def stop_wait_ms(config: TaskConfig) -> int:
     return 0 if objection(config) else thermos.parse(config).stop_wait_ms
 
 
+def engine_warning(settings: Settings) -> str | None:
+    """What an operator should know of this engine under these settings; docs/engines.md, "Several machines"."""
+    if settings.engine == "local" and settings.zk_endpoints is not None and settings.engine_dir is None:
+        return (
+            "--engine local runs tasks on this machine only, and no other scheduler reaches them: one that takes over"
+            " starts them anew after a while. Schedulers of one machine share their tasks with --engine-dir"
+        )
+    return None
+
+
 def make_policy(settings: Settings) -> Policy:
     """The numbers and choices the core decides by, under these settings. Raises WrongSetting."""
     policy = attrs.evolve(

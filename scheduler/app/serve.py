@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import click
 
+from scheduler.app.engines import engine_warning
 from scheduler.app.flags.command import FlagCommand
 from scheduler.app.ports import CannotStart
 from scheduler.app.server import Server
@@ -24,8 +25,9 @@ def run(settings: Settings, warnings: Sequence[str]) -> None:
     logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(levelname)-7s %(message)s")
     for library in ("apscheduler", "uvicorn"):
         logging.getLogger(library).setLevel(logging.WARNING)
-    for warning in warnings:
-        LOG.warning("%s", warning)
+    for warning in (*warnings, engine_warning(settings)):
+        if warning is not None:
+            LOG.warning("%s", warning)
     try:
         armed = arm_from_env()
     except ValueError as wrong:

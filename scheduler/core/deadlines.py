@@ -102,7 +102,7 @@ def _partition(tx: Transaction, task_id: str) -> None:
     if patience_ms is None or tx.now_ms - task.latest_event_ms < patience_ms:
         lifecycle.arm_deadlines(tx, task)  # it was healed, and is partitioned anew
         return
-    tx.say(task_id, f"its host has been silent for {patience_ms // 1000} s: LOST")
+    tx.say(task_id, f"PARTITIONED for {patience_ms // 1000} s, as long as its policy allows: LOST")
     lifecycle.transition(tx, task_id, TaskStatus.LOST, "Host is partitioned", expected=TaskStatus.PARTITIONED)
 
 

@@ -1,4 +1,4 @@
-"""Requests that only the leader can answer are sent to it; this page and /leaderhealth say who that is.
+"""Requests that only the leader can answer are sent to it; /leaderhealth says whether that is us.
 
 As Aurora's schedulers do (its documentation, "Scheduler Endpoints"): 307 with the leader's address keeps method and
 body; 503 while nobody is known to lead. A request with the header `Bypass-Leader-Redirect` is answered here.

@@ -1,8 +1,10 @@
 """What the engine could not run is refused when it is submitted, with the field's name."""
 
+from pathlib import Path
+
 import attrs
 
-from scheduler.app.engines import make_policy
+from scheduler.app.engines import engine_warning, make_policy
 from scheduler.core import jobs, views
 from scheduler.core.answers import Code
 from scheduler.core.policy import Policy
@@ -35,6 +37,15 @@ def test_what_can_run_is_taken() -> None:
     stage = Stage(make_policy(Settings()))
 
     assert stage.ask(jobs.create, job(GOOD), "me").ok
+
+
+def test_who_shares_a_log_and_no_engine_is_warned() -> None:
+    several = Settings(zk_endpoints="a:2181")
+
+    assert "on this machine only" in (engine_warning(several) or "")
+    assert engine_warning(attrs.evolve(several, engine_dir=Path("/engine"))) is None
+    assert engine_warning(attrs.evolve(several, engine="simulated")) is None
+    assert engine_warning(Settings()) is None
 
 
 def test_the_simulated_engine_takes_anything() -> None:

@@ -40,8 +40,8 @@ MET: Final = (
 UNREACHABLE: Final[dict[tuple[Stage, Input], str]] = {
     (Stage.TAKING_OVER, Input.STORE_LOST): "a take-over that loses its store is over: it is deposed",
     **{
-        (stage, Input.STOP_ASKED): "a term is ended first, and what is asked to stop is a standby then"
-        for stage in (Stage.TAKING_OVER, Stage.LEADING, Stage.SUSPENDED)
+        (stage, Input.STOP_ASKED): "the stop has to come in just these moments: no run is sure to meet that"
+        for stage in (Stage.TAKING_OVER, Stage.SUSPENDED)
     },
 }
 
