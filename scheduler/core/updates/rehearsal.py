@@ -80,9 +80,10 @@ def _sentences(update: JobUpdate, plan: Plan, groups: tuple[Group, ...]) -> Iter
         yield "It pauses after each group until a person resumes it."
     yield f"An instance is done when it has been RUNNING for {settings.min_wait_in_instance_running_ms / 1000:g} s."
     end = "the update rolls back" if settings.rollback_on_failure else "the update fails"
+    failed = settings.max_failed_instances + 1
     yield (
         f"An instance fails at exit {settings.max_per_instance_failures + 1}; "
-        f"with {settings.max_failed_instances + 1} failed instances {end}."
+        f"when {failed} {'has' if failed == 1 else 'have'} failed, {end}."
     )
     if settings.sla_aware:
         yield "A task is ended only when its SLA policy lets it go; until then it keeps its place in its group."
