@@ -22,7 +22,7 @@ from scheduler.core import jobs
 from scheduler.core.answers import Answer
 from scheduler.core.policy import Policy
 from scheduler.core.queries import SettingsRequest, UpdateRequest
-from scheduler.core.records import JobConfiguration, JobKey
+from scheduler.core.records import JobConfiguration, JobKey, TaskStatus
 from scheduler.core.updates import requests
 from scheduler.core.updates.records import QueueStrategy, UpdateKey, UpdateStatus
 from scheduler.rpc import to_thrift
@@ -37,6 +37,8 @@ AIM_TRANSITIONS_PER_S = 15_000
 AIM_STALL_MS = 50
 PULSE_TIMEOUT_MS = 600_000
 HELD_TIMEOUT_MS = 60_000
+HELD_TIMEOUT_EACH_MS = 2
+"""For each update held, if that is more: all of them must be rolling before the first one falls silent."""
 HELD_GRACE_MS = 1_000
 WATCH_MS = 3_600_000
 
@@ -76,6 +78,16 @@ async def finished(house: House, keys: list[UpdateKey]) -> None:
         await asyncio.sleep(0.01)
     if any(updates[key].status is not UpdateStatus.ROLLED_FORWARD for key in keys):
         raise RuntimeError("an update ended otherwise than rolled forward")
+
+
+async def running(house: House, count: int) -> None:
+    """Until so many tasks run; two minutes at most."""
+    give_up_at = time.monotonic() + 120
+    while (there := len(house.controller.state.tasks.by_status[TaskStatus.RUNNING])) < count:
+        if time.monotonic() > give_up_at:
+            raise RuntimeError(f"{there} tasks of {count} run")
+        await asyncio.sleep(0.05)
+    await asyncio.sleep(0.5)
 
 
 async def roll(report: Report, name: str, folder: Path, *, job_count: int, size: int, group: int, wire: bool) -> None:
@@ -152,10 +164,11 @@ class Monitor:
 async def hold(report: Report, folder: Path, count: int) -> None:
     """Hold many updates under heartbeats, then let them stop: the cost of a pulse, and how late silence is recorded."""
     policy = Policy(pulse_record_grace_ms=HELD_GRACE_MS)
+    timeout_ms = max(HELD_TIMEOUT_MS, HELD_TIMEOUT_EACH_MS * count)
     house = House(folder, policy)
     keys = []
     for i in range(count):
-        keys.append(start_update(house, JobKey("bench", "prod", f"job-{i}"), 1, 1, HELD_TIMEOUT_MS, WATCH_MS))
+        keys.append(start_update(house, JobKey("bench", "prod", f"job-{i}"), 1, 1, timeout_ms, WATCH_MS))
         if i % 100 == 99:
             await house.turn()
     await house.settle()
@@ -163,6 +176,7 @@ async def hold(report: Report, folder: Path, count: int) -> None:
     for key in keys:  # the first heartbeat starts them; the watch window keeps them from ending
         ask(house, requests.pulse, key)
         await asyncio.sleep(0)
+    await running(house, count)  # what is on its way would be looked through for garbage in the middle of the silence
     quiet_moment()
     cpu = time.process_time()
     for key in keys:
@@ -175,7 +189,7 @@ async def hold(report: Report, folder: Path, count: int) -> None:
             house.controller.write(requests.pulse, key)
         await asyncio.sleep(0.01)
     ticker = Ticker()
-    due = {key: house.controller.state.pulses[key] + HELD_TIMEOUT_MS + HELD_GRACE_MS for key in keys}
+    due = {key: house.controller.state.pulses[key] + timeout_ms + HELD_GRACE_MS for key in keys}
     await asyncio.sleep(max(0, max(due.values()) - house.controller.clock.mono_ms()) / 1000)
     give_up_ms = house.controller.clock.mono_ms() + 60_000
     while (house.controller.deadlines.next_ms() or give_up_ms) < (now_ms := house.controller.clock.mono_ms()):
