@@ -13,13 +13,19 @@ BAD_KEY = "The job key's role is 'a b'; allowed are 1 to 255 of A-Z, a-z, 0-9, _
 
 
 class Life:
-    """A job of its own role on some server. `until_running` returns when all its tasks run."""
+    """A job of its own role on some server.
 
-    def __init__(self, client: Any, role: str, until_running: Callable[[], None]) -> None:
+    `until_running` returns when its three tasks run, `until_at_rest` when none of its tasks is on its way in or out.
+    """
+
+    def __init__(
+        self, client: Any, role: str, until_running: Callable[[], None], until_at_rest: Callable[[], None]
+    ) -> None:
         self.called: set[str] = set()
         self._client = client
         self._role = role
         self._until_running = until_running
+        self._until_at_rest = until_at_rest
 
     def __getattr__(self, method: str) -> Any:
         """A method of the client; its name is kept."""
@@ -201,6 +207,7 @@ class Life:
         assert told.nonProdSharedConsumption.resources != taken
 
     def _is_copied(self) -> None:
+        self._until_at_rest()
         assert self.snapshot().responseCode == OK
         assert self.performBackup().responseCode == OK
         backup = max(self.listBackups().result.listBackupsResult.backups)
@@ -271,6 +278,7 @@ class Life:
         assert left == []
 
     def _is_moved(self) -> None:
+        self._until_at_rest()
         hosts = api("Hosts", hostNames={min(task.assignedTask.slaveHost for task in self._tasks()), "nowhere"})
         for ask, branch, mode in (
             (self.startMaintenance, "startMaintenanceResult", 2),
@@ -281,7 +289,7 @@ class Life:
         ):
             response = ask(hosts)
             statuses = getattr(response.result, branch).statuses
-            assert (response.responseCode, [status.mode for status in statuses]) == (OK, [mode])
+            assert (response.responseCode, [status.mode for status in statuses]) == (OK, [mode]), (response, hosts)
         policy = api("SlaPolicy", percentageSlaPolicy=api("PercentageSlaPolicy", percentage=95.0, durationSecs=1800))
         drained = self.slaDrainHosts(hosts, policy, 3600)
         assert [status.mode for status in drained.result.drainHostsResult.statuses] == [3]

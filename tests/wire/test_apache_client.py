@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from tests.wire import apache
 from tests.wire.apache import api
 from tests.wire.life import OK, Life
 
+RUNNING = 2
 SERVED = set(thesan.Scheduler.thrift_services)
 
 
@@ -34,7 +35,7 @@ def _run_all(inner: InThread) -> None:
 
 def test_a_jobs_whole_life(house: tuple[InThread, Any]) -> None:
     inner, client = house
-    life = Life(client, "www", lambda: inner.on_loop(lambda: _run_all(inner)))
+    life = Life(client, "www", lambda: inner.on_loop(lambda: _run_all(inner)), until_at_rest=lambda: None)
     life.live()
     assert life.called == SERVED
 
@@ -51,16 +52,24 @@ def server() -> Iterator[Scheduler]:
 def test_a_jobs_whole_life_on_a_real_server(server: Scheduler, carrier: str) -> None:
     client = apache.client(carrier, http_port=server.http_port, thrift_port=server.thrift_port)
     role = carrier.replace(" ", "-")
-    running = api("TaskQuery", role=role, statuses={2})
+    active = api("TaskQuery", role=role, statuses=apache.constants().ACTIVE_STATES)
 
-    def until_running() -> None:
-        for _ in range(500):
-            if len(client.getTasksWithoutConfigs(running).result.scheduleStatusResult.tasks) == 3:
+    def until(reached: Callable[[list[int]], bool]) -> None:
+        """Wait for a look at the statuses of the active tasks that shows what is `reached`."""
+        for _ in range(1_500):
+            tasks = client.getTasksWithoutConfigs(active).result.scheduleStatusResult.tasks
+            statuses = [task.status for task in tasks]
+            if reached(statuses):
                 return
             time.sleep(0.02)
-        raise AssertionError("the tasks do not run")
+        raise AssertionError(f"the tasks are not at rest: {statuses}")
 
-    life = Life(client, role, until_running)
+    life = Life(
+        client,
+        role,
+        until_running=lambda: until(lambda statuses: statuses == [RUNNING] * 3),
+        until_at_rest=lambda: until(lambda statuses: set(statuses) == {RUNNING}),
+    )
     life.live()
     assert life.called == SERVED
     client.close()
