@@ -176,6 +176,7 @@ class Server:
             now_ms=self.clock.wall_ms,
             timeout_s=self.settings.sla_coordinator_timeout_ms / 1000,
             most_at_once=self.settings.max_parallel_coordinated_maintenance,
+            hosts=self.settings.policy.sla_coordinator_hosts,
             figures=self._asked,
         )
 

@@ -17,6 +17,7 @@ from scheduler.coordinators.post import PostFailed, post
 from scheduler.core.effects import AskCoordinator, ForDrain
 from scheduler.core.records import Task
 from scheduler.core.sla.answers import answered
+from scheduler.core.sla.policies import mistake
 
 LOG = logging.getLogger("thesan")
 
@@ -44,15 +45,20 @@ class Coordinators:
         now_ms: Callable[[], int],
         timeout_s: float,
         most_at_once: int,
+        hosts: tuple[str, ...],
         figures: Counter[str],
     ) -> None:
-        """`describe`: a task as JSON has it. `figures` counts what `FIGURES` names, over all leaders of a process."""
+        """`describe`: a task as JSON has it. `figures` counts what `FIGURES` names, over all leaders of a process.
+
+        `hosts`: those that may be asked; a job may be older than that.
+        """
         self._decide = decide
         self._describe = describe
         self._cluster = cluster
         self._now_ms = now_ms
         self._timeout_s = timeout_s
         self._slots = asyncio.Semaphore(most_at_once)
+        self._hosts = hosts
         self._figures = figures
         self._waiting: dict[str, deque[AskCoordinator]] = {}
         """By URL; the question that is under way is not among them."""
@@ -99,6 +105,9 @@ class Coordinators:
         name = f"{self._cluster}/{task.job}/{task.instance_id}"
         self._figures["attempts"] += 1
         try:
+            wrong = mistake(question.policy, self._hosts)
+            if wrong is not None:
+                raise PostFailed(f"may not be asked: {wrong}")
             body = json.dumps(self._body(question, name)).encode()
             status, answer = await post(url, {"task": name}, body, timeout_s=self._timeout_s)
             why_not = judge(status, answer, question.policy.status_key)

@@ -122,6 +122,8 @@ class Policy:
     host_maintenance_polling_interval_ms: int = MINUTE_MS
     min_required_instances_for_sla_check: int = 20
     max_sla_duration_ms: int = 2 * HOUR_MS
+    sla_coordinator_hosts: tuple[str, ...] = ("*",)
+    """Where coordinators may be: hosts, `*.` and a name for all below it, `*` for anywhere."""
     sla_aware_kill_non_prod: bool = False
     """Whether tasks that are not of a production tier may have a policy too, and are protected by it."""
 

@@ -190,7 +190,7 @@ def _check_sla(policy: Policy, config: TaskConfig, instance_count: int, *, produ
         return
     if not production and not policy.sla_aware_kill_non_prod:
         raise _refuse("Tasks with a slaPolicy must be in a production tier")
-    wrong = mistake(sla)
+    wrong = mistake(sla, policy.sla_coordinator_hosts)
     if wrong is not None:
         raise _refuse(f"slaPolicy: {wrong}")
     if isinstance(sla, CoordinatorSlaPolicy):

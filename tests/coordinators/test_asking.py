@@ -54,6 +54,7 @@ def made(decided: Decided, figures: Counter[str], **other: Any) -> Coordinators:
         "now_ms": lambda: 30_000,
         "timeout_s": 30,
         "most_at_once": 10,
+        "hosts": ("127.0.0.1",),
         "figures": figures,
     }
     return Coordinators(decided, **{**given, **other})
@@ -90,6 +91,20 @@ async def test_what_a_coordinator_is_told_and_says() -> None:
     assert assigned["task"]["executorConfig"]["data"] == "data"
     assert for_drain["taskConfig"]["status"] == TaskStatus.RUNNING.value
     assert figures == {"attempts": 2, "success": 2}
+
+
+@in_loop
+async def test_a_coordinator_elsewhere_than_allowed_is_not_asked() -> None:
+    decided, figures = Decided(), Counter[str]()
+    async with house(YES) as there:
+        coordinators = made(decided, figures, hosts=("*.example.com", "127.0.0.2"))
+        coordinators.ask(question(there, 3))
+        ((task, why_not),) = await decided.come(1)
+        await coordinators.stop()
+    assert (task, there.requests, figures) == ("task-3", [], {"attempts": 1, "user_errors": 1})
+    assert why_not is not None
+    assert why_not.startswith("may not be asked: coordinatorUrl is 'http://127.0.0.1:")
+    assert why_not.endswith("; its host may be *.example.com, 127.0.0.2")
 
 
 @in_loop

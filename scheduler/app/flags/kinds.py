@@ -26,6 +26,7 @@ MAX_DURATION_MS: Final = 100 * 366 * MS_OF_UNIT["days"]
 
 _AMOUNT: Final = re.compile(r"(\d{1,18})([A-Za-z]*)", re.ASCII)
 _HOST_PORT: Final = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(\d{1,5})", re.ASCII)
+_HOST_PATTERN: Final = re.compile(r"\*|(\*\.)?[a-z0-9_][a-z0-9._-]*|[0-9a-f]*:[0-9a-f]*:[0-9a-f:.]*", re.ASCII)
 _ZK_PATH: Final = re.compile(r"(/(?!\.{1,2}(/|$))[^/\x00-\x1f\x7f]+)+")
 
 
@@ -327,6 +328,22 @@ class HostPorts(Kind):
             if found is None or not 1 <= int(found[2]) <= 65_535:
                 raise ValueError
         return ",".join(parts)
+
+
+class Hosts(Kind):
+    """Names or addresses of hosts, with commas between; `*.` in front of a name means all below it, `*` any."""
+
+    name = "host,..."
+    allowed = "hosts with commas between, each a name, an address, *.NAME for all below it, or * for any"
+
+    def parse(self, text: str) -> tuple[str, ...]:
+        parts = tuple(part.strip().lower() for part in text.split(","))
+        if not all(map(_HOST_PATTERN.fullmatch, parts)):
+            raise ValueError
+        return parts
+
+    def show(self, value: Sequence[str]) -> str:
+        return ",".join(value)
 
 
 class ZkPath(Kind):

@@ -74,7 +74,7 @@ def sla_drain(tx: Transaction, hosts: Iterable[str], policy: SlaPolicy, timeout_
     """Empty these hosts as fast as the SLA of the tasks allows, and in any case after `timeout_secs`."""
     if timeout_secs is None or timeout_secs < 0:
         return invalid(f"timeoutSecs is {timeout_secs}; it must be 0 or more seconds")
-    wrong = mistake(policy)
+    wrong = mistake(policy, tx.policy.sla_coordinator_hosts)
     if wrong is not None:
         return invalid(f"defaultSlaPolicy: {wrong}")
     names = known(tx.state, hosts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from scheduler.core.records import CoordinatorSlaPolicy, CountSlaPolicy, PercentageSlaPolicy, SlaPolicy
@@ -13,10 +14,13 @@ def needed_of(policy: PercentageSlaPolicy | CountSlaPolicy, total: int) -> float
     return min(wanted, total - 1)
 
 
-def mistake(policy: SlaPolicy) -> str | None:
-    """Why this is no policy anybody could keep, in a sentence; None: it is one."""
+def mistake(policy: SlaPolicy, coordinator_hosts: Iterable[str]) -> str | None:
+    """Why this is no policy anybody could keep, in a sentence; None: it is one.
+
+    `coordinator_hosts`: which hosts coordinators may be on, as `Policy.sla_coordinator_hosts` has them.
+    """
     if isinstance(policy, CoordinatorSlaPolicy):
-        return _wrong_coordinator(policy)
+        return _wrong_coordinator(policy, coordinator_hosts)
     if policy.duration_secs < 0:
         return f"durationSecs is {policy.duration_secs}; it must be 0 or more"
     if isinstance(policy, CountSlaPolicy):
@@ -24,12 +28,19 @@ def mistake(policy: SlaPolicy) -> str | None:
     return None if 0 <= policy.percentage <= 100 else f"percentage is {policy.percentage:g}; it must be from 0 to 100"
 
 
-def _wrong_coordinator(policy: CoordinatorSlaPolicy) -> str | None:
+def _wrong_coordinator(policy: CoordinatorSlaPolicy, allowed: Iterable[str]) -> str | None:
     try:
         address = urlsplit(policy.coordinator_url)
-        reachable = address.scheme in ("http", "https") and bool(address.hostname)
+        host = (address.hostname or "") if address.scheme in ("http", "https") else ""
     except ValueError:
-        reachable = False
-    if not reachable:
+        host = ""
+    if not host:
         return f"coordinatorUrl is {policy.coordinator_url!r}; it must be http://HOST... or https://HOST..."
+    if not any(_covers(one, host) for one in allowed):
+        return f"coordinatorUrl is {policy.coordinator_url!r}; its host may be {', '.join(allowed) or 'none at all'}"
     return None if policy.status_key else "statusKey is empty; it must name the boolean of the coordinator's answer"
+
+
+def _covers(allowed: str, host: str) -> bool:
+    """`*` covers every host, `*.example.com` all below example.com."""
+    return allowed in ("*", host) or (allowed.startswith("*.") and host.endswith(allowed[1:]))

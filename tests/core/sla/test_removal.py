@@ -17,7 +17,6 @@ from scheduler.core.records import (
     SlaPolicy,
     TaskStatus,
 )
-from scheduler.core.sla.policies import mistake, needed_of
 from scheduler.core.sla.removal import Removals
 from scheduler.core.transaction import Clocks, Transaction
 from scheduler.testing.stage import Stage, service
@@ -78,36 +77,6 @@ def test_tasks_of_other_tiers_are_protected_only_if_wished(also: bool, may: bool
     policy = Policy(min_required_instances_for_sla_check=4, sla_aware_kill_non_prod=also)
     stage = stage_with(9, 1, tier="preemptible", policy=policy)
     assert (why_not(stage, CountSlaPolicy(9, 60)) is None) is may
-
-
-@pytest.mark.parametrize(("policy", "total", "needed"), [
-    (PercentageSlaPolicy(95.0, 0), 20, 19),
-    (PercentageSlaPolicy(95.0, 0), 21, 19.95),
-    (PercentageSlaPolicy(99.0, 0), 20, 19),
-    (CountSlaPolicy(7, 0), 20, 7),
-    (CountSlaPolicy(20, 0), 20, 19),
-    (CountSlaPolicy(1, 0), 1, 0),
-])  # fmt: skip
-def test_never_all_must_stay(policy: PercentageSlaPolicy | CountSlaPolicy, total: int, needed: float) -> None:
-    assert needed_of(policy, total) == pytest.approx(needed)
-
-
-@pytest.mark.parametrize(("policy", "sentence"), [
-    (PercentageSlaPolicy(95.0, 60), None),
-    (PercentageSlaPolicy(-1.0, 60), "percentage is -1; it must be from 0 to 100"),
-    (PercentageSlaPolicy(100.5, 60), "percentage is 100.5; it must be from 0 to 100"),
-    (PercentageSlaPolicy(95.0, -1), "durationSecs is -1; it must be 0 or more"),
-    (CountSlaPolicy(0, 0), None),
-    (CountSlaPolicy(-1, 0), "count is -1; it must be 0 or more"),
-    (CoordinatorSlaPolicy("http://localhost:8080/drain", "drain"), None),
-    (CoordinatorSlaPolicy("file:///etc/passwd", "drain"), "it must be http://HOST... or https://HOST..."),
-    (CoordinatorSlaPolicy("http://[", "drain"), "it must be http://HOST... or https://HOST..."),
-    (CoordinatorSlaPolicy("", "drain"), "it must be http://HOST... or https://HOST..."),
-    (CoordinatorSlaPolicy("https://sla.example.com", ""), "statusKey is empty"),
-])  # fmt: skip
-def test_what_is_no_policy(policy: SlaPolicy, sentence: str | None) -> None:
-    found = mistake(policy)
-    assert found is None if sentence is None else sentence in (found or "")
 
 
 def test_who_was_taken_away_stands_for_nobody_and_the_job_is_counted_once() -> None:

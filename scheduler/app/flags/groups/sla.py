@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scheduler.app.flags.kinds import Duration, Number, Switch, Words
+from scheduler.app.flags.kinds import Duration, Hosts, Number, Switch, Words
 from scheduler.app.flags.rows import Flag, Group, Unused
 from scheduler.core.sla.figures import Category
 
@@ -59,6 +59,13 @@ GROUP = Group(
             "In which a job's coordinator must have answered, from the connection to the last byte.",
             "as Aurora",
             differs="",
+        ),
+        Flag(
+            "sla_coordinator_hosts",
+            Hosts(),
+            "policy.sla_coordinator_hosts",
+            "The hosts where coordinators may be, with commas between; `*.example.com` is all below example.com.",
+            "any, as with Aurora",
         ),
         Flag(
             "max_parallel_coordinated_maintenance",
