@@ -114,6 +114,8 @@ def open_for_writing(
             if not _has_tables(db):
                 _create(db, cluster, lineage or uuid4().bytes)
                 sync_folder(data_dir)
+            elif _is_empty(db):
+                db.execute("UPDATE meta SET cluster = ? WHERE cluster <> ?", (cluster, cluster))
             found = read_meta(db)
         except BaseException:
             db.close()
@@ -124,6 +126,11 @@ def open_for_writing(
         db.close()
         raise DataDirRefused(f"{path} is the changelog of the cluster {found.cluster!r}, not of {cluster!r}")
     return db
+
+
+def _is_empty(db: sqlite3.Connection) -> bool:
+    """True of a log nobody ever led with: all that a start leaves that was refused for another reason."""
+    return read_meta(db).pointer.generation == 0 and db.execute("SELECT 1 FROM tail LIMIT 1").fetchone() is None
 
 
 def _checkpoint(db: sqlite3.Connection) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import sqlite3
 import time
@@ -388,6 +389,14 @@ def test_a_changelog_of_another_cluster_is_refused(tmp_path: Path) -> None:
         SqliteChangelog(tmp_path, "other")
 
     look(tmp_path)  # the refusal let go of the lock
+
+
+def test_an_empty_log_is_left_by_a_refused_start_and_belongs_to_whoever_comes(tmp_path: Path) -> None:
+    asyncio.run(SqliteChangelog(tmp_path, "local").close())
+    asyncio.run(SqliteChangelog(tmp_path, "other").close())
+
+    with contextlib.closing(sqlite3.connect(tmp_path / DB_FILE)) as db:
+        assert db.execute("SELECT cluster FROM meta").fetchall() == [("other",)]
 
 
 def test_a_second_server_is_told_who_has_the_folder(tmp_path: Path) -> None:
