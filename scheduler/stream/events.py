@@ -53,24 +53,9 @@ class Kept:
         self.message_bytes = 0
         """About what their messages take."""
         for op in self._made_of:
-            self._weigh(op)
-
-    def _weigh(self, op: Any) -> None:
-        kind = type(op)
-        if kind is ops.RemoveTasks:
-            self.count += len(op.task_ids)
-        elif kind is ops.RemoveUpdates:
-            self.count += len(op.keys)
-        elif kind is _Told:
-            self.count += len(op)
-            self.message_bytes += sum(len(fields.get("message") or "") for fields in op)
-        elif kind is ops.RecordRemark:
-            self.count += 1
-            self.message_bytes += len(op.remark.message)
-        else:
-            self.count += 1
-            if kind is not ops.EpochBegun and op.event.message:
-                self.message_bytes += len(op.event.message)
+            count, message_bytes = _WEIGHT[type(op)](op)
+            self.count += count
+            self.message_bytes += message_bytes
 
     def events(self) -> tuple[Event, ...]:
         """The same as `events_of` the entry."""
@@ -85,7 +70,7 @@ class _Told(list[Fields]):
 
 
 def _light(op: Any) -> Any:
-    return _Told(_FIELDS[type(op)](op)) if type(op) in _MADE_AT_ONCE else op
+    return op if type(op) in _WEIGHT else _Told(_FIELDS[type(op)](op))
 
 
 def _none(op: Any) -> Iterator[Fields]:
@@ -151,7 +136,8 @@ def _moved_update(op: ops.MoveUpdate) -> Iterator[Fields]:
 
 
 def _saved_update(op: ops.SaveUpdate) -> Iterator[Fields]:
-    yield _update(op.update.key, op.update.events[-1])
+    if op.update.events:
+        yield _update(op.update.key, op.update.events[-1])
 
 
 def _instance(op: ops.RecordInstance) -> Iterator[Fields]:
@@ -203,5 +189,24 @@ _FIELDS: Final[dict[type, Callable[[Any], Iterator[Fields]]]] = {
     ops.MoveCronJob: _moved_cron_job,
 }
 
-_MADE_AT_ONCE: Final = frozenset({ops.SaveTask, ops.StartUpdate, ops.MoveCronJob})
-"""What would keep a configuration alive, and what has an event only sometimes."""
+
+def _one(op: ops.MoveTask | ops.AssignTask | ops.MoveUpdate | ops.RecordInstance) -> tuple[int, int]:
+    return 1, len(op.event.message or "")
+
+
+_WEIGHT: Final[dict[type, Callable[[Any], tuple[int, int]]]] = {
+    ops.EpochBegun: lambda op: (1, 0),
+    ops.MoveTask: _one,
+    ops.AssignTask: _one,
+    ops.MoveUpdate: _one,
+    ops.RecordInstance: _one,
+    ops.RecordRemark: lambda op: (1, len(op.remark.message)),
+    ops.RemoveTasks: lambda op: (len(op.task_ids), 0),
+    ops.RemoveUpdates: lambda op: (len(op.keys), 0),
+    _Told: lambda told: (len(told), sum(len(fields.get("message") or "") for fields in told)),
+}
+"""The ops that memory may keep as they are: how many events each has, and about the bytes of their messages.
+
+Any other is made into its fields at once, so that one that nobody thought of is right, if slower: it may keep a
+configuration alive, and may have no event at all.
+"""

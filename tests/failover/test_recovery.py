@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from scheduler.interface import aurora
+from scheduler.testing.asking import update_query
 from scheduler.testing.cluster import BROKEN, Scheduler
 from tests.failover.story import OK, Story
 
 pytestmark = pytest.mark.slow
 
+ROLL_FORWARD_AWAITING_PULSE = aurora.JobUpdateStatus.ROLL_FORWARD_AWAITING_PULSE
 ERROR = aurora.ResponseCode.ERROR
 WEB = aurora.TaskQuery(role="www", environment="prod", jobName="web")
 
@@ -46,6 +48,8 @@ def test_a_backup_becomes_the_state(scheduler: Scheduler, story: Story) -> None:
     scheduler.start()
     story.create("web", 2, token="c-web")
     story.until_running("web", 2)
+    # The backup has an update too: it waits for its first heartbeat.
+    assert story.start_update("web", 2, token="u-web", pulse_timeout_ms=600_000).responseCode == OK
     name = backup(scheduler)
     story.create("late", 1, token="c-late")
     story.until_running("late", 1)
@@ -78,6 +82,8 @@ def test_a_backup_becomes_the_state(scheduler: Scheduler, story: Story) -> None:
     scheduler.kill()
     scheduler.start()
     assert jobs(story) == {"www/prod/web"}
+    updates = scheduler.ask("getJobUpdateSummaries", update_query(role="www")).result.getJobUpdateSummariesResult
+    assert [summary.state.status for summary in updates.updateSummaries] == [ROLL_FORWARD_AWAITING_PULSE]
 
 
 def test_a_snapshot_folds_now(scheduler: Scheduler, story: Story) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import get_args
 from weakref import ref
+
+from attrs import evolve
+from hypothesis import given
 
 from scheduler.contracts import Entry, Event, EventKind
 from scheduler.core import ops
@@ -11,6 +15,8 @@ from scheduler.core.records import JobKey, TaskStatus
 from scheduler.core.updates.records import InstanceAction, UpdateStatus
 from scheduler.stream.events import Kept, events_of
 from scheduler.testing.script import Script
+from tests.changelog import golden
+from tests.changelog.strategies import entries
 
 JOB = JobKey("www", "prod", "web")
 
@@ -76,16 +82,32 @@ def test_a_run_of_a_cron_job_is_told_when_there_is_something_to_tell() -> None:
     assert (kept.events(), kept.count, kept.message_bytes) == ((event,), 1, len("a run begins"))
 
 
+def check_kept(entry: Entry) -> None:
+    kept = Kept(entry)
+    found = events_of(entry)
+    assert kept.count == len(found)
+    assert kept.message_bytes == sum(len(event.message or "") for event in found if event.kind is not EventKind.LEADER)
+    assert kept.events() == found
+    assert kept.events() is kept.events(), "made once"
+
+
 def test_what_memory_keeps_of_an_entry_gives_the_same_events() -> None:
     for entry in list(story().stage.log):  # what is read back keeps its configurations alive
-        kept = Kept(entry)
-        found = events_of(entry)
-        assert kept.count == len(found)
-        assert kept.message_bytes == sum(
-            len(event.message or "") for event in found if event.kind is not EventKind.LEADER
-        )
-        assert kept.events() == found
-        assert kept.events() is kept.events(), "made once"
+        check_kept(entry)
+
+
+@given(entries)
+def test_memory_keeps_whatever_an_entry_can_hold(entry: Entry) -> None:
+    check_kept(entry)
+
+
+def test_memory_keeps_every_op_there_is() -> None:
+    """A whole update stands behind a `Restored` only: no story of a job comes by it."""
+    assert {type(op) for op in golden.ENTRY.ops} == set(get_args(ops.Op))
+    check_kept(golden.ENTRY)
+    (update,) = (op for op in golden.ENTRY.ops if isinstance(op, ops.SaveUpdate))
+    (event,) = events_of(evolve(golden.ENTRY, ops=(update,)))
+    assert (event.kind, event.job, event.update_status) == (EventKind.UPDATE, golden.JOB, UpdateStatus.ROLLING_FORWARD)
 
 
 def test_what_memory_keeps_holds_no_configuration() -> None:
