@@ -29,6 +29,8 @@ def broken(state: State, jobs: Iterable[JobKey] | None = None) -> list[str]:
         found += _of_indexes(state)
         found += _of_hosts(state)
         found += [f"{key}: remarks on no update" for key in state.remarks if key not in state.updates]
+        planned = {update.key for update in state.updates.active.values()}
+        found += [f"{key}: a plan is kept, but it is not active" for key in state.updates.plans if key not in planned]
         found += _of_cron(state)
     return found
 

@@ -20,7 +20,6 @@ from scheduler.core.records import JobKey, MaintenanceMode, Quota, Task, TaskCon
 from scheduler.core.tables import ConfigTable, CronTable, HostTable, ProgressTable, Table, TaskTable, UpdateTable
 from scheduler.core.updates.folding import with_event
 from scheduler.core.updates.notes import MOST_REMARKS, Beat, Remark
-from scheduler.core.updates.plan import Plan
 from scheduler.core.updates.records import (
     InstanceProgress,
     Instructions,
@@ -73,8 +72,6 @@ class State:
         """When each cron job runs next, as its schedule says and its deadline is armed."""
         self.led_from_ms = 0
         """When this leader took over; a cron run that was due before was missed."""
-        self.plans: dict[UpdateKey, Plan] = {}
-        """Derived from instructions that never change; see `updates/plan.py`."""
         self.placement = Memory()
         """Derived, and hints; see `placement/memory.py`."""
 

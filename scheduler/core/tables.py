@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 from scheduler.core.cron.records import CronJob
 from scheduler.core.placement.needs import need_of
 from scheduler.core.records import ACTIVE_STATES, Host, JobKey, Task, TaskConfig, TaskStatus
+from scheduler.core.updates.plan import Plan
 from scheduler.core.updates.records import InstanceProgress, JobUpdate, Phase, UpdateKey
 from scheduler.core.updates.status import ACTIVE_UPDATE_STATES
 
@@ -240,6 +241,9 @@ class UpdateTable(Table[UpdateKey, JobUpdate]):
         super().__init__()
         self.by_job: dict[JobKey, dict[UpdateKey, JobUpdate]] = {}
         self.active: dict[JobKey, JobUpdate] = {}
+        self.plans: dict[UpdateKey, Plan] = {}
+        """What `updater.plan_of` has derived from their instructions, which never change. It goes as the update goes or
+        ends, and as its start is undone: so nobody needs to think of it."""
 
     def _moved(self, key: UpdateKey, old: JobUpdate | None, new: JobUpdate | None) -> None:
         if old is not None:
@@ -254,6 +258,8 @@ class UpdateTable(Table[UpdateKey, JobUpdate]):
             self.by_job.setdefault(key.job, {})[key] = new
             if new.status in ACTIVE_UPDATE_STATES:
                 self.active[key.job] = new
+                return
+        self.plans.pop(key, None)
 
 
 class CronTable(Table[JobKey, CronJob]):

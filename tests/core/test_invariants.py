@@ -17,6 +17,7 @@ from scheduler.core.updates.records import (
     JobUpdate,
     Phase,
     UpdateEvent,
+    UpdateKey,
     UpdateStatus,
 )
 from scheduler.testing.script import Script
@@ -87,6 +88,11 @@ def ended_with_progress(state: State) -> None:
     replace_update(state, events=events.appended(UpdateEvent(UpdateStatus.ABORTED, 10**9)))
 
 
+def plan_of_nothing(state: State) -> None:
+    key = update_of(state).key
+    state.updates.plans[UpdateKey(key.job, "gone")] = state.updates.plans[key]
+
+
 def two_ports(state: State) -> None:
     for task in list(state.tasks.active[update_of(state).key.job].values()):
         state.tasks.replace(task.task_id, evolve(task, ports=(("http", 31000),)))
@@ -114,6 +120,7 @@ def config_unused(state: State) -> None:
     (progress(Phase.FAILED), "more than it tolerates"),
     (ended_with_progress, "progress is kept"),
     (ended_with_progress, "heartbeat is kept"),
+    (plan_of_nothing, "a plan is kept"),
     (two_ports, "a port is given twice"),
     (index_lies, "index of tasks by host"),
     (config_unused, "miscounted"),

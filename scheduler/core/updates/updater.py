@@ -88,9 +88,10 @@ class Look:
 
 
 def plan_of(tx: Transaction, update: JobUpdate) -> Plan:
-    plan = tx.state.plans.get(update.key)
+    plans = tx.state.updates.plans
+    plan = plans.get(update.key)
     if plan is None:
-        plan = tx.state.plans[update.key] = make_plan(update.instructions)
+        plan = plans[update.key] = make_plan(update.instructions)
     return plan
 
 
@@ -341,7 +342,6 @@ def move(
     if to in table.TERMINAL_UPDATE_STATES:
         tx.state.replace(tx.state.pulses, update.key, None)
         tx.state.replace(tx.state.beats, update.key, None)
-        tx.state.plans.pop(update.key, None)
     elif to in table.ROLLING_STATES:
         enter_rolling(tx, tx.state.updates[update.key])
 

@@ -195,7 +195,7 @@ class World:
 
     def spread_poison(self, key: UpdateKey, plan: Plan) -> None:
         assert self.node.controller is not None
-        self.node.controller.state.plans[key] = poisoned(plan, self.poisons[key])
+        self.node.controller.state.updates.plans[key] = poisoned(plan, self.poisons[key])
 
     # --- what the scheduler does (Surroundings) ---
 

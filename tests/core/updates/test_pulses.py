@@ -124,7 +124,7 @@ def test_an_ended_update_leaves_no_heartbeat_behind(commands: tuple[str, ...]) -
     for command in commands:
         script.do(command)
     assert len(script.stage.state.pulses) == 0
-    assert not script.stage.state.plans
+    assert not script.stage.state.updates.plans
 
 
 def test_heartbeats_of_one_update_are_no_others() -> None:

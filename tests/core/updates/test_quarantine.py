@@ -161,7 +161,7 @@ def test_when_an_instance_is_set_aside(monkeypatch: pytest.MonkeyPatch, verb: st
         return make_plan(instructions)
 
     monkeypatch.setattr(updater, "make_plan", planning)
-    script.stage.state.plans.clear()
+    script.stage.state.updates.plans.clear()
     lines = script.do(f'{verb} 0 user=ann "look again"')
     assert lines[0].endswith(f'= OK ERROR "It could not be done, and the update has ended: {REASON}"')
     assert history(script)[-1] == "ERROR"

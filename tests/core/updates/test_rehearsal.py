@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import attrs
 import pytest
 
-from scheduler.core.answers import Answer, Code
+from scheduler.core import invariants
+from scheduler.core.answers import Answer, Code, Refused, error
 from scheduler.core.queries import SettingsRequest, UpdateRequest
+from scheduler.core.transaction import Transaction
 from scheduler.core.updates import rehearsal, replay, requests
 from scheduler.core.updates.records import (
     BatchStrategy,
@@ -30,6 +33,12 @@ TRANSCRIPTS = sorted((Path(__file__).parents[2] / "scenarios").glob("*.txt"))
 def rehearsed(script: Script, settings: SettingsRequest, count: int = 4) -> Answer:
     request = UpdateRequest(service(script.job, "new"), count, settings)
     return script.stage.controller.write(rehearsal.rehearse, request, "me").answer
+
+
+def start_and_refuse(tx: Transaction, request: UpdateRequest, user: str) -> Answer:
+    """As when what the start leads to could not be recorded: its plan was made by then."""
+    assert requests.start(tx, request, user, None).ok
+    raise Refused(error("planted"))
 
 
 def scene() -> Script:
@@ -71,6 +80,17 @@ def test_nothing_happens() -> None:
     assert script.stage.controller.decided_offset == offset
     assert script.stage.controller.take_effects() == []
     assert script.do("start new 0-3")[0].endswith("= OK u1")
+
+
+@pytest.mark.parametrize("decision", [rehearsal.rehearse, start_and_refuse])
+def test_no_plan_is_left_of_what_was_undone(decision: Callable[..., Answer]) -> None:
+    """It is as large as the job, and nobody would ever ask for it again."""
+    script = scene()
+    request = UpdateRequest(service(script.job, "new"), 4, SettingsRequest(strategy=QueueStrategy(2)))
+    for _ in range(3):
+        script.stage.controller.write(decision, request, "me")
+    assert not script.stage.state.updates.plans
+    assert invariants.broken(script.stage.state) == []
 
 
 def test_it_is_refused_as_a_start_is() -> None:
