@@ -263,7 +263,10 @@ service Scheduler extends aurora.AuroraAdmin {
   ServerState getServerState()
   /** Valid in every status; how the update stands afterwards is in the answer. */
   HeartbeatAnswer heartbeat(1: Heartbeat heartbeat)
-  /** At most 1000, each for itself: what is wrong with one takes nothing from the others. */
+  /**
+   * At most 1000, each for itself: what is wrong with one takes nothing from the others. Only of whoever may not say this
+   * about one of the jobs, nothing is taken.
+   */
   HeartbeatAnswers heartbeatMany(1: list<Heartbeat> heartbeats)
   /** Why is it not moving? */
   Explanation explainUpdate(1: aurora.JobUpdateKey key)

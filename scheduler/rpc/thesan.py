@@ -9,12 +9,11 @@ from scheduler.contracts import Ticket
 from scheduler.core.answers import Answer, Code
 from scheduler.core.cron import requests as cron
 from scheduler.core.updates import expiring, explain, rehearsal, replay, set_aside, verdicts
-from scheduler.rpc.from_thrift.heartbeats import heartbeat
+from scheduler.rpc.from_thrift.heartbeats import heartbeat, heartbeats
 from scheduler.rpc.from_thrift.keys import instance_ids, job_key, message, update_key
 from scheduler.rpc.from_thrift.updates import update_request
-from scheduler.rpc.from_thrift.values import each
 from scheduler.rpc.port import Core
-from scheduler.rpc.to_thrift import cron_jobs, events, explained, heartbeats, rehearsals, update_answers
+from scheduler.rpc.to_thrift import cron_jobs, events, explained, heartbeats as standings, rehearsals, update_answers
 
 __all__ = ["METHODS", "as_struct", "is_own"]
 
@@ -26,7 +25,7 @@ def _heartbeat(args: Any, core: Core, user: str) -> Ticket:
 
 
 def _heartbeat_many(args: Any, core: Core, user: str) -> Ticket:
-    return core.write(verdicts.heartbeats, each(heartbeat, args.heartbeats), user)
+    return core.write(verdicts.heartbeats, heartbeats(args.heartbeats), user)
 
 
 def _explain_update(args: Any, core: Core, user: str) -> Ticket:
@@ -83,8 +82,8 @@ METHODS: Final[dict[str, Method]] = {
 }
 
 _STRUCTS: Final[dict[str, Callable[[Answer], Any]]] = {
-    "heartbeat": heartbeats.heartbeat_answer,
-    "heartbeatMany": heartbeats.heartbeat_answers,
+    "heartbeat": standings.heartbeat_answer,
+    "heartbeatMany": standings.heartbeat_answers,
     "explainUpdate": explained.explanation,
     "pauseJobUpdateFor": update_answers.update_answer,
     "overrideHeartbeat": update_answers.update_answer,

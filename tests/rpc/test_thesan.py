@@ -74,6 +74,18 @@ def test_several_are_answered_each_for_itself() -> None:
     assert found.answers[2].status == 0
 
 
+def test_one_that_cannot_be_read_takes_nothing_from_the_others() -> None:
+    script, key = started("pulse=10000")
+    told = [thesan.Heartbeat(key=key, verdict=verdict) for verdict in (9, 1, None)]
+    found = call(script.stage.controller, "heartbeatMany", heartbeats=told)
+    assert [(one.responseCode, one.outcome) for one in found.answers] == [(0, None), (1, 1), (0, None)]
+    allowed = "PROCEED 1, WAIT 2, PAUSE 3, ROLL_BACK 4, ABORT 5"
+    assert found.answers[0].details == [f"heartbeat.verdict is 9, which is not one of {allowed}"]
+    assert found.responseCode == 1
+    update = script.update()
+    assert update is not None and update.status.name == "ROLLING_FORWARD"
+
+
 def test_more_than_allowed_is_refused_whole() -> None:
     script, key = started("pulse=10000")
     told = [thesan.Heartbeat(key=key, verdict=1)] * (verdicts.MOST_AT_ONCE + 1)

@@ -80,15 +80,16 @@ def heartbeat(tx: Transaction, told: Heartbeat, user: str) -> Answer:
     return Answer(result=standing(tx.state, tx.clocks, tx.state.updates[told.key]))
 
 
-def heartbeats(tx: Transaction, told: Iterable[Heartbeat], user: str) -> Answer:
-    """Each heartbeat for itself: one that is refused takes nothing from the others."""
+def heartbeats(tx: Transaction, told: Iterable[Heartbeat | Answer], user: str) -> Answer:
+    """Each heartbeat for itself: one that is refused takes nothing from the others. An Answer among them: that one was
+    refused before it came here."""
     answers: list[Answer] = []
     for one in told:
         if len(answers) == MOST_AT_ONCE:
             raise Refused(invalid(f"heartbeats: more than {MOST_AT_ONCE}; send them in several calls"))
         before = tx.savepoint()
         try:
-            answers.append(heartbeat(tx, one, user))
+            answers.append(one if isinstance(one, Answer) else heartbeat(tx, one, user))
         except Refused as refused:
             tx.rollback(before)
             answers.append(refused.answer)
