@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from scheduler.app.following import Following
+from scheduler.app.observers import tell
 from scheduler.contracts import Entry
 from scheduler.core.ops import Op
 from scheduler.core.state import State, apply
@@ -37,7 +38,7 @@ class Reading:
 
     def passed(self, entry: Entry) -> None:
         assert self._following is not None
-        self._following.passed(entry)
+        tell("the event stream", self._following.passed, entry)
 
     def caught_up(self, offset: int) -> None:
         assert self._following is not None
@@ -47,7 +48,7 @@ class Reading:
     def committed(self, entry: Entry) -> None:
         """This server's own entry is durable. Its ops are in the state already."""
         assert self._following is not None
-        self._following.committed(entry)
+        tell("the event stream", self._following.committed, entry)
 
     def close(self, why_not: str) -> None:
         self.is_caught_up = False

@@ -21,6 +21,7 @@ from scheduler.app.archive import LOOK_EVERY_S, Archive
 from scheduler.app.edge import Edge
 from scheduler.app.engines import make_engine, make_policy
 from scheduler.app.members import Members
+from scheduler.app.observers import tell
 from scheduler.app.ports import CannotStart
 from scheduler.app.status import Status
 from scheduler.changelog.errors import DataDirRefused, Unreadable
@@ -136,7 +137,7 @@ class Server:
 
     def committed(self, entry: Entry) -> None:
         self.members.reading.committed(entry)
-        self.tally.committed(entry)
+        tell("the tally", self.tally.committed, entry)
 
     def begun(self, term: Term) -> None:
         self.status.lineage = term.lineage

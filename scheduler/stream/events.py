@@ -15,22 +15,33 @@ from scheduler.core import ops
 from scheduler.core.records import TaskEvent
 from scheduler.core.updates.records import UpdateEvent, UpdateKey
 
-__all__ = ["Kept", "events_of"]
+__all__ = ["Kept", "Untellable", "events_of"]
 
 Fields = dict[str, Any]
 
 
+class Untellable(Exception):
+    """The events of an entry cannot be made: a mistake of ours, while the entry itself stands."""
+
+    def __init__(self, offset: int, wrong: Exception) -> None:
+        super().__init__(f"those of entry {offset} cannot be made ({wrong!r})")
+        self.offset = offset
+
+
 def events_of(entry: Entry) -> tuple[Event, ...]:
-    """All of an entry, in the order of its ops."""
+    """All of an entry, in the order of its ops. Raises Untellable."""
     return _events(entry.offset, entry.timestamp_ms, entry.ops)
 
 
 def _events(offset: int, timestamp_ms: int, told: Iterable[Any]) -> tuple[Event, ...]:
     found: list[Event] = []
-    for op in told:
-        for fields in _FIELDS.get(type(op), _none)(op):
-            fields.setdefault("timestamp_ms", timestamp_ms)
-            found.append(Event(cursor=offset, index=len(found), **fields))
+    try:
+        for op in told:
+            for fields in _FIELDS.get(type(op), _none)(op):
+                fields.setdefault("timestamp_ms", timestamp_ms)
+                found.append(Event(cursor=offset, index=len(found), **fields))
+    except Exception as wrong:
+        raise Untellable(offset, wrong) from wrong
     return tuple(found)
 
 
@@ -58,7 +69,7 @@ class Kept:
             self.message_bytes += message_bytes
 
     def events(self) -> tuple[Event, ...]:
-        """The same as `events_of` the entry."""
+        """The same as `events_of` the entry. Raises Untellable."""
         if self._events is None:
             self._events = _events(self.offset, self._timestamp_ms, self._made_of)
             self._made_of = []

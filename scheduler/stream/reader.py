@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Final
 
 from scheduler.contracts import AheadOfLog, Entry, Event, Events, NotFollowing, TooOld
-from scheduler.stream.events import events_of
+from scheduler.stream.events import Untellable, events_of
 from scheduler.stream.ring import MAX_BYTES, MAX_EVENTS, Ring
 
 __all__ = ["MAX_WAITING", "MAX_WAIT_MS", "Stream", "Tail"]
+
+LOG = logging.getLogger("thesan")
 
 MAX_WAIT_MS: Final = 30_000
 MAX_WAITING: Final = 1_000
@@ -45,7 +48,7 @@ class Stream:
     def begin_epoch(self, lineage: str, after: int, tail: Tail | None = None) -> None:
         """A log was opened of which everything up to `after` is folded away; its entries are handed over next."""
         self.lineage = lineage
-        self._ring = Ring(after, max_events=self._max_events, max_bytes=self._max_bytes)
+        self._begin_behind(after)
         self._tail = tail
 
     def open(self) -> None:
@@ -53,8 +56,16 @@ class Stream:
         self._why_not = None
 
     def committed(self, entry: Entry) -> None:
-        """This entry is durable."""
-        if self._ring.add(entry):
+        """This entry is durable. Raises what making its events raises; then memory begins anew behind it, and whoever
+        has not read it is told so (TooOld) instead of never hearing of it.
+        """
+        try:
+            news = self._ring.add(entry)
+        except Exception:
+            self._begin_behind(max(entry.offset, self._ring.end))
+            self._wake()
+            raise
+        if news:
             self._wake()
 
     def close(self, why_not: str) -> None:
@@ -65,6 +76,9 @@ class Stream:
     def _wake(self) -> None:
         self._news.set()
         self._news = asyncio.Event()
+
+    def _begin_behind(self, offset: int) -> None:
+        self._ring = Ring(offset, max_events=self._max_events, max_bytes=self._max_bytes)
 
     # --- read by followers ---
 
@@ -103,9 +117,13 @@ class Stream:
     async def _read(self, cursor: int, limit: int) -> Events:
         if cursor > self._ring.end:
             raise AheadOfLog(cursor, self._ring.end)
-        if cursor >= self._ring.begin:
-            return self._ring.read(cursor, limit)
-        return await self._read_tail(cursor, limit)
+        try:
+            if cursor >= self._ring.begin:
+                return self._ring.read(cursor, limit)
+            return await self._read_tail(cursor, limit)
+        except Untellable as gap:
+            LOG.error("events cannot be told: %s", gap, exc_info=gap)
+            raise TooOld(cursor, gap.offset) from gap
 
     async def _read_tail(self, cursor: int, limit: int) -> Events:
         """What memory no longer has. Never past what is committed, though the file may be ahead of that."""

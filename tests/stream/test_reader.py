@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -30,14 +32,15 @@ EVENTS = [event for one in LOG for event in events_of(one)]
 class Tail:
     """The log behind the ring, from `covered` on."""
 
-    def __init__(self, covered: int = 0) -> None:
+    def __init__(self, covered: int = 0, log: Sequence[Entry] = ()) -> None:
         self.covered = covered
+        self.log = log or LOG
         self.asked: list[tuple[int, int]] = []
 
     async def __call__(self, after: int, upto: int, events: int) -> list[Entry] | None:
         self.asked.append((after, upto))
         await asyncio.sleep(0)
-        return None if after < self.covered else LOG[after : min(upto, after + 4)]
+        return None if after < self.covered else list(self.log[after : min(upto, after + 4)])
 
 
 def stream(*, max_events: int = 1000, tail: Tail | None = None, begin: int = 0) -> Stream:
@@ -142,6 +145,44 @@ def test_waiting_ends_with_its_time_and_says_how_far_it_saw() -> None:
         source.close("stopping")
         with pytest.raises(NotFollowing):
             await waiting
+
+    run(use)
+
+
+def untellable(offset: int) -> Entry:
+    """An entry of which no events can be made, as if by a mistake of ours."""
+    return Entry(offset, 1, bytes(16), 0, (ops.MoveTask("task", cast(Any, None), 0),))
+
+
+def test_an_entry_that_cannot_be_told_is_a_gap_that_readers_hear_of_and_not_the_end() -> None:
+    async def use() -> None:
+        bad, last = untellable(END + 1), entry(END + 2)
+        source = stream(tail=Tail(log=[*LOG, bad]))
+        waiting = asyncio.create_task(source.read(None, 10, 30_000))
+        await asyncio.sleep(0)
+        with pytest.raises(AttributeError):
+            source.committed(bad)
+        with pytest.raises(TooOld, match=f"then begin at {END + 1}"):
+            await waiting
+        source.committed(last)
+        assert await read_all(source, END + 1) == list(events_of(last))
+        # What came before the gap is on the disk, and the gap is told there too.
+        assert (await source.read(40, 1, 0)).events[: len(events_of(LOG[40]))] == events_of(LOG[40])
+        with pytest.raises(TooOld, match=f"then begin at {END + 1}"):
+            await source.read(END, 10, 0)
+
+    run(use)
+
+
+def test_an_event_that_cannot_be_made_when_it_is_read_is_the_same_gap() -> None:
+    async def use() -> None:
+        source = stream()
+        fault = cast(Any, SimpleNamespace(message="of an event without a status"))
+        source.committed(Entry(END + 1, 1, bytes(16), 0, (ops.MoveTask("task", fault, 0),)))
+        source.committed(entry(END + 2))
+        with pytest.raises(TooOld, match=f"then begin at {END + 1}"):
+            await source.read(END, 10, 0)
+        assert await read_all(source, END + 1) == list(events_of(entry(END + 2)))
 
     run(use)
 
