@@ -39,6 +39,7 @@ _BINARY_BEGINS: Final = b"\x80\x01"
 _MAX_BRACKETS: Final = 2 * MAX_NESTING
 LIGHT_BYTES: Final = 24 * 1024
 """A message of this size cannot hold more than is allowed: the lightest struct takes three bytes."""
+_FIELD_ID: Final = re.compile(r"0|-?[1-9][0-9]{0,4}")
 _STRINGS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 
@@ -166,6 +167,7 @@ def _fill(obj: Any, data: Any, where: str) -> Any:
     for field_id, entry in data.items():
         known = readers.get(field_id)
         if known is None:
+            _check_field_id(field_id, where)
             continue
         name, tag, read = known
         if not isinstance(entry, dict) or len(entry) != 1:
@@ -174,6 +176,12 @@ def _fill(obj: Any, data: Any, where: str) -> Any:
             raise BadMessage(f'{where}.{name} has type {next(iter(entry))!r:.20} where "{tag}" is expected')
         setattr(obj, name, read(entry[tag], f"{where}.{name}"))
     return obj
+
+
+def _check_field_id(text: str, where: str) -> None:
+    """A field nobody told us of is skipped; but 05 may be meant for 5, and "kill these instances" be "kill all"."""
+    if not _FIELD_ID.fullmatch(text) or not -(1 << 15) <= int(text) < 1 << 15:
+        raise BadMessage(f"{where} has a field {text!r:.20}; expected a field's id: a number of 16 bits, as 5 is written")
 
 
 @cache

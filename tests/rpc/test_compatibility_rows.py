@@ -238,6 +238,9 @@ MESSAGES: Final[dict[str, Callable[[Way], Iterator[bytes]]]] = {
     "unknown method": lambda way: iter([with_args(way, "noSuchMethod", b"", "")]),
     "a message that is no call": no_calls,
     "unknown field, of any type, nested": unknown_fields,
+    "a field id in another spelling (`05`), or of more than 16 bits": json_only(
+        *(f'[1,"killTasks",1,1,{{"{field_id}":{{"set":["i32",1,0]}}}}]' for field_id in ("05", "+5", "65541"))
+    ),
     "a known field of another type": other_types,
     "a container with elements of another type": other_elements,
     "an unknown enum value": lambda way: iter([way.call("getTasksStatus", query=aurora.TaskQuery(statuses=[99]))]),

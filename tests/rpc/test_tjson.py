@@ -36,10 +36,19 @@ def test_both_protocols_read_the_same(method: str, fields: dict[str, Any]) -> No
 
 def test_unknown_fields_are_skipped() -> None:
     """thriftpy2 raises KeyError for them."""
-    fields = {"5": {"set": ["i32", 1, 3]}, "99": {"rec": {"1": {"str": "x"}}}, "98": {"new": [1]}, "name": 1}
+    fields = {"5": {"set": ["i32", 1, 3]}, "99": {"rec": {"1": {"str": "x"}}}, "98": {"new": [1]}, "-32768": 1}
     args = JSON.read(call({**fields, "4": {"rec": {"1": {"str": "www"}, "77": {"i32": 1}}}})).args
     assert args.instances == [3]
     assert args.job.role == "www"
+
+
+@pytest.mark.parametrize("field_id", ["05", "+5", " 5", "5 ", "-0", "5.0", "\u0665", "", "instances", "65541", "-32769"])
+def test_a_field_id_in_another_spelling_is_not_an_unknown_field(field_id: str) -> None:
+    """Skipped, it would leave out which instances to kill; 65541 is 5 to whoever keeps 16 bits."""
+    with pytest.raises(BadMessage, match="killTasks has a field .*; expected a field's id"):
+        JSON.read(call({field_id: {"set": ["i32", 1, 3]}}))
+    with pytest.raises(BadMessage, match=r"killTasks\.job has a field"):
+        JSON.read(call({"4": {"rec": {field_id: {"str": "www"}}}}))
 
 
 def test_every_message_is_read_for_itself() -> None:
