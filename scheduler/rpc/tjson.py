@@ -181,7 +181,7 @@ def _fill(obj: Any, data: Any, where: str) -> Any:
 def _check_field_id(text: str, where: str) -> None:
     """A field nobody told us of is skipped; but 05 may be meant for 5, and "kill these instances" be "kill all"."""
     if not _FIELD_ID.fullmatch(text) or not -(1 << 15) <= int(text) < 1 << 15:
-        raise BadMessage(f"{where} has a field {text!r:.20}; expected a field's id: a number of 16 bits, as 5 is written")
+        raise BadMessage(f"{where} has a field {text!r:.20}; expected an id: a number of 16 bits, written as 5 is")
 
 
 @cache

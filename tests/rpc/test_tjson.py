@@ -42,10 +42,10 @@ def test_unknown_fields_are_skipped() -> None:
     assert args.job.role == "www"
 
 
-@pytest.mark.parametrize("field_id", ["05", "+5", " 5", "5 ", "-0", "5.0", "\u0665", "", "instances", "65541", "-32769"])
+@pytest.mark.parametrize("field_id", ["05", "+5", " 5", "5 ", "-0", "5.0", "\u0665", "", "name", "65541", "-32769"])
 def test_a_field_id_in_another_spelling_is_not_an_unknown_field(field_id: str) -> None:
     """Skipped, it would leave out which instances to kill; 65541 is 5 to whoever keeps 16 bits."""
-    with pytest.raises(BadMessage, match="killTasks has a field .*; expected a field's id"):
+    with pytest.raises(BadMessage, match=r"killTasks has a field .*; expected an id"):
         JSON.read(call({field_id: {"set": ["i32", 1, 3]}}))
     with pytest.raises(BadMessage, match=r"killTasks\.job has a field"):
         JSON.read(call({"4": {"rec": {field_id: {"str": "www"}}}}))
