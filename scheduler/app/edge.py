@@ -80,7 +80,7 @@ class Edge:
         cors = settings.enable_cors_for
         self._web_app = application(
             Api(processor, enable_cors_for=cors, max_message_bytes=settings.max_message_bytes),
-            pages(gateway, Writers(), status.metrics, ending),
+            pages(gateway, Writers(), status.metrics, ending, cluster_name=settings.cluster_name),
             leader,
             apibeta=ApiBeta(processor, max_message_bytes=settings.max_message_bytes),
             events=events,

@@ -149,11 +149,14 @@ class Serving:
         self.http_port = 0
         self._enable_cors_for = enable_cors_for
 
+    def _figures(self) -> dict[str, int]:
+        return {"tasks": len(self.stage.state.tasks)}
+
     async def start(self) -> None:
         self.thrift_port = await self.raw.start("127.0.0.1", 0)
         app = application(
             Api(self.processor, enable_cors_for=self._enable_cors_for, max_message_bytes=self._max_message_bytes),
-            pages(self.core, Writers(), lambda: {"tasks": len(self.stage.state.tasks)}, self.ending),
+            pages(self.core, Writers(), self._figures, self.ending, cluster_name="test"),
             apibeta=ApiBeta(self.processor, max_message_bytes=self._max_message_bytes),
             events=self.event_source,
             hostnames=("scheduler.test",),

@@ -14,7 +14,8 @@ from scheduler.security.limits import Limits
 from scheduler.web.authentication import Authentication, Realm
 from scheduler.web.front import Pages
 from scheduler.web.guard import App, Guard, Receive, Scope, Send
-from scheduler.web.pages.table import Page, is_for_leader
+from scheduler.web.pages.page import Page
+from scheduler.web.pages.table import is_for_leader
 from scheduler.web.redirect import Leader, LeaderRedirect, Ourselves, leader_health
 
 

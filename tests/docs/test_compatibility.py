@@ -59,7 +59,14 @@ AURORAS = [
     "/quitquitquit",
     "/abortabortabort",
     "/",
+    "/index.html",
     "/scheduler",
+    "/scheduler/{role}",
+    "/scheduler/{role}/{env}",
+    "/scheduler/{role}/{env}/{job}",
+    "/scheduler/{role}/{env}/{job}/{instance}",
+    "/scheduler/{role}/{env}/{job}/task/{id}",
+    "/scheduler/{role}/{env}/{job}/update/{id}",
     "/updates",
     "/assets",
 ]
@@ -73,10 +80,7 @@ def test_every_endpoint_has_its_line() -> None:
     served = {path for path, _, here in rows if here != "not served"}
     assert served == {*PAGES, *BESIDE}
     assert {path for path, _, here in rows if here != "ours"} == set(AURORAS)
-    assert {path for path, who, _ in rows if who == "leader"} == {p for p, _, _ in rows if is_for_leader(p)} | {
-        "/scheduler",
-        "/updates",
-    }
+    assert {path for path, who, _ in rows if who == "leader"} == {p for p, _, _ in rows if is_for_leader(p)}
 
 
 def test_every_method_has_its_line() -> None:

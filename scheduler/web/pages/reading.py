@@ -18,13 +18,24 @@ class Core(Protocol):
     def read(self, view: Callable[..., Answer], *args: Any) -> Ticket:
         """Run `view(state, policy, *args)`."""
 
+    def read_now(self, view: Callable[..., Answer], *args: Any) -> Ticket:
+        """Run `view(state, policy, clocks, *args)`."""
+
     def when_durable(self, offset: int, callback: Callable[[Outcome], None]) -> None:
         """Call back once, when it is known what became of `offset`."""
 
 
 async def read(core: Core, view: Callable[..., Answer], *args: Any) -> Any:
     """What `view` found. Raises HTTPException 503 when nobody leads here, or what it was made from was not written."""
-    ticket = core.read(view, *args)
+    return await _durable(core, core.read(view, *args))
+
+
+async def read_now(core: Core, view: Callable[..., Answer], *args: Any) -> Any:
+    """As `read`, of a view that says how long ago something was."""
+    return await _durable(core, core.read_now(view, *args))
+
+
+async def _durable(core: Core, ticket: Ticket) -> Any:
     settled: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
 
     def settle(outcome: Outcome) -> None:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final, Protocol
 
-from attrs import frozen
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
 from scheduler.core.records import JobConfiguration, JobKey, Task, TaskConfig
 from scheduler.web import metrics as figures
-from scheduler.web.pages import cluster, consumption, process, single
+from scheduler.web.pages import cluster, consumption, people, process, single
 from scheduler.web.pages.bounded import Bounded
+from scheduler.web.pages.page import Page
 from scheduler.web.pages.reading import Core, read
 from scheduler.web.pages.writing import SAFE, Parts, as_html, as_json, preformatted, usage
 
@@ -27,9 +27,11 @@ FOR_LEADER: Final = (
     "/offers",
     "/pendingtasks",
     "/quotas",
+    "/scheduler",
     "/slaves",
     "/state",
     "/tiers",
+    "/updates",
     "/utilization",
 )
 """Paths that begin so are for the leader; whoever does not lead sends the client on. As in Aurora, /apibeta too."""
@@ -37,18 +39,6 @@ FOR_LEADER: Final = (
 
 def is_for_leader(path: str) -> bool:
     return path.startswith(FOR_LEADER)
-
-
-Endpoint = Callable[[Request], Awaitable[Response] | Response]
-
-
-@frozen
-class Page:
-    """`path` in Starlette's form."""
-
-    path: str
-    answer: Endpoint
-    methods: tuple[str, ...] = ("GET",)
 
 
 class Writers(Protocol):
@@ -61,8 +51,17 @@ class Writers(Protocol):
     def job(self, job: JobConfiguration) -> str: ...
 
 
-def pages(core: Core, write: Writers, metrics: figures.Metrics, ending: process.Ending | None = None) -> Iterator[Page]:
+def pages(
+    core: Core,
+    write: Writers,
+    metrics: figures.Metrics,
+    ending: process.Ending | None = None,
+    *,
+    cluster_name: str = "",
+) -> Iterator[Page]:
     """All pages. Without `ending`, none that ends the process."""
+    yield Page("/", _first)
+    yield Page("/index.html", _first)
     yield Page("/health", _health)
     yield Page("/vars", lambda request: figures.vars_text(metrics))
     yield Page("/vars.json", lambda request: figures.vars_json(metrics, request))
@@ -73,9 +72,14 @@ def pages(core: Core, write: Writers, metrics: figures.Metrics, ending: process.
     yield from _of_state(core, write, bounded)
     yield from _utilization(core, bounded)
     yield from _of_one(core, write)
+    yield from people.pages(core, bounded, cluster_name)
     if ending is not None:
         yield Page("/quitquitquit", process.ends(ending.quit, "Stopping.\n"), ("POST",))
         yield Page("/abortabortabort", process.ends(ending.abort, "Halting.\n"), ("POST",))
+
+
+def _first(request: Request) -> Response:
+    return RedirectResponse(people.HOME, 302, headers=SAFE)
 
 
 def _health(request: Request) -> Response:

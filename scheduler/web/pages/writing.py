@@ -27,6 +27,7 @@ SAFE: Final = {
 
 _STYLE: Final = (
     ":root{color-scheme:light dark}body{font:14px sans-serif;margin:8px}h1{font-size:22px;overflow-wrap:anywhere}"
+    "h2{font-size:17px;margin:16px 0 4px}nav{color:gray}"
     "td,th{padding:2px 12px 2px 0;text-align:left;vertical-align:top}form{margin:0}"
     "table{display:block;overflow-x:auto}pre{white-space:pre-wrap;overflow-wrap:anywhere}"
 )
@@ -84,18 +85,25 @@ def members(items: Iterable[tuple[str, str]]) -> Iterator[str]:
 # --- HTML ------------------------------------------------------------------------------------------------------------
 
 
-def head(title: str) -> str:
-    """How each page begins."""
+def head(title: str, refresh_s: int = 0) -> str:
+    """How each page begins. After `refresh_s` seconds a browser asks for it again; 0: never."""
+    again = f'<meta http-equiv="refresh" content="{refresh_s}">\n' if refresh_s else ""
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n<h1>{escape(title)}</h1>\n"
+        f"{again}<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n<h1>{escape(title)}</h1>\n"
     )
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
-    """A page with one table. Cells are escaped, except those that are `Link`."""
-    yield f"{head(title)}<table>\n"
+    """A page with one table."""
+    yield head(title)
+    yield from columns_and_rows(columns, rows)
+
+
+def columns_and_rows(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
+    """A table alone. Cells are escaped, except those that are `Link`."""
+    yield "<table>\n"
     yield f"<tr>{''.join(f'<th>{escape(column)}' for column in columns)}\n"
     for row in rows:
         yield f"<tr>{''.join(f'<td>{cell.html() if isinstance(cell, Link) else escape(str(cell))}' for cell in row)}\n"
