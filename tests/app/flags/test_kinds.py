@@ -11,26 +11,22 @@ from hypothesis import given, strategies as st
 
 from scheduler.app.flags.groups import GROUPS
 from scheduler.app.flags.kinds import (
-    Address,
     Choice,
     Decimal,
     Duration,
     File,
-    HostPort,
-    HostPorts,
-    Hosts,
     Kind,
     MegaBytes,
     MilliCpus,
     Name,
     Number,
-    PortRange,
     Regex,
     Size,
     Switch,
     Text,
     Words,
 )
+from scheduler.app.flags.places import Address, HostPort, HostPorts, Hosts, PortRange
 from scheduler.app.flags.rows import Flag, default_of
 
 GOOD: list[tuple[Kind, str, Any]] = [

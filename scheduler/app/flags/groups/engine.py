@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from scheduler.app.flags.kinds import Choice, File, HostPort, MegaBytes, MilliCpus, Number, PortRange
+from scheduler.app.flags.kinds import Choice, File, MegaBytes, MilliCpus, Number
+from scheduler.app.flags.places import HostPort, PortRange
 from scheduler.app.flags.rows import Flag, Group, Unused
 from scheduler.settings import ENGINES
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from scheduler.app.flags.kinds import Address, Duration, Number, Size, Text
+from scheduler.app.flags.kinds import Duration, Number, Size, Text
+from scheduler.app.flags.places import Address
 from scheduler.app.flags.rows import Flag, Group
 from scheduler.settings import MAX_MESSAGE_BYTES
 

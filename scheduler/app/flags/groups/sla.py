@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from scheduler.app.flags.kinds import Duration, Hosts, Number, Switch, Words
+from scheduler.app.flags.kinds import Duration, Number, Switch, Words
+from scheduler.app.flags.places import Hosts
 from scheduler.app.flags.rows import Flag, Group, Unused
 from scheduler.core.sla.figures import Category
 

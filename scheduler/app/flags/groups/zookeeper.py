@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from scheduler.app.flags.kinds import Credentials, Duration, HostPorts, ZkPath
+from scheduler.app.flags.kinds import Duration
+from scheduler.app.flags.places import Credentials, HostPorts, ZkPath
 from scheduler.app.flags.rows import Flag, Group, Unused
 
 GROUP = Group(
