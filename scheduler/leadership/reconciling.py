@@ -67,7 +67,8 @@ class Reconciler:
         loop, policy = asyncio.get_running_loop(), self._policy
         explicit_s = loop.time() + policy.reconciliation_initial_delay_ms / 1000
         implicit_s = explicit_s + policy.reconciliation_schedule_spread_ms / 1000
-        await self._until_told(Reconcile())
+        self.ask(Reconcile())  # the first list answers what this leader's first hosts asked for before it
+        await self._until_told(self._take())
         agreed()
         while True:
             with contextlib.suppress(TimeoutError):
@@ -79,10 +80,15 @@ class Reconciler:
             if now_s >= implicit_s - _EARLY_S:
                 implicit_s = now_s + policy.reconciliation_implicit_interval_ms / 1000
                 self.ask(Reconcile(wanted=False))
-            asked, self._asked = self._asked, None
-            self._is_asked.clear()
-            if asked is not None:
-                await self._until_told(asked)
+            if self._asked is not None:
+                await self._until_told(self._take())
+
+    def _take(self) -> Reconcile:
+        """All that is asked for now; what is asked for from here on needs another list."""
+        assert self._asked is not None
+        asked, self._asked = self._asked, None
+        self._is_asked.clear()
+        return asked
 
     async def _until_told(self, asked: Reconcile) -> None:
         """An engine that cannot tell is asked again."""

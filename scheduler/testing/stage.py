@@ -23,7 +23,7 @@ from scheduler.contracts import Entry, Ticket
 from scheduler.controller.controller import Controller
 from scheduler.core import invariants, takeover
 from scheduler.core.answers import Answer
-from scheduler.core.effects import Effect, Launch, Say, Terminate
+from scheduler.core.effects import Effect, Launch, Reconcile, Say, Terminate
 from scheduler.core.policy import Policy
 from scheduler.core.records import ExecutorConfig, Host, JobKey, Resource, ResourceKind, Task, TaskConfig, TaskStatus
 from scheduler.core.state import State, apply
@@ -104,6 +104,7 @@ class Stage:
         self._ids = count(1)
         self._random = Random(seed)
         self._epoch = 0
+        self._is_beginning = False
         self.controller = self._lead()
 
     def _lead(self) -> Controller:
@@ -114,7 +115,9 @@ class Stage:
         )
         self.controller = controller
         controller.write(takeover.begin_epoch, self._epoch)
+        self._is_beginning = True  # a leader compares at its beginning: that its first hosts ask for it is no news
         self.offer(self.hosts)
+        self._is_beginning = False
         return controller
 
     @property
@@ -142,6 +145,8 @@ class Stage:
                 self.controller.committed(entry.offset)
                 self.on_entry(entry)
             for effect in self.controller.take_effects():
+                if self._is_beginning and isinstance(effect, Reconcile):
+                    continue
                 self.effects.append(effect)
                 self.on_effect(effect)
             if self.controller.failures:

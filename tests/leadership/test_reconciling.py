@@ -126,6 +126,20 @@ async def test_what_is_asked_for_is_done_at_once_and_what_is_asked_for_twice_is_
 
 
 @in_turned_loop
+async def test_what_is_asked_for_before_the_first_list_needs_no_other() -> None:
+    """The first hosts that a leader hears of ask for one each."""
+    engine, reconciler = scene(0)
+    reconciler.ask(Reconcile())
+    running = asyncio.create_task(reconciler.run(lambda: None))
+    await asyncio.sleep(1)
+    assert engine.lists == [0]
+    reconciler.ask(Reconcile())
+    await asyncio.sleep(1)
+    running.cancel()
+    assert engine.lists == [0, 1]
+
+
+@in_turned_loop
 async def test_an_engine_that_cannot_tell_is_asked_again() -> None:
     engine, reconciler = scene(0)
     engine.broken = 2

@@ -45,7 +45,10 @@ def due(tx: Transaction, host: str) -> None:
 
 
 def heard(tx: Transaction, host: str) -> None:
-    """It is back: the engine is asked how its tasks are, and whether some run that were given up."""
-    tasks = tx.state.tasks.by_host.get(host, NO_USAGE).tasks.values()
-    if any(task.status is TaskStatus.PARTITIONED for task in tasks):
+    """It is back: the engine is asked how its tasks are, and whether some run that were given up.
+
+    Whether they are called PARTITIONED yet or not. What ended while nobody heard of the host is told by nobody, and the
+    lists that were taken meanwhile say nothing about it: those of a new leader, above all.
+    """
+    if tx.state.tasks.by_host.get(host, NO_USAGE).tasks:
         tx.effect(Reconcile())

@@ -68,6 +68,25 @@ def test_one_that_is_back_is_asked_how_its_tasks_are() -> None:
     assert stage.effects.count(Reconcile()) == 1
 
 
+def test_one_that_was_away_for_a_moment_is_asked_too() -> None:
+    """What ended there meanwhile was told to nobody."""
+    stage = running(PATIENT)
+    stage.offer(())
+    stage.advance(1)
+    assert Reconcile() not in stage.effects
+    stage.offer((ROOMY_HOST,))
+    assert stage.effects.count(Reconcile()) == 1
+
+
+def test_one_that_a_new_leader_hears_of_late_is_asked_too() -> None:
+    """The lists it began with said nothing about this host."""
+    stage = running(PATIENT)
+    stage.hosts = (OTHER_HOST,)
+    stage.restart()
+    stage.offer((OTHER_HOST, ROOMY_HOST))
+    assert stage.effects.count(Reconcile()) == 1
+
+
 def test_a_leader_waits_for_hosts_it_has_not_heard_of_yet() -> None:
     """It may lead on another machine, whose engine has only that one: nothing is known of what runs elsewhere."""
     stage = running(PATIENT)
