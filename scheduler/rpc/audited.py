@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from attrs import evolve
+
 from scheduler.core.answers import Answer
 from scheduler.core.queries import StartedUpdate
 from scheduler.interface import aurora, thesan
@@ -22,6 +24,9 @@ _TARGETS: Final = ("ownerRole", "taskId", "backupId")
 _KEYS: Final = (aurora.JobKey, aurora.JobUpdateKey)
 """Stand in the target."""
 _LONG: Final = (aurora.TaskConfig,)
+
+UNKNOWN: Final = "UNKNOWN"
+"""The result of what may have happened, and may not."""
 
 MAX_STRING: Final = 200
 MAX_ITEMS: Final = 20
@@ -69,9 +74,20 @@ def deed(method: str, args: Any, caller: Caller, answer: Answer) -> Deed:
         target=target(method, args) + started,
         arguments=arguments(args),
         result=answer.code.name,
-        details=", ".join(detail for detail in answer.details if detail),
+        details=_in_one(answer.details),
         request_id=request_id(caller.request_id),
     )
+
+
+def ended(begun: Deed, answer: Answer | None) -> Deed:
+    """The line of what took its time, once it is over. Without an answer nobody knows what became of it."""
+    if answer is None:
+        return evolve(begun, result=UNKNOWN, details="")
+    return evolve(begun, result=answer.code.name, details=_in_one(answer.details))
+
+
+def _in_one(details: Iterable[str | None]) -> str:
+    return ", ".join(detail for detail in details if detail)
 
 
 def _plain(value: Any, depth: int) -> Any:

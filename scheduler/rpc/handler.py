@@ -23,21 +23,23 @@ from scheduler.rpc.from_thrift.values import enum_value, present
 from scheduler.rpc.port import Core
 
 Method = Callable[[Any, Core, str], Ticket]
+Later = Callable[[], Awaitable[tuple[Answer, Any]]]
 
 
 @frozen
 class Reply:
     """What a method answers, and the offset that must be durable before anybody sees it.
 
-    `struct` is what a method returns that does not answer with a Response; `later` comes back with such a struct;
-    `at_once` too, without waiting for anything.
+    `struct` is what a method returns that does not answer with a Response. With `later` the answer is not known yet:
+    it comes back with the answer, and with its struct; `at_once` too, without waiting for anything. A `later` without
+    `at_once` does something, and is to be awaited to its end whoever still wants the answer.
     """
 
     offset: int
     answer: Answer
     struct: Any = None
-    later: Callable[[], Awaitable[Any]] | None = None
-    at_once: Callable[[], Awaitable[Any]] | None = None
+    later: Later | None = None
+    at_once: Later | None = None
 
 
 class Handler:
@@ -83,14 +85,15 @@ class Handler:
         if not leads.answer.ok:
             return Reply(leads.offset, leads.answer)
 
-        async def later() -> Any:
+        async def later() -> tuple[Answer, Any]:
             try:
                 answer = await archiving.WAITING[method](args, archive)
             except Refused as refused:
                 answer = refused.answer
-            return to_thrift.response(answer, self.server)
+            return answer, to_thrift.response(answer, self.server)
 
-        return Reply(leads.offset, OK, later=later)
+        # Nothing was read, so there is no offset to wait for; and what is being done could not be taken back by one.
+        return Reply(self.core.durable_offset, OK, later=later)
 
 
 # --- reads -----------------------------------------------------------------------------------------------------------

@@ -6,11 +6,13 @@ from is durable.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from time import perf_counter_ns
-from typing import Final
+from typing import Any, Final
 
 from attrs import evolve, field, frozen
 from thriftpy2.thrift import TApplicationException
@@ -21,12 +23,12 @@ from scheduler.rpc import audited
 from scheduler.rpc.access import Access, Unauthenticated
 from scheduler.rpc.binary import LENIENT
 from scheduler.rpc.callers import Caller
-from scheduler.rpc.handler import Handler, Reply
+from scheduler.rpc.handler import Handler, Later, Reply
 from scheduler.rpc.large import NoRoom
 from scheduler.rpc.messages import CALL, EXCEPTION, NOTHING_HAPPENED, Call, Codec
 from scheduler.rpc.pulses import MAX_CACHED, Observer, Pulses
 from scheduler.rpc.replies import MAX_OUTSTANDING_BYTES, Payload, Replies
-from scheduler.security.audit import Audit
+from scheduler.security.audit import Audit, Deed
 from scheduler.security.limits import Limits, host_of
 
 log = logging.getLogger(__name__)
@@ -34,7 +36,7 @@ log = logging.getLogger(__name__)
 UNLIMITED: Final = frozenset({"pulseJobUpdate", "heartbeat", "heartbeatMany", "getServerState"})
 """Calls that the limits of calls do not count: a heartbeat that is not heard stops an update."""
 
-_UNWRITTEN: Final = {Outcome.REFUSED: Code.ERROR_TRANSIENT.name, Outcome.UNKNOWN: "UNKNOWN"}
+_UNWRITTEN: Final = {Outcome.REFUSED: Code.ERROR_TRANSIENT.name, Outcome.UNKNOWN: audited.UNKNOWN}
 
 
 @frozen
@@ -74,6 +76,7 @@ class Processor:
         self._audit = audit
         self._handler = handler
         self._observe = observe
+        self._doing: set[asyncio.Task[Any]] = set()
 
     def process(self, data: bytes, reads: Codec, writes: Codec, caller: Caller) -> Pending:
         """Answer one message. Raises BadMessage when it is none, and Unauthenticated."""
@@ -92,6 +95,8 @@ class Processor:
         started = perf_counter_ns()
         try:
             reply = self._kept_out(call, caller) or self._handler.call(call.method, call.args, caller.user)
+            if reply.later is not None:
+                return self._later(call, writes, caller, reply, started)
             offset, answer = reply.offset, reply.answer
             payload = self._encode(call, writes, caller, reply)
         except Unauthenticated as wrong:
@@ -103,15 +108,49 @@ class Processor:
         except Exception as mistake:
             offset, answer = self.core.durable_offset, error()
             payload = self._mistake(call, writes, caller, mistake)
-        if self._observe is not None:
-            self._observe(call.method, answer.code, perf_counter_ns() - started, 1)
+        self._tell_observer(call, answer, started)
         request_id = self._tell_auditor(call, caller, offset, answer)
         return Pending(offset, payload, lambda: self.replies.whole(call, writes, NOTHING_HAPPENED), request_id)
 
+    def _later(self, call: Call, writes: Codec, caller: Caller, reply: Reply, started: int) -> Pending:
+        """What takes its time. Observer and auditor are told when it is over, and of what came of it."""
+        assert reply.later is not None
+        deed = self._deed(call, caller, reply.answer)
+
+        async def told(make: Later) -> Any:
+            answer: Answer | None = None
+            try:
+                answer, struct = await make()
+                return struct
+            except Exception as mistake:
+                answer = error(str(mistake) or None)
+                raise
+            finally:
+                if answer is not None:
+                    self._tell_observer(call, answer, started)
+                if deed is not None and self._audit is not None:
+                    self._audit(audited.ended(deed, answer))
+
+        def to_its_end(make: Later) -> Awaitable[Any]:
+            """A client that hangs up does not break off what it began: it would be done by halves."""
+            doing = asyncio.create_task(told(make), name=call.method)
+            self._doing.add(doing)  # the loop alone would let go of it
+            doing.add_done_callback(self._doing.discard)
+            return asyncio.shield(doing)
+
+        payload = self.replies.later(
+            call,
+            writes,
+            partial(told if reply.at_once else to_its_end, reply.later),
+            lambda wrong: self._mistake(call, writes, caller, wrong),
+            None if reply.at_once is None else partial(told, reply.at_once),
+        )
+        request_id = "" if deed is None else deed.request_id
+        return Pending(reply.offset, payload, lambda: self.replies.whole(call, writes, NOTHING_HAPPENED), request_id)
+
     def refused(self, call: Call, writes: Codec, answer: Answer) -> Pending:
         """What a call is answered that nobody carried out."""
-        if self._observe is not None:
-            self._observe(call.method, answer.code, 0, 1)
+        self._tell_observer(call, answer, perf_counter_ns())
         payload = self.replies.whole(call, writes, answer)
         return Pending(self.core.durable_offset, payload, lambda: payload)
 
@@ -128,18 +167,15 @@ class Processor:
             refusal = self._access.refusal(call.method, call.args, caller)
         return None if refusal is None else Reply(self.core.durable_offset, refusal)
 
+    def _tell_observer(self, call: Call, answer: Answer, started: int) -> None:
+        if self._observe is not None:
+            self._observe(call.method, answer.code, perf_counter_ns() - started, 1)
+
     def _tell_auditor(self, call: Call, caller: Caller, offset: int, answer: Answer) -> str:
         """Tell of a change once it is known what became of it. Returns the id that the line has; empty: no line."""
-        if self._audit is None:
+        deed, audit = self._deed(call, caller, answer), self._audit
+        if deed is None or audit is None:
             return ""
-        try:
-            if answer.code is not Code.AUTH_FAILED and not audited.is_audited(call.method, call.args):
-                return ""
-            deed = audited.deed(call.method, call.args, caller, answer)
-        except Exception:
-            log.exception("a call of %s from %s could not be audited", call.method, caller.address)
-            return ""
-        audit = self._audit
 
         def tell(outcome: Outcome) -> None:
             audit(deed if outcome is Outcome.DURABLE else evolve(deed, result=_UNWRITTEN[outcome], details=""))
@@ -147,11 +183,19 @@ class Processor:
         self.core.when_durable(offset, tell)
         return deed.request_id
 
+    def _deed(self, call: Call, caller: Caller, answer: Answer) -> Deed | None:
+        """The line for the audit trail; None: there is to be none."""
+        if self._audit is None:
+            return None
+        try:
+            if answer.code is not Code.AUTH_FAILED and not audited.is_audited(call.method, call.args):
+                return None
+            return audited.deed(call.method, call.args, caller, answer)
+        except Exception:
+            log.exception("a call of %s from %s could not be audited", call.method, caller.address)
+            return None
+
     def _encode(self, call: Call, writes: Codec, caller: Caller, reply: Reply) -> Payload:
-        if reply.later is not None:
-            return self.replies.later(
-                call, writes, reply.later, lambda wrong: self._mistake(call, writes, caller, wrong), reply.at_once
-            )
         if reply.struct is not None:
             return self.replies.struct(call, writes, reply.struct)
         return self.replies.answer(call, writes, reply.answer, lambda wrong: self._mistake(call, writes, caller, wrong))

@@ -13,25 +13,24 @@ MAX_LIMIT: Final = 2_000
 """Some ten milliseconds of encoding."""
 
 
-async def watch(stream: EventStream, args: Any, wait: bool = True) -> Any:
-    """The answer's struct, a refusal too. `wait` False: whatever was asked, it is answered at once."""
+async def watch(stream: EventStream, args: Any, wait: bool = True) -> tuple[Answer, Any]:
+    """The answer, a refusal too, and its struct. `wait` False: whatever was asked, it is answered at once."""
     wrong = _wrong(args)
     if wrong is not None:
-        return event_batch(invalid(wrong))
+        return invalid(wrong), event_batch(invalid(wrong))
+    begin: int | None = None
     try:
         wait_ms = args.waitMs or 0 if wait else 0
-        found = await stream.read(args.cursor, min(args.limit or USUAL_LIMIT, MAX_LIMIT), wait_ms)
+        answer = Answer(result=await stream.read(args.cursor, min(args.limit or USUAL_LIMIT, MAX_LIMIT), wait_ms))
     except TooOld as old:
-        struct = event_batch(invalid(str(old)))
-        struct.beginCursor = old.begin
+        answer, begin = invalid(str(old)), old.begin
     except AheadOfLog as ahead:
-        struct = event_batch(invalid(str(ahead)))
+        answer = invalid(str(ahead))
     except NotFollowing as why:
-        struct = event_batch(Answer(Code.ERROR_TRANSIENT, (str(why),)))
-    else:
-        struct = event_batch(Answer(result=found))
-    struct.lineage = stream.lineage
-    return struct
+        answer = Answer(Code.ERROR_TRANSIENT, (str(why),))
+    struct = event_batch(answer)
+    struct.beginCursor, struct.lineage = begin, stream.lineage
+    return answer, struct
 
 
 def _wrong(args: Any) -> str | None:

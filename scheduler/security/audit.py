@@ -35,7 +35,7 @@ class Deed:
     target: str
     """The job, update, task, role or hosts it was about."""
     result: str
-    """A response code or an HTTP status; UNKNOWN: the store did not say whether it was written."""
+    """A response code or an HTTP status; UNKNOWN: nobody knows whether it was done."""
     request_id: str
     details: str = ""
     arguments: Mapping[str, Any] = field(factory=dict)

@@ -27,7 +27,8 @@ async def ask(handler: Handler, method: str, **fields: Any) -> Answer:
     reply = handler.call(method, args_of(method, **fields), "me")
     if reply.later is None:
         return reply.answer
-    struct = await reply.later()
+    answer, struct = await reply.later()
+    assert struct.responseCode == answer.code
     return Answer(Code(struct.responseCode), tuple(detail.message for detail in struct.details), struct.result)
 
 

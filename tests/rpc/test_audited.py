@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import logging
 import re
 import socket
+import struct
 import threading
 import time
 from base64 import b64encode
@@ -27,6 +29,7 @@ from scheduler.security.realm import Realm
 from scheduler.testing.serving import InThread, serving
 from tests.rpc.calls import JOB, UPDATE, args_of, binary_call, framed, job, read_reply, update_request
 from tests.rpc.test_access import FILE, OF_A_JOB, OF_THE_CLUSTER, OPEN, PASSWORDS
+from tests.rpc.test_watching import wait_until
 from tests.security.test_limits import Hand
 
 AT_MS = 1_800_000_000_123
@@ -146,6 +149,46 @@ def test_a_line_says_what_became_of_it(house: House, outcome: Outcome, result: s
     asked.join(10)
     (found,) = house.lines()
     assert json.loads(found)["result"] == result
+
+
+def test_what_takes_its_time_is_told_when_it_is_over(house: House) -> None:
+    house.call("admin", binary_call("stageRecovery", backupId="../x"))
+    house.call("admin", binary_call("performBackup"))
+    refused, done = (json.loads(one) for one in house.lines())
+    assert (refused["result"], refused["target"], refused["id"]) == ("ERROR", "../x", "r-1")
+    assert refused["details"] == "there is no backup '../x'"
+    assert (done["call"], done["result"], done["details"]) == ("performBackup", "OK", "")
+
+
+def test_what_a_client_began_and_left_is_done_and_told() -> None:
+    """A backup of which only the answer is given up is still written."""
+    begun, may_end, over = threading.Event(), threading.Event(), threading.Event()
+    deeds: list[Deed] = []
+
+    def audit(deed: Deed) -> None:
+        deeds.append(deed)
+        over.set()
+
+    with serving(audit=audit) as inner:
+        archive = inner.inner.archive
+        back_up = archive.back_up
+
+        async def slow() -> None:
+            begun.set()
+            await asyncio.to_thread(may_end.wait, 60)
+            await back_up()
+
+        archive.back_up = slow  # type: ignore[method-assign]
+        with socket.create_connection(("127.0.0.1", inner.thrift_port), timeout=10) as raw:
+            raw.sendall(framed(binary_call("performBackup")))
+            assert begun.wait(60)
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        wait_until(lambda: not inner.on_loop(lambda: inner.inner.raw.connections))
+        assert not deeds
+        may_end.set()
+        assert over.wait(60)
+    assert [deed.result for deed in deeds] == ["OK"]
+    assert asyncio.run(archive.backups()) == ["scheduler-backup-0"]
 
 
 def test_the_id_comes_back_and_is_ours_where_the_client_s_cannot_stand(house: House) -> None:

@@ -1,5 +1,6 @@
 """One message in, one reply out, whatever happens in between."""
 
+import asyncio
 import logging
 from typing import Any
 
@@ -11,6 +12,7 @@ from scheduler.interface import aurora
 from scheduler.rpc.binary import LENIENT, STRICT
 from scheduler.rpc.callers import Caller
 from scheduler.rpc.handler import METHODS
+from scheduler.rpc.later import Later
 from scheduler.rpc.messages import BadMessage, Codec
 from scheduler.rpc.processor import Processor
 from scheduler.rpc.tjson import JSON
@@ -148,3 +150,18 @@ def test_the_user_of_a_call_is_recorded(processor: Processor) -> None:
     _, _, _, response = answer(processor, binary_call("getJobUpdateSummaries", jobUpdateQuery=query))
     (summary,) = response.result.getJobUpdateSummariesResult.updateSummaries
     assert summary.user == "bob"
+
+
+def test_the_observer_is_told_of_what_takes_its_time_when_it_is_over() -> None:
+    told: list[tuple[str, Code, int, int]] = []
+    observed = Processor(Serving().handler, lambda *call: told.append(call))
+
+    async def main() -> Any:
+        pending = observed.process(binary_call("stageRecovery", backupId="x"), STRICT, STRICT, Caller())
+        assert told == []
+        assert isinstance(pending.payload, Later)
+        await pending.payload.prepare()
+        return read_reply(b"".join([bytes(piece) async for piece in pending.payload.pieces()]))[3]
+
+    assert asyncio.run(main()).responseCode == aurora.ResponseCode.ERROR
+    assert [(method, code) for method, code, _, _ in told] == [("stageRecovery", Code.ERROR)]
