@@ -30,7 +30,7 @@ from scheduler.changelog.folding import Folding
 from scheduler.changelog.frame import CHECKSUM_BYTES
 from scheduler.changelog.gc_policy import rehydrating
 from scheduler.changelog.load import LoadResult, load
-from scheduler.changelog.store import DB_FILE, Pointer, move_pointer, open_for_writing, read_meta
+from scheduler.changelog.store import DB_FILE, Pointer, open_for_writing, read_meta
 from scheduler.changelog.writer import Job, Writer, explain
 from scheduler.contracts import Entry, Unavailable
 from scheduler.core.ops import Op
@@ -118,11 +118,7 @@ class Checkpoint:
 
     def adopt(self, lineage: bytes, base: Pointer) -> None:
         """Begin with the base that arrived; durable from here on. Raises Unavailable when the disk refuses."""
-        self._db = open_for_writing(self.folder, self._cluster, lineage, durable=False)
-        try:
-            move_pointer(self._db, base)
-        except sqlite3.Error as error:
-            raise Unavailable(f"the checkpoint in {self.folder} cannot be written: {error}") from error
+        self._db = open_for_writing(self.folder, self._cluster, lineage, base=base, durable=False)
         self.end = End(lineage, base.covered, base.checksum)
 
     def load(

@@ -9,6 +9,7 @@ epochs far above it, because leaders after the backup may have raised the engine
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -21,9 +22,10 @@ from scheduler.changelog.datadir import lock, prepare
 from scheduler.changelog.errors import DataDirRefused
 from scheduler.changelog.frame import genesis
 from scheduler.changelog.packing import packed
-from scheduler.changelog.store import DB_FILE, Pointer, move_pointer, open_for_writing
+from scheduler.changelog.store import DB_FILE, Pointer, open_for_writing
 from scheduler.changelog.zookeeper_layout import Head, Layout
 from scheduler.changelog.zookeeper_snapshot import Snapshot
+from scheduler.contracts import Unavailable
 from scheduler.core.state import State, apply, dump
 from scheduler.zk.client import Client
 from scheduler.zk.epoch import epoch_bytes
@@ -73,20 +75,34 @@ def read_for_restore(path: Path, *, keep_lineage: bool) -> Restored:
 
 
 def restore_into_folder(data_dir: Path, restored: Restored) -> None:
-    """Begin an embedded changelog. Raises DataDirRefused when there is one already, Unavailable, OSError."""
+    """Begin an embedded changelog, wholly or not at all.
+
+    Raises DataDirRefused when there is one already, Unavailable when the disk does not take it.
+    """
     prepare(data_dir)
     held = lock(data_dir)
     try:
         if (data_dir / DB_FILE).exists():
             raise DataDirRefused(f"{data_dir} has a changelog already: recover into an empty folder")
-        pointer = restored.write(data_dir)
-        db = open_for_writing(data_dir, restored.backup.cluster, restored.lineage)
         try:
-            move_pointer(db, pointer)
-        finally:
-            db.close()
+            pointer = restored.write(data_dir)
+            open_for_writing(data_dir, restored.backup.cluster, restored.lineage, base=pointer).close()
+        except BaseException as error:
+            _take_back(data_dir)
+            if isinstance(error, OSError):
+                raise Unavailable(f"nothing was recovered into {data_dir}: {error.strerror}") from error
+            if isinstance(error, Unavailable):
+                raise Unavailable(f"nothing was recovered into {data_dir}: {error}") from error
+            raise
     finally:
         held.release()
+
+
+def _take_back(data_dir: Path) -> None:
+    """Remove what was made, so that the folder is empty for the next try."""
+    for path in (*data_dir.glob(f"{DB_FILE}*"), base_path(data_dir, 1)):
+        with contextlib.suppress(OSError):
+            path.unlink()
 
 
 async def restore_into_zookeeper(client: Client, root: str, restored: Restored) -> None:

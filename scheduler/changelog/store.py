@@ -20,7 +20,7 @@ from typing import Any, Final
 from urllib.parse import quote
 from uuid import uuid4
 
-from attrs import frozen
+from attrs import astuple, frozen
 
 from scheduler.changelog.errors import Damaged, DataDirRefused, FormatTooNew
 from scheduler.changelog.frame import genesis
@@ -90,10 +90,11 @@ class Meta:
 
 
 def open_for_writing(
-    data_dir: Path, cluster: str, lineage: bytes | None = None, *, durable: bool = True
+    data_dir: Path, cluster: str, lineage: bytes | None = None, *, base: Pointer | None = None, durable: bool = True
 ) -> sqlite3.Connection:
     """The one connection of the server; the file is made if there is none, of a new lineage.
 
+    `lineage` and `base` are what a new file begins with: it has both, or it is not there.
     Not `durable`, the newest commits may be lost when the machine loses power: for a copy of what is kept elsewhere.
     The caller holds the lock of the folder. May be used in another thread than this.
     Raises DataDirRefused, Unreadable, and Unavailable for a disk that is full or fails: try again later.
@@ -105,17 +106,19 @@ def open_for_writing(
         db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
         try:
             db.execute("PRAGMA journal_mode = WAL").fetchone()
-            db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            db.execute("PRAGMA synchronous = FULL")
             db.execute("PRAGMA secure_delete = OFF")  # Debian's default overwrites what is deleted: twice the writing
             db.execute("PRAGMA journal_size_limit = 16777216")  # after a burst the WAL file is cut to 16 MB again
             # What is read back must be on the disk, also if the last server ended because an fsync failed: the pages
             # the log still shows may be in memory only.
             _checkpoint(db)
             if not _has_tables(db):
-                _create(db, cluster, lineage or uuid4().bytes)
+                _create(db, cluster, lineage or uuid4().bytes, base)
                 sync_folder(data_dir)
             elif _is_empty(db):
                 db.execute("UPDATE meta SET cluster = ? WHERE cluster <> ?", (cluster, cluster))
+            if not durable:
+                db.execute("PRAGMA synchronous = NORMAL")
             found = read_meta(db)
         except BaseException:
             db.close()
@@ -183,13 +186,13 @@ def _has_tables(db: sqlite3.Connection) -> bool:
     return True
 
 
-def _create(db: sqlite3.Connection, cluster: str, lineage: bytes) -> None:
-    """All in one transaction: a file half made does not exist."""
+def _create(db: sqlite3.Connection, cluster: str, lineage: bytes, base: Pointer | None) -> None:
+    """All in one transaction: a file half made does not exist, and a lineage never stands there without its base."""
     now_ms = time.time_ns() // 1_000_000
     db.execute("BEGIN IMMEDIATE")
     for statement in _SCHEMA.split(";"):
         db.execute(statement)
-    row = (cluster, lineage, now_ms, 0, 0, 0, 0, genesis(lineage), 0, 0, b"")
+    row = (cluster, lineage, now_ms, *astuple(base or Pointer(0, 0, 0, 0, genesis(lineage))))
     db.execute(f"INSERT INTO meta VALUES (1{', ?' * len(row)})", row)
     db.execute(f"PRAGMA user_version = {_TABLES_VERSION}")
     db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")

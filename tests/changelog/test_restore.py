@@ -1,21 +1,89 @@
-"""A backup as the beginning of a log in ZooKeeper, and a log there looked at from outside."""
+"""A backup as the beginning of a log, in a folder or in ZooKeeper, and a log looked at from outside."""
 
 from __future__ import annotations
 
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from scheduler.changelog.backup import Backup, write_backup
+from scheduler.changelog.base import base_path
+from scheduler.changelog.datadir import LOCK_FILE
 from scheduler.changelog.errors import DataDirRefused
 from scheduler.changelog.look import look_into_zookeeper
-from scheduler.changelog.restore import EPOCH_GAP, read_for_restore, restore_into_zookeeper
-from scheduler.contracts import Entry
-from tests.changelog.stage import CLUSTER, contents, told_until
+from scheduler.changelog.restore import (
+    EPOCH_GAP,
+    Restored,
+    read_for_restore,
+    restore_into_folder,
+    restore_into_zookeeper,
+)
+from scheduler.contracts import Entry, Unavailable
+from tests.changelog.stage import CLUSTER, contents, fill, look, told_until
 from tests.changelog.zookeeper_stage import ROOT, Scheduler
 from tests.zk.stage import Stage, on_stage
 
 NAME = "scheduler-backup-2026-11-21-10-00"
+
+
+@pytest.fixture
+def backup(tmp_path: Path) -> Path:
+    """Of an embedded changelog, up to entry 60."""
+    fill(tmp_path / "old", 60, fold_at=60)
+    found = look(tmp_path / "old")[1]
+    told = Backup(CLUSTER, bytes.fromhex(found.lineage), 1_000, found.base)
+    write_backup(tmp_path, NAME, told, base_path(tmp_path / "old", 1))
+    return tmp_path / NAME
+
+
+@contextmanager
+def no_file_beyond(size: int) -> Iterator[None]:
+    """The system refuses to let a file grow beyond `size` bytes, as a full disk does."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def refused(folder: Path, restored: Restored, most_bytes: int) -> str:
+    """What the recovery says on such a disk; empty: it went well."""
+    with no_file_beyond(most_bytes):
+        try:
+            restore_into_folder(folder, restored)
+        except Unavailable as error:
+            return str(error)
+    return ""
+
+
+# --- in a folder -------------------------------------------------------------------------------------------------
+
+
+def test_wherever_the_disk_refuses_nothing_was_recovered(backup: Path, tmp_path: Path) -> None:
+    """A lineage without its base would be an empty cluster that the engine takes for its own: it ends all tasks."""
+    restored = read_for_restore(backup, keep_lineage=True)
+    refusals = 0
+    for size in range(0, 100_000, 2_000):
+        folder = tmp_path / f"disk-{size}"
+        said = refused(folder, restored, size)
+        if not said:
+            break
+        refusals += 1
+        assert said.startswith(f"nothing was recovered into {folder}: ")
+        assert [path.name for path in folder.iterdir()] == [LOCK_FILE]
+    there, found = look(folder)
+    assert there == contents(restored.state)
+    assert (found.offset, found.lineage) == (60, restored.lineage.hex())
+    assert refusals > 5
+    restore_into_folder(tmp_path / "disk-0", restored)  # once there is room
+    assert look(tmp_path / "disk-0")[0] == contents(restored.state)
+
+
+# --- in ZooKeeper ------------------------------------------------------------------------------------------------
 
 
 async def backed_up(stage: Stage, folder: Path, until: int) -> Path:
