@@ -18,10 +18,11 @@ from scheduler.core.updates.updater import move
 def proceed(tx: Transaction, update: JobUpdate) -> None:
     """A heartbeat: it lifts a soft pause and a monitor's WAIT, when it is one of enough in a row, and nothing else."""
     heard_before_ms = tx.state.pulses.get(update.key)
+    must_be_sure = pulses.must_be_sure(tx.state, update)  # before this one counts as heard
     tx.state.replace(tx.state.pulses, update.key, tx.mono_ms)
     if update.status not in table.AWAITING_PULSE_STATES and update.notes.hold is None:
         return
-    if pulses.must_be_sure(update) and not _count(tx, update, heard_before_ms):
+    if must_be_sure and not _count(tx, update, heard_before_ms):
         return
     update = annotate(tx, update, hold=None)
     if update.status in table.AWAITING_PULSE_STATES:

@@ -71,7 +71,7 @@ def override(tx: Transaction, key: UpdateKey, duration_ms: int, user: str, reaso
     until_ms = tx.now_ms + duration_ms
     update = annotate(tx, update, override=Override(until_ms, user, reason))
     arm(tx, update)
-    what = f"Heartbeat overridden for {duration_ms / 1000:g} s: {reason}"
+    what = f"{pulses.OVERRIDDEN} {duration_ms / 1000:g} s: {reason}"
     if update.status in table.AWAITING_PULSE_STATES:
         rolling = table.unblock(update.status)
         assert rolling is not None

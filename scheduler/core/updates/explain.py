@@ -236,11 +236,13 @@ def _awaiting(scene: _Scene) -> Holder:
         why = " ".join(filter(None, (hold.reason, hold.link)))
         text = f"{who[0].upper()}{who[1:]} has said wait for {scene.ago(hold.since_ms)}"
         return Holder(HeldBy.MONITOR_WAITS, text, coming, hold.since_ms, hold.source, why)
-    if len(update.events) == 1:
-        text = f"It has waited for its first heartbeat since it was started {scene.ago(scene.since_ms)} ago"
+    missing = pulses.missing(state, update)
+    if missing is pulses.Missing.NEVER_HEARD:
+        started_ms = update.events[0].timestamp_ms
+        text = f"It has waited for its first heartbeat since it was started {scene.ago(started_ms)} ago"
         return Holder(HeldBy.NEVER_HEARD, text, coming, scene.since_ms)
-    if update.events[-1].message == pulses.FAILED_OVER:
-        text = f"It waits for a heartbeat since this scheduler took over {scene.ago(scene.since_ms)} ago"
+    if missing is pulses.Missing.FAILOVER:
+        text = f"It waits for a heartbeat since this scheduler took over {scene.ago(state.led_from_ms)} ago"
         return Holder(HeldBy.FAILOVER, text, coming, scene.since_ms)
     text = f"Its heartbeat is overdue, and nothing has started for {scene.ago(scene.since_ms)}"
     return Holder(HeldBy.OVERDUE, text, coming, scene.since_ms)

@@ -11,17 +11,20 @@ Source: the update-coordination design thread of Aurora's mailing list (2014); `
 
 from __future__ import annotations
 
+from enum import Enum
 from itertools import takewhile
 from typing import Final
 
 from scheduler.core.policy import HOUR_MS
 from scheduler.core.state import State
 from scheduler.core.transaction import Clocks, DeadlineKind, Transaction
-from scheduler.core.updates.records import JobUpdate
-from scheduler.core.updates.status import AWAITING_PULSE_STATES
+from scheduler.core.updates.records import JobUpdate, UpdateEvent
+from scheduler.core.updates.status import AWAITING_PULSE_STATES, ROLLING_STATES
 
 TIMED_OUT: Final = "Pulses from external service have timed out."
 FAILED_OVER: Final = "A new scheduler leads: waiting for a heartbeat."
+OVERRIDDEN: Final = "Heartbeat overridden for"
+MONITOR_SAYS: Final = "Monitor says"
 MANY_STOPS: Final = 5
 MOST_COUNTED: Final = 100
 
@@ -68,11 +71,42 @@ def why_closed(update: JobUpdate) -> str:
     return TIMED_OUT
 
 
-def must_be_sure(update: JobUpdate) -> bool:
+class Missing(Enum):
+    """Why an update that waits for a heartbeat has none."""
+
+    NEVER_HEARD = "none yet"
+    FAILOVER = "none since this leader took over"
+    OVERDUE = "they have stopped"
+
+
+def missing(state: State, update: JobUpdate) -> Missing:
+    """What this leader has heard goes first; of what others heard before it, the history tells."""
+    if update.key in state.pulses:
+        return Missing.OVERDUE
+    events = list(update.events)
+    while len(events) > 1:
+        event = events.pop()
+        if event.message == TIMED_OUT and event.user is None:
+            before = events.pop()
+            if before.timestamp_ms < event.timestamp_ms:
+                return Missing.OVERDUE
+            # Else somebody turned it, or let it roll on, and it was stopped at that instant: no heartbeat did that.
+        elif _was_heard(event):
+            return Missing.FAILOVER
+    return Missing.NEVER_HEARD
+
+
+def _was_heard(event: UpdateEvent) -> bool:
+    """Does it show that some leader had heard a heartbeat?"""
+    said = event.message or ""
+    return said.startswith(MONITOR_SAYS) or (event.status in ROLLING_STATES and not said.startswith(OVERRIDDEN))
+
+
+def must_be_sure(state: State, update: JobUpdate) -> bool:
     """Are several heartbeats in a row asked for? After a stop they are; not at the start, nor after a failover."""
     if update.wishes.proceeds_to_resume == 1:
         return False
-    return update.notes.hold is not None or (len(update.events) > 1 and update.events[-1].message != FAILED_OVER)
+    return update.notes.hold is not None or missing(state, update) is Missing.OVERDUE
 
 
 def infer(tx: Transaction, update: JobUpdate) -> None:

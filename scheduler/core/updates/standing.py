@@ -72,7 +72,7 @@ def streak_of(state: State, clocks: Clocks, update: JobUpdate) -> int:
 def proceeds_missing(state: State, clocks: Clocks, update: JobUpdate) -> str:
     """What lifts the soft pause."""
     needed = update.wishes.proceeds_to_resume
-    if needed == 1 or not pulses.must_be_sure(update):
+    if needed == 1 or not pulses.must_be_sure(state, update):
         return "the next PROCEED"
     left = needed - streak_of(state, clocks, update)
     return "the next PROCEED" if left == 1 else f"{left} {MANY}"

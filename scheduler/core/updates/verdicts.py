@@ -55,7 +55,7 @@ class Heartbeat:
     def sentence(self) -> str:
         """`Monitor says wait: errors above 1% (probe) http://example.com/graph`."""
         word = self.verdict.name.lower().replace("_", " ")
-        text = f"Monitor says {word}{f': {self.reason}' if self.reason else ''}"
+        text = f"{pulses.MONITOR_SAYS} {word}{f': {self.reason}' if self.reason else ''}"
         return " ".join(filter(None, (text, f"({self.source})" if self.source else "", self.link)))
 
 

@@ -30,7 +30,7 @@ from scheduler.testing.simulation.watched import Decision
 if TYPE_CHECKING:
     from scheduler.testing.simulation.world import World
 
-_FAILED_OVER: Final = "A new scheduler leads: waiting for a heartbeat."
+_TIMED_OUT: Final = "Pulses from external service have timed out."
 
 
 class Words(Check):
@@ -46,6 +46,8 @@ class Words(Check):
         self._touched: dict[UpdateKey, UpdateRow] = {}
         self._streaks: dict[UpdateKey, int] = {}
         self._lifted_by_enough: set[UpdateKey] = set()
+        self._first_heard: set[UpdateKey] = set()
+        """Of which this scheduler hears for the first time in this decision."""
 
     def loaded(self, witness: Witness) -> None:
         for offset, key, said in self._pending:
@@ -64,6 +66,7 @@ class Words(Check):
     def deciding(self, witness: Witness, decision: Decision) -> None:
         self._touched.clear()
         self._lifted_by_enough.clear()
+        self._first_heard.clear()
         if decision.name == "begin_epoch":
             self._take_over(witness, decision)
         if not decision.answer.ok:
@@ -93,6 +96,8 @@ class Words(Check):
         if update is None or update.status in ENDED:
             return
         before_ms = witness.beats.get(key)
+        if before_ms is None:
+            self._first_heard.add(key)
         witness.beats[key] = decision.mono_ms
         condition = "paused" if update.status in PAUSED else "rolling" if update.status in ROLLING else "awaiting"
         self.world.coverage.note("verdict", f"{verdict.name} while {condition}")
@@ -134,12 +139,9 @@ class Words(Check):
             and (said.pause_until_ms is None or decision.now_ms < said.pause_until_ms)
         ):
             raise Broken("a pause holds", f"{where} by a timer, and its pause ends at {said.pause_until_ms}")
-        if why == "pulse" and change.old in AWAITING and update.key not in self._lifted_by_enough:
-            blocked = update.events[-2]
-            if said.held or (len(update.events) > 2 and blocked.message != _FAILED_OVER):
-                raise Broken(
-                    "several in a row", f"{where} by fewer PROCEEDs than the {update.proceeds_needed} it wants"
-                )
+        wanted_several = said.held or update.key not in self._first_heard or _has_stopped(update)
+        if why == "pulse" and change.old in AWAITING and wanted_several and update.key not in self._lifted_by_enough:
+            raise Broken("several in a row", f"{where} by fewer PROCEEDs than the {update.proceeds_needed} it wants")
         if why is not None and why.endswith(" due"):
             self.world.coverage.note("said", f"{why}: {update.status.name}")
         elif why == "override":
@@ -181,6 +183,14 @@ class Words(Check):
             said = witness.said_of(update.key)
             if update.status in ROLLING and said.held and said.override_until_ms is None:
                 raise Broken("a WAIT holds", f"{update.key} is {update.status.name}, and its monitor said WAIT")
+
+
+def _has_stopped(update: UpdateRow) -> bool:
+    """Had it rolled, and was silence what brought it to where it waited until now?"""
+    if len(update.events) < 3:
+        return False
+    rolled, blocked, _ = update.events[-3:]
+    return blocked.message == _TIMED_OUT and rolled.timestamp_ms < blocked.timestamp_ms
 
 
 def _called(decision: Decision) -> str:
