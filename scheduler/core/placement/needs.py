@@ -23,6 +23,12 @@ class Need(NamedTuple):
             self.milli_cpus + cpus, self.ram_mb + ram, self.disk_mb + disk, self.gpus + gpus, self.ports + ports
         )
 
+    def minus(self, other: Need) -> Need:
+        cpus, ram, disk, gpus, ports = other
+        return Need(
+            self.milli_cpus - cpus, self.ram_mb - ram, self.disk_mb - disk, self.gpus - gpus, self.ports - ports
+        )
+
 
 NOTHING: Final = Need()
 

@@ -1,15 +1,16 @@
 """Tasks that make way: who has waited long enough may end tasks that matter less, and gets the room they leave.
 
 A search goes over all groups that wait, a few tasks of each in turn, and over each host once for each group. What it
-finds it does at once: the victims are asked to end (PREEMPTING) and the room is kept for the group. Searches are cut
-into slices like everything else; what was found before is looked at again before it is done, because it is found and
-done in one decision. Source: Aurora's documentation, "Resource isolation and sizing" and "Multitenancy".
+finds it does at once: the victims are asked to end (PREEMPTING) and the room is kept for the group. What leaves a host
+anyway is counted on before anybody is asked. Searches are cut into slices like everything else; what was found before
+is looked at again before it is done, because it is found and done in one decision. Source: Aurora's documentation,
+"Resource isolation and sizing" and "Multitenancy".
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from attrs import define, field, frozen
@@ -22,6 +23,7 @@ from scheduler.core.placement.fit import (
     overhead_of,
 )
 from scheduler.core.placement.holding import keep
+from scheduler.core.placement.leaving import Kind, Leaving, about_to_end, kind_of, left_by
 from scheduler.core.placement.memory import Group
 from scheduler.core.placement.needs import Need, need_of
 from scheduler.core.placement.reservations import ReservationKey
@@ -52,9 +54,6 @@ FIGURES: Final = (
 
 _GIVE_WAY: Final = frozenset({TaskStatus.ASSIGNED, TaskStatus.STARTING, TaskStatus.RUNNING})
 
-Kind = tuple[str, bool]
-"""A role, and whether its tasks are of a preemptible tier."""
-
 
 @frozen(eq=False)
 class Prey:
@@ -75,6 +74,7 @@ class Run:
     prey: dict[str, list[Prey]] = field(factory=dict)
     by_kind: dict[Kind, dict[Room, None]] = field(factory=dict)
     """Hosts that have prey of a kind left."""
+    leaving: Leaving = field(factory=Leaving)
 
 
 @define(eq=False)
@@ -85,11 +85,6 @@ class Turn:
     kind: Kind
     wanted: int
     hosts: Iterator[Room] | None = None
-
-
-def kind_of(policy: Policy, config: TaskConfig) -> Kind:
-    tier = policy.tier(config.tier or policy.default_tier)
-    return config.job.role, tier is not None and tier.preemptible
 
 
 def _class_of(kind: Kind) -> str:
@@ -177,16 +172,16 @@ def _count(tx: Transaction, run: Run, looks: int) -> int:
     """What there is on each host that could make way. Returns the looks that are left."""
     overhead = overhead_of(tx.policy)
     for room in run.census:
-        tasks = tx.state.tasks.by_host.get(room.name, NO_USAGE).tasks
         found = [
             Prey(task, need_of(task.config).plus(overhead), kind_of(tx.policy, task.config), task.config.priority)
-            for task in tasks.values()
+            for task in _tasks_on(tx, room)
             if task.status in _GIVE_WAY
         ]
         found.sort(key=lambda prey: prey.need, reverse=True)  # stable: among equals the one that is there longest
         run.prey[room.name] = found
         for kind in {prey.kind for prey in found}:
             run.by_kind.setdefault(kind, {})[room] = None
+        run.leaving.note(tx.policy, room, about_to_end(_tasks_on(tx, room)))
         looks -= 1
         if looks == 0:
             break
@@ -207,44 +202,61 @@ def _turns(tx: Transaction) -> Iterator[Turn]:
             yield Turn(group, kind_of(policy, config), wanted)
 
 
-def _hunting_ground(run: Run, mine: Kind) -> Iterator[Room]:
-    """Hosts with tasks of a kind that might make way, each once."""
-    kinds = [kind for kind in run.by_kind if kind == mine or (not mine[1] and kind[1])]
+def _hunting_ground(run: Run, mine: Kind, need: Need) -> Iterator[Room]:
+    """Hosts that tasks which might make way leave anyway, then those with other such tasks, each once."""
     seen: set[Room] = set()
-    for kind in kinds:
-        for room in list(run.by_kind[kind]):
-            if room not in seen:
-                seen.add(room)
-                yield room
+    for kind in run.leaving.kinds():
+        if _might_make_way(mine, kind):
+            yield from _unseen(run.leaving.with_cores(kind, need.milli_cpus), seen)
+    for kind in list(run.by_kind):
+        if _might_make_way(mine, kind):
+            yield from _unseen(list(run.by_kind[kind]), seen)
+
+
+def _might_make_way(mine: Kind, theirs: Kind) -> bool:
+    """Some task of theirs for some of mine, as far as the kinds go."""
+    return theirs == mine or (not mine[1] and theirs[1])
+
+
+def _unseen(rooms: list[Room], seen: set[Room]) -> Iterator[Room]:
+    for room in rooms:
+        if room not in seen:
+            seen.add(room)
+            yield room
 
 
 def _make_room(tx: Transaction, run: Run, turn: Turn, batch: int, looks: int) -> tuple[int, int]:
     """On up to `batch` hosts. Returns on how many, and the looks that are left."""
     made = 0
     if turn.hosts is None:
-        turn.hosts = _hunting_ground(run, turn.kind)
+        turn.hosts = _hunting_ground(run, turn.kind, turn.group.request.need)
         tx.state.placement.figures[f"slot_search_attempts_for_{_class_of(turn.kind)}"] += 1
     for room in turn.hosts:
         looks -= 1
         victims = _victims(tx, run, turn, room)
-        if victims:
+        if victims is not None:
             _preempt(tx, room, victims, turn.group)
-            _strike_off(run, room, victims)
+            _strike_off(tx, run, room, victims)
             made += 1
         if made == batch or looks <= 0:
             break
     return made, looks
 
 
-def _strike_off(run: Run, room: Room, victims: list[Prey]) -> None:
-    """Whoever makes way already is not looked at again by those whose turn comes later."""
+def _strike_off(tx: Transaction, run: Run, room: Room, victims: list[Prey]) -> None:
+    """Those whose turn comes later look at what they leave, and not at them."""
+    run.leaving.note(tx.policy, room, about_to_end(_tasks_on(tx, room)))
     left = run.prey[room.name] = [prey for prey in run.prey[room.name] if prey not in victims]
     for kind in {prey.kind for prey in victims} - {prey.kind for prey in left}:
         del run.by_kind[kind][room]
 
 
-def _victims(tx: Transaction, run: Run, turn: Turn, room: Room) -> list[Prey]:
-    """Who has to make way on this host, the largest first, and no more of them than needed; empty: nobody helps."""
+def _victims(tx: Transaction, run: Run, turn: Turn, room: Room) -> list[Prey] | None:
+    """Who has to make way on this host, the largest first: nobody without whom there would be room too.
+
+    Nobody at all where it is enough what leaves anyway, and some of that would have had to make way. None: the host is
+    no help, whoever made way.
+    """
     memory, group, policy = tx.state.placement, turn.group, tx.policy
     request = group.request
     if (
@@ -254,10 +266,14 @@ def _victims(tx: Transaction, run: Run, turn: Turn, room: Room) -> list[Prey]:
         or maintenance_veto(room.host, tx.now_ms + policy.unavailability_threshold_ms) is not None
         or limit_veto(room, request, _with_kept(tx, group)) is not None
     ):
-        return []
+        return None
     mine, priority = turn.kind, request.config.priority
+    going = about_to_end(_tasks_on(tx, room))
+    left = left_by(policy, going)
+    if has_room(room, request.need, left):
+        is_owed = any(may_preempt(mine, priority, kind_of(policy, config), config.priority) for config in going)
+        return [] if is_owed else None
     victims: list[Prey] = []
-    left = Need()
     for prey in run.prey[room.name]:
         task = tx.state.tasks.get(prey.task.task_id)
         if task is None or task.status not in _GIVE_WAY or task.host != room.name:
@@ -266,8 +282,24 @@ def _victims(tx: Transaction, run: Run, turn: Turn, room: Room) -> list[Prey]:
             victims.append(prey)
             left = left.plus(prey.need)
             if has_room(room, request.need, left):
-                return victims
-    return []
+                return _needed(room, request.need, left, victims)
+    return None
+
+
+def _tasks_on(tx: Transaction, room: Room) -> Iterable[Task]:
+    return tx.state.tasks.by_host.get(room.name, NO_USAGE).tasks.values()
+
+
+def _needed(room: Room, need: Need, left: Need, victims: list[Prey]) -> list[Prey]:
+    """Those of them that it takes: one that is large in cores may have nothing of what is short."""
+    taken: list[Prey] = []
+    for prey in victims:
+        without = left.minus(prey.need)
+        if has_room(room, need, without):
+            left = without
+        else:
+            taken.append(prey)
+    return taken
 
 
 def _with_kept(tx: Transaction, group: Group) -> Counts:
@@ -295,5 +327,8 @@ def _preempt(tx: Transaction, room: Room, victims: list[Prey], group: Group) -> 
         tx.state.placement.figures[f"tasks_preempted_{_class_of(prey.kind)}"] += 1
     keep(tx, ReservationKey(room.name, config), config, tx.policy.offer_reservation_duration_ms)
     room.lessen(group.request.need)
+    if not victims:
+        tx.say(config.job, f"what others leave on {room.name} is kept for it")
+        return
     who = "1 task makes" if len(victims) == 1 else f"{len(victims)} tasks make"
     tx.say(config.job, f"{who} way for it on {room.name}")

@@ -27,12 +27,14 @@ def rack(*values: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
 
 
 def asking(job: JobKey = JOB, **changes: Any) -> TaskConfig:
-    """One core, 64 MB; `ports` names of ports, `cpus` cores, `data` tells configurations apart."""
+    """One core, 64 MB; `ports` names of ports, `data` tells configurations apart."""
     config = service(job, changes.pop("data", "x"))
     ports = tuple(Resource(ResourceKind.PORT, name) for name in changes.pop("ports", ()))
-    cpus = changes.pop("cpus", 1.0)
-    kept = tuple(r for r in config.resources if r.kind is not ResourceKind.CPUS)
-    return evolve(config, resources=(*kept, Resource(ResourceKind.CPUS, cpus), *ports), **changes)
+    amounts = {r.kind: r.value for r in config.resources}
+    for name, kind in (("cpus", ResourceKind.CPUS), ("ram_mb", ResourceKind.RAM_MB), ("gpus", ResourceKind.GPUS)):
+        if name in changes:
+            amounts[kind] = changes.pop(name)
+    return evolve(config, resources=(*(Resource(kind, amounts[kind]) for kind in amounts), *ports), **changes)
 
 
 class Scene:

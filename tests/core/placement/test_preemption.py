@@ -9,10 +9,19 @@ from attrs import evolve
 from hypothesis import given, settings, strategies as st
 
 from scheduler.core.placement import preemption
+from scheduler.core.placement.needs import need_of
 from scheduler.core.placement.preemption import may_preempt
 from scheduler.core.placement.reservations import Instance, ReservationKey
 from scheduler.core.policy import MINUTE_MS
-from scheduler.core.records import Constraint, JobKey, LimitConstraint, MaintenanceMode, TaskStatus, ValueConstraint
+from scheduler.core.records import (
+    Constraint,
+    JobKey,
+    LimitConstraint,
+    MaintenanceMode,
+    TaskConfig,
+    TaskStatus,
+    ValueConstraint,
+)
 from tests.core.placement.scenes import IN_ORDER, Scene, asking, host, rack
 from tests.core.placement.test_properties import HOSTS, check
 
@@ -83,6 +92,82 @@ def test_nobody_makes_way_when_it_is_switched_off() -> None:
     scene.create(asking(HIGH, **PREFERRED))
     scene.stage.advance(10 * MINUTE_MS)
     assert preempting(scene) == []
+
+
+@pytest.mark.parametrize(("needs", "groups", "victims"), [
+    ((1.0, 1.0, 1.0, 1.0), 3, 3),  # nobody pays for another's room
+    ((4.0,), 3, 1),  # what one leaves beyond a group's need is the next one's
+    ((2.0, 2.0), 3, 2),
+])  # fmt: skip
+def test_many_groups_on_one_host(needs: tuple[float, ...], groups: int, victims: int) -> None:
+    scene = full(*needs)
+    scene.stage.offer((host("a"), host("b")))
+    scene.create(asking(LOW, data="elsewhere", cpus=4.0))
+    for number in range(groups):
+        scene.create(asking(HIGH, data=str(number), **PREFERRED))
+    scene.stage.advance(3 * MINUTE_MS)
+    assert preempting(scene) == [("low", number) for number in range(victims)]
+    assert [key.host for key in scene.stage.state.reservations] == ["a"] * groups
+    for number in range(victims):
+        scene.stage.report(scene.task(number, LOW), TaskStatus.KILLED)
+    assert scene.where(HIGH) == dict.fromkeys(range(groups), "a")
+
+
+def test_nobody_makes_way_where_others_go_anyway() -> None:
+    scene = full(2.0, 2.0)
+    scene.create(asking(OTHER, cpus=2.0))
+    scene.create(asking(HIGH, **PREFERRED))
+    scene.stage.advance(3 * MINUTE_MS - 1)
+    scene.kill(0, LOW)
+    scene.stage.advance(1)
+    assert preempting(scene) == []
+    assert "www/prod/high: what others leave on a is kept for it" in scene.stage.said()
+    scene.stage.report(scene.task(0, LOW), TaskStatus.KILLED)
+    assert (scene.where(HIGH), scene.where(OTHER)) == ({0: "a"}, {0: None})
+
+
+def test_nobody_makes_way_who_has_nothing_of_what_is_short() -> None:
+    scene = Scene(host("a"))
+    scene.create(asking(LOW, data="cores", cpus=3.0, ram_mb=64))
+    scene.create(asking(LOW, data="memory", cpus=1.0, ram_mb=900))
+    scene.create(asking(HIGH, ram_mb=512, **PREFERRED))
+    scene.stage.advance(3 * MINUTE_MS)
+    assert preempting(scene) == [("low", 1)]
+
+
+shapes = st.tuples(st.integers(1, 4), st.integers(1, 4), st.integers(0, 2), st.integers(0, 2))
+"""Cores, memory in units of 64 MB, GPUs, ports."""
+
+
+def shaped(job: JobKey, number: int, shape: tuple[int, ...], **changes: Any) -> TaskConfig:
+    cpus, ram, gpus, ports = shape
+    needs = {"cpus": float(cpus), "ram_mb": 64 * ram, "gpus": gpus, "ports": ("a", "b")[:ports]}
+    return asking(job, data=str(number), **needs, **changes)
+
+
+@settings(max_examples=150)
+@given(there=st.lists(shapes, min_size=1, max_size=12), wanted=st.lists(shapes, min_size=1, max_size=4))
+def test_what_is_kept_will_be_there_and_for_one_group_nobody_goes_in_vain(there: list[Any], wanted: list[Any]) -> None:
+    whole = (12_000, 12 * 64, 1024, 4, 6)
+    scene = Scene(host("a", cpus=12.0, ram_mb=12 * 64, gpus=4, ports=tuple(range(31000, 31006))))
+    for number, shape in enumerate(there):
+        scene.create(shaped(LOW, number, shape))
+    for number, shape in enumerate(wanted):
+        scene.create(shaped(HIGH, number, shape, **PREFERRED))
+    scene.stage.advance(3 * MINUTE_MS)
+    state = scene.stage.state
+    victims = list(state.tasks.by_status[TaskStatus.PREEMPTING].values())
+    asked = [key.owner for key in state.reservations if isinstance(key.owner, TaskConfig)]
+    stay = [task.config for task in state.tasks.by_host["a"].tasks.values() if task not in victims]
+
+    def fits(*configs: TaskConfig) -> bool:
+        needs = [need_of(config) for config in (*stay, *configs, *asked)]
+        return all(sum(amounts) <= there for amounts, there in zip(zip(*needs, strict=True), whole, strict=True))
+
+    assert fits()
+    assert not victims or asked
+    if len(wanted) == 1:
+        assert not any(fits(victim.config) for victim in victims)
 
 
 def test_nobody_searches_when_nobody_could_make_way() -> None:
