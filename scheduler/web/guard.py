@@ -4,6 +4,9 @@ Whoever may send requests here may run processes, and every browser on this mach
 web pages out: the Host header must name this server (or a name that somebody points at our address would do), and a
 browser's own words about where a request comes from (Origin, Sec-Fetch-Site) must not name another site, unless that
 origin was enabled. Programs that are no browsers send neither header and are not concerned.
+
+A person may come from anywhere: who follows a link to a page, from a chat or by way of a scheduler that does not lead,
+is let in. The page that the link was on sees nothing of what the person sees.
 """
 
 from __future__ import annotations
@@ -58,7 +61,7 @@ class Guard:
             if _authority(origin) != (scope.get("scheme", "http"), host):
                 raise Refusal(403, f"pages of {origin} may not call this server (--enable-cors-for allows one origin)")
         for site in _values(headers, b"sec-fetch-site"):
-            if site not in _HARMLESS_SITES:
+            if site not in _HARMLESS_SITES and not (not origins and _follows_a_link(scope, headers)):
                 raise Refusal(403, f"a browser says this request is {site}; only pages of this server may call it")
 
     def _check_host(self, hosts: list[str], server: tuple[str, int | None] | None) -> str:
@@ -69,6 +72,13 @@ class Guard:
         if name in self._names or _is_own_address(name, server):
             return host
         raise Refusal(421, f"this server is not {host}; it answers to its addresses, localhost and --hostname")
+
+
+def _follows_a_link(scope: Mapping[str, Any], headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Does a person go to a page, in a window of its own? Calls and events are not for that."""
+    how = [_values(headers, name) for name in (b"sec-fetch-mode", b"sec-fetch-dest")]
+    is_call = scope["path"].startswith(("/api", "/events"))
+    return scope["method"] in ("GET", "HEAD") and how == [["navigate"], ["document"]] and not is_call
 
 
 def _authority(origin: str) -> tuple[str, str] | None:

@@ -18,7 +18,12 @@ async def _never(*args: Any) -> None:
     raise AssertionError("the application was called")
 
 
-def verdict(enable_cors_for: str | None = None, server: Any = SERVER, **headers: str | list[str]) -> int:
+def verdict(
+    enable_cors_for: str | None = None,
+    server: Any = SERVER,
+    request: str = "POST /api",
+    **headers: str | list[str],
+) -> int:
     """The status a request with these headers is refused with; 200 when it is let in."""
     guard = Guard(_never, hostnames=("scheduler.test", ""), enable_cors_for=enable_cors_for)
     raw = []
@@ -26,7 +31,9 @@ def verdict(enable_cors_for: str | None = None, server: Any = SERVER, **headers:
         for one in [value] if isinstance(value, str) else value:
             raw.append((name.replace("_", "-").lower().encode(), one.encode()))
     try:
-        guard.check({"type": "http", "scheme": "http", "headers": raw, "server": server})
+        method, path = request.split()
+        scope = {"type": "http", "scheme": "http", "method": method, "path": path}
+        guard.check({**scope, "headers": raw, "server": server})
     except Refusal as refusal:
         return refusal.status
     return 200
@@ -105,6 +112,28 @@ def test_a_server_without_an_address_still_knows_loopback() -> None:
 )
 def test_where_a_browser_says_a_request_comes_from(headers: dict[str, Any], expected: int) -> None:
     assert verdict(host="localhost:8081", **headers) == expected
+
+
+@pytest.mark.parametrize(
+    ("request_line", "changed", "expected"),
+    [
+        ("GET /scheduler/www/prod/hello", {}, 200),
+        ("HEAD /", {}, 200),
+        ("GET /", {"sec_fetch_site": "same-site"}, 200),
+        ("POST /quitquitquit", {}, 403),
+        ("GET /api", {}, 403),
+        ("GET /apibeta/killTasks", {}, 403),
+        ("GET /events", {}, 403),
+        ("GET /", {"origin": "http://evil.example"}, 403),
+        ("GET /", {"sec_fetch_mode": "no-cors"}, 403),
+        ("GET /", {"sec_fetch_mode": ["navigate", "cors"]}, 403),
+        ("GET /", {"sec_fetch_dest": "iframe"}, 403),
+        ("GET /", {"sec_fetch_dest": []}, 403),
+    ],
+)
+def test_a_person_may_follow_a_link(request_line: str, changed: dict[str, Any], expected: int) -> None:
+    link = {"sec_fetch_site": "cross-site", "sec_fetch_mode": "navigate", "sec_fetch_dest": "document"}
+    assert verdict(request=request_line, host="localhost", **{**link, **changed}) == expected
 
 
 def test_one_origin_can_be_enabled() -> None:
