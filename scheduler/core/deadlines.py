@@ -131,5 +131,6 @@ _REACHED: Final[dict[DeadlineKind, Callable[[Transaction, Any], None]]] = {
     DeadlineKind.PREEMPT: _preempt,
     DeadlineKind.PLACE: _place,
     DeadlineKind.DRAIN: draining.due,
+    DeadlineKind.DEPARTURE: draining.departs,
     DeadlineKind.CRON: runs.due,
 }

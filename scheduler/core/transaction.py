@@ -61,6 +61,7 @@ class DeadlineKind(Enum):
     KILL = "kill"  # a task id: ask again, harder
     TRANSIENT = "transient"  # a task id: it has been on its way for too long
     DRAIN = "drain"  # a host: look whether more tasks may leave it
+    DEPARTURE = "departure"  # a host: the time has come to move its tasks, because it said that it will go away
     CRON = "cron"  # a JobKey: its next run may be due
     PARTITION = "partition"  # a task id: its host has been silent for as long as its policy allows
     HOST = "host"  # a host: nothing has been heard of it for too long

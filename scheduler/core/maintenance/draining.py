@@ -39,10 +39,9 @@ def take_over(tx: Transaction) -> None:
 
 
 def due(tx: Transaction, host: str) -> None:
-    """Look at a host, and decide when to look again."""
+    """Look at a host that drains, and decide when to look again."""
     row = tx.state.maintenance.get(host)
     if row is None or row.drain is None:
-        _leave_if_announced(tx, host)
         return
     look(tx, row)
     row = tx.state.maintenance.get(host)
@@ -97,11 +96,15 @@ def finish_if_empty(tx: Transaction, host: str | None) -> None:
 
 
 def announced(tx: Transaction, host: str, unavailable_from_ms: int) -> None:
-    """A host says that it will go away: its tasks move some time before, whatever their SLA; its mode stays."""
-    tx.arm(DeadlineKind.DRAIN, host, unavailable_from_ms - tx.policy.unavailability_threshold_ms)
+    """A host says that it will go away: its tasks move some time before, whatever their SLA; its mode stays.
+
+    Whether it drains besides, has done so or is back in service, makes no difference to that.
+    """
+    tx.arm(DeadlineKind.DEPARTURE, host, unavailable_from_ms - tx.policy.unavailability_threshold_ms)
 
 
-def _leave_if_announced(tx: Transaction, name: str) -> None:
+def departs(tx: Transaction, name: str) -> None:
+    """The time that a host announced may have come: then its tasks move."""
     host = tx.state.hosts.get(name)
     if host is None or host.unavailable_from_ms is None:
         return

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from attrs import evolve
 
 from scheduler.core import jobs, ops
@@ -32,7 +34,7 @@ def host(name: str, cpus: float = 4) -> Host:
 
 
 def stage_of(*hosts: Host, tasks: int = 0) -> Stage:
-    stage = Stage(Policy(offer_order="CPU", flapping_task_threshold_ms=0))
+    stage = Stage(Policy(offer_order="CPU", flapping_task_threshold_ms=0, sla_aware_kill_non_prod=True))
     stage.offer(hosts)
     if tasks:
         stage.ask(jobs.create, JobConfiguration(JOB, service(JOB, "x"), tasks), "me")
@@ -119,6 +121,48 @@ def test_a_host_that_announces_to_go_away_is_emptied_before() -> None:
     obey(stage)
     assert (on(stage, "a"), on(stage, "b")) == (0, 2)
     assert not len(stage.state.maintenance)
+
+
+HALF_AN_HOUR: Final = PercentageSlaPolicy(95.0, 1800)
+"""Until they have been running for so long, it lets none of twenty tasks go."""
+
+
+def kept_by_sla(leaves_min: int, *, timeout_secs: int) -> Stage:
+    """Host a drains, which its tasks' SLA does not allow, and has announced that it will go away."""
+    stage = stage_of(host("a", cpus=100), tasks=20)
+    stage.offer((evolve(host("a", cpus=100), unavailable_from_ms=leaves_min * 60_000), host("b", cpus=100)))
+    stage.ask(requests.sla_drain, ["a"], HALF_AN_HOUR, timeout_secs, "me")
+    return stage
+
+
+def test_a_drain_of_a_host_that_leaves_later_is_forced_by_the_next_leader() -> None:
+    stage = kept_by_sla(24 * 60, timeout_secs=300)
+    stage.restart()
+    stage.advance(5 * 60_000)
+    obey(stage)
+    assert (on(stage, "a"), on(stage, "b")) == (0, 20)
+    assert modes(stage.controller.read(requests.status, ["a"]).answer) == {"a": DRAINED}
+
+
+def test_a_host_that_drains_is_left_in_time_whatever_the_sla() -> None:
+    stage = kept_by_sla(20, timeout_secs=86_400)
+    stage.advance(14 * 60_000 - 1)
+    obey(stage)
+    assert on(stage, "a") == 20
+    stage.advance(1)
+    obey(stage)
+    assert (on(stage, "a"), on(stage, "b")) == (0, 20)
+    assert modes(stage.controller.read(requests.status, ["a"]).answer) == {"a": DRAINED}
+
+
+def test_an_announcement_outlives_maintenance() -> None:
+    stage = kept_by_sla(20, timeout_secs=86_400)
+    stage.ask(requests.end, ["a"], "me")
+    stage.advance(14 * 60_000 - 1)
+    assert on(stage, "a") == 20
+    stage.advance(1)
+    obey(stage)
+    assert (on(stage, "a"), on(stage, "b")) == (0, 20)
 
 
 def test_of_very_many_tasks_the_rest_follow_at_once() -> None:
