@@ -196,9 +196,12 @@ class Processor:
             return None
 
     def _encode(self, call: Call, writes: Codec, caller: Caller, reply: Reply) -> Payload:
+        def mistake(wrong: Exception) -> bytes:
+            return self._mistake(call, writes, caller, wrong)
+
         if reply.struct is not None:
-            return self.replies.struct(call, writes, reply.struct)
-        return self.replies.answer(call, writes, reply.answer, lambda wrong: self._mistake(call, writes, caller, wrong))
+            return self.replies.made(call, writes, self.replies.struct(call, writes, reply.struct), mistake)
+        return self.replies.answer(call, writes, reply.answer, mistake)
 
     def _mistake(self, call: Call, writes: Codec, caller: Caller, mistake: Exception) -> bytes:
         """Our own error: ERROR with the exception's text, as Aurora answers, and a log entry to be found by its id."""

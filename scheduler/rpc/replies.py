@@ -9,7 +9,7 @@ from typing import Any, Final
 from scheduler.core.answers import Answer, Code, error
 from scheduler.interface import aurora, thesan
 from scheduler.rpc import thesan as own, to_thrift
-from scheduler.rpc.large import MAX_ANSWER_BYTES, Large, NoRoom, Outstanding, Parts
+from scheduler.rpc.large import MAX_ANSWER_BYTES, PIECE_BYTES, Large, NoRoom, Outstanding, Parts
 from scheduler.rpc.later import Later
 from scheduler.rpc.messages import REPLY, Call, Codec
 from scheduler.rpc.pieces import Batch, Pieces
@@ -69,19 +69,38 @@ class Replies:
         )
 
     def answer(self, call: Call, writes: Codec, answer: Answer, mistake: Callable[[Exception], bytes]) -> Payload:
-        """A reply with an answer in its envelope. One that would take long comes as a `Large`.
+        """A reply with an answer in its envelope. One that would take long to make or to send comes as a `Large`.
 
         `mistake` makes what is sent instead when a large answer cannot be made after all. Raises NoRoom.
         """
-        batches = self._pieces_of(writes).of(answer.result)
+        pieces = self._pieces_of(writes)
+        batches = pieces.of(answer.result)
         if batches is None:
-            return self.whole(call, writes, answer)
+            return self.made(call, writes, self.whole(call, writes, answer), mistake)
         head, tail = self._around(call, writes, answer, has_result=True)
         parts = Parts(_with(head, batches, tail))
-        if parts.make_some():
+        if not parts.make_some():
+            estimate = parts.size * pieces.batches(answer.result) // max(1, parts.batches)
+        elif parts.size > PIECE_BYTES:  # soon made of what is kept, but long to send
+            estimate = parts.size
+        else:
             return parts.whole()
-        estimate = parts.size * self._pieces_of(writes).batches(answer.result) // max(1, parts.batches)
         self.outstanding.check_room_for(estimate)
+        return self._large(call, writes, parts, estimate, mistake)
+
+    def made(self, call: Call, writes: Codec, reply: bytes, mistake: Callable[[Exception], bytes]) -> Payload:
+        """A reply that was encoded in one go; sent in pieces and counted if it is large. It may tell of a change that
+        has happened, so it is not refused.
+        """
+        if len(reply) <= PIECE_BYTES:
+            return reply
+        parts = Parts([[reply]])
+        parts.make_some()
+        return self._large(call, writes, parts, parts.size, mistake)
+
+    def _large(
+        self, call: Call, writes: Codec, parts: Parts, estimate: int, mistake: Callable[[Exception], bytes]
+    ) -> Large:
         return Large(
             parts,
             estimate,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
+import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -14,10 +15,12 @@ import pytest
 
 from scheduler.interface import aurora
 from scheduler.rpc import connection as raw_connection, large
+from scheduler.rpc.binary import STRICT
+from scheduler.rpc.callers import Caller
 from scheduler.rpc.large import Large, Outstanding, Parts, TooSlow
 from scheduler.rpc.turns import Turns
 from scheduler.testing.serving import Serving
-from tests.rpc.calls import binary_call, framed, job, json_call, read_reply
+from tests.rpc.calls import binary_call, framed, job, json_call, read_reply, task_config
 
 COUNT = 4000
 QUERY = aurora.TaskQuery()
@@ -28,7 +31,10 @@ LONG_TEXT = '{"task": "' + "x" * 1500 + '"}'
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-def in_loop(test: Callable[[Serving], Awaitable[None]]) -> Callable[[pytest.MonkeyPatch], None]:
+Test = Callable[[Serving], Awaitable[None]]
+
+
+def in_loop(test: Test, slice_s: float = 1e-5) -> Callable[[pytest.MonkeyPatch], None]:
     """Run an async test beside a server with 4,000 tasks, where every batch takes a slice of its own."""
 
     @asynccontextmanager
@@ -48,11 +54,16 @@ def in_loop(test: Callable[[Serving], Awaitable[None]]) -> Callable[[pytest.Monk
             await test(inner)
 
     def sync(monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(large, "SLICE_S", 1e-5)
+        monkeypatch.setattr(large, "SLICE_S", slice_s)
         asyncio.run(run())
 
     sync.__name__, sync.__doc__ = test.__name__, test.__doc__
     return sync
+
+
+def gathered_at_once(test: Test) -> Callable[[pytest.MonkeyPatch], None]:
+    """The same where one slice is enough for all of an answer, as it is when its pieces are there already."""
+    return in_loop(test, slice_s=60)
 
 
 def outstanding(inner: Serving) -> Outstanding:
@@ -185,8 +196,7 @@ async def test_an_answer_waits_until_it_is_durable(inner: Serving) -> None:
     writer.close()
 
 
-@in_loop
-async def test_beyond_the_bound_it_is_to_be_tried_again(inner: Serving) -> None:
+async def beyond_the_bound(inner: Serving) -> None:
     outstanding(inner).max_bytes = 100_000
     slow_reader, slow = await connect(inner)
     slow.transport.pause_reading()  # type: ignore[attr-defined]
@@ -203,6 +213,70 @@ async def test_beyond_the_bound_it_is_to_be_tried_again(inner: Serving) -> None:
         each.close()
 
 
+test_beyond_the_bound_it_is_to_be_tried_again = in_loop(beyond_the_bound)
+test_beyond_the_bound_although_it_is_soon_gathered = gathered_at_once(beyond_the_bound)
+
+
+def http_call_of_big() -> bytes:
+    body = json_call("getTasksStatus", query=QUERY)
+    return b"POST /api HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+
+
+@gathered_at_once
+async def test_a_large_answer_lies_in_no_buffer_however_soon_it_is_gathered(inner: Serving) -> None:
+    """A client that takes a part of it now and then is not cut: with all of it in one buffer nothing would be seen to
+    move until nearly all was taken.
+    """
+    assert inner.web is not None
+    for port, call in ((inner.thrift_port, framed(BIG)), (inner.http_port, http_call_of_big())):
+        client = socket.socket()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**16)  # the kernel takes less than all of it
+        client.connect(("127.0.0.1", port))
+        reader, writer = await asyncio.open_connection(sock=client, limit=2**16)
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        writer.write(call)
+        await until(lambda: outstanding(inner).bytes > 1_000_000)
+        (transport,) = [
+            *(connection._transport for connection in inner.raw.connections),
+            *(connection.transport for connection in inner.web._server.server_state.connections),
+        ]
+        buffered = transport.get_write_buffer_size
+        await until(lambda buffered=buffered: buffered() > 0)  # type: ignore[misc]
+        assert buffered() < 2 * large.PIECE_BYTES
+        writer.transport.resume_reading()  # type: ignore[attr-defined]
+        taken = 0
+        while taken < COUNT * len(LONG_TEXT):
+            piece = await asyncio.wait_for(reader.read(2**16), 60)
+            assert piece, f"cut off after {taken} bytes"
+            assert buffered() < 2 * large.PIECE_BYTES
+            taken += len(piece)
+        writer.transport.abort()
+        await until(lambda: outstanding(inner).answers == 0)
+
+
+def test_a_reply_that_is_encoded_in_one_go_leaves_in_pieces_too() -> None:
+    text = "y" * 1_000_000
+    config = task_config(executorConfig=aurora.ExecutorConfig(name="AuroraExecutor", data=text))
+    description = aurora.JobConfiguration(key=config.job, taskConfig=config, instanceCount=1)
+    call = binary_call("populateJobConfig", description=description)
+
+    async def run() -> None:
+        inner = Serving()
+        answer = inner.processor.process(call, STRICT, STRICT, Caller()).payload
+        assert isinstance(answer, Large)
+        assert (outstanding(inner).answers, outstanding(inner).bytes > len(text)) == (1, True)
+        await answer.prepare()
+        pieces = [bytes(piece) async for piece in answer.pieces()]
+        assert len(pieces) > 1
+        assert max(map(len, pieces)) <= large.PIECE_BYTES
+        result = read_reply(b"".join(pieces))[3].result
+        assert result.populateJobResult.taskConfig.executorConfig.data == text
+        answer.drop()
+        assert outstanding(inner).bytes == 0
+
+    asyncio.run(run())
+
+
 @in_loop
 async def test_who_hangs_up_is_forgotten(inner: Serving) -> None:
     for piece in (framed(BIG), BIG):
@@ -214,8 +288,7 @@ async def test_who_hangs_up_is_forgotten(inner: Serving) -> None:
         await until(lambda: outstanding(inner).answers == 0)
     _, writer = await asyncio.open_connection("127.0.0.1", inner.http_port)
     writer.transport.pause_reading()  # type: ignore[attr-defined]
-    body = json_call("getTasksStatus", query=QUERY)
-    writer.write(b"POST /api HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+    writer.write(http_call_of_big())
     await until(lambda: outstanding(inner).answers == 1)
     writer.transport.abort()
     await until(lambda: outstanding(inner).answers == 0)
