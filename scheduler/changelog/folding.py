@@ -16,8 +16,8 @@ from scheduler.changelog.fold import Folded, from_line
 from scheduler.changelog.frame import CHECKSUM_BYTES
 from scheduler.changelog.load import LoadResult
 from scheduler.changelog.store import Pointer, move_pointer
-from scheduler.changelog.writer import Chore, Job, Writer
-from scheduler.contracts import Unavailable
+from scheduler.changelog.writer import Chore, Job, NotWritten, Writer, explain
+from scheduler.contracts import OutcomeUnknown, Unavailable
 from scheduler.failpoints import failpoint
 
 __all__ = ["FOLD_AFTER_BYTES", "FOLD_AFTER_ENTRIES", "Folding"]
@@ -79,7 +79,10 @@ class Folding:
 
         Raises Unavailable with what is in the way: the base before it counts on.
         """
-        await self._writer.perform(lambda _: None)  # what was handed in before is in the file now
+        try:
+            await self._writer.perform(lambda _: None)  # what was handed in before is in the file now
+        except sqlite3.Error as error:
+            raise explain(error) from error
         while self.pointer.covered < upto:
             before = self.pointer
             await asyncio.wait((self.start(),))
@@ -107,9 +110,10 @@ class Folding:
         except (OSError, ValueError, KeyError, TypeError, sqlite3.Error) as error:
             # Nothing is lost but the space: the tail goes on growing, and the next try is half as far again.
             self._not_before_bytes = int(size * 1.5)
-            sweep(self._data_dir, self.pointer.generation)
-            self.failure = str(error)
-            _log.warning("the changelog's tail was not folded: %s", error)
+            if not _may_count(error):
+                sweep(self._data_dir, self.pointer.generation)
+            self.failure = str(explain(error) if isinstance(error, sqlite3.Error) else error)
+            _log.warning("the changelog's tail was not folded: %s", self.failure)
             return
         self.failure = None
         _log.info(
@@ -141,6 +145,11 @@ class Folding:
         self._writer.add_chore(_delete_covered(self.pointer.covered))
 
 
+def _may_count(error: Exception) -> bool:
+    """May the new base count all the same, which shows at the next start? Then both must be there."""
+    return isinstance(error, sqlite3.Error) and isinstance(explain(error), OutcomeUnknown)
+
+
 def _swap(old: Pointer, new: Pointer) -> Job:
     """Moves the pointer, once it is sure that the base continues this very log."""
 
@@ -149,7 +158,7 @@ def _swap(old: Pointer, new: Pointer) -> Job:
             f'SELECT substr(entry, -{CHECKSUM_BYTES}) FROM tail WHERE "offset" = ?', (new.covered,)
         ).fetchone()
         if row != (new.checksum,) or new.generation != old.generation + 1:
-            raise sqlite3.DataError(f"base {new.generation} does not belong to this log")
+            raise NotWritten(f"base {new.generation} does not belong to this log")
         move_pointer(db, new)
 
     return job

@@ -23,9 +23,9 @@ from scheduler.changelog.datadir import lock, prepare
 from scheduler.changelog.folding import Folding
 from scheduler.changelog.gc_policy import rehydrating
 from scheduler.changelog.load import LoadResult, load
-from scheduler.changelog.store import Pointer, open_for_writing, read_meta
+from scheduler.changelog.store import Pointer, is_checkpointed, open_for_writing, read_meta
 from scheduler.changelog.writer import Writer, explain
-from scheduler.contracts import Entry, Fenced, OutcomeUnknown, Unavailable
+from scheduler.contracts import Entry, Fenced, Unavailable
 from scheduler.core.ops import Op
 from scheduler.failpoints import failpoint
 
@@ -52,7 +52,7 @@ class SqliteChangelog:
         self.data_dir = data_dir
         self._lineage = read_meta(self._db).lineage
         self._configs = Configs()
-        self._writer = Writer(self._db)
+        self._writer = Writer(self._db, gives_up=True)
         self._fold = fold
         self.folding: Folding | None = None
         """Watches the size of the tail; there after `load`."""
@@ -62,7 +62,6 @@ class SqliteChangelog:
         self._offset = self._epoch = 0
         self._checksum = b""
         self._in_flight: asyncio.Future[None] | None = None
-        self._broken: str | None = None
         self._closed = False
 
     @property
@@ -90,7 +89,8 @@ class SqliteChangelog:
         self._writer.start()
         self.folding = Folding(self.data_dir, self._writer, loaded, automatic=self._fold)
         self.folding.tidy()
-        sweep(self.data_dir, loaded.base.generation)
+        if is_checkpointed(self.data_dir):
+            sweep(self.data_dir, loaded.base.generation)
         return loaded
 
     async def append(self, entry: Entry) -> None:
@@ -121,11 +121,8 @@ class SqliteChangelog:
                 if not future.done():
                     future.set_result(None)
                 return
-            failure = explain(error)
-            if isinstance(failure, OutcomeUnknown):
-                self._broken = str(failure)
             if not future.done():
-                future.set_exception(failure)
+                future.set_exception(explain(error))
 
         self._in_flight = future
         self._writer.submit(insert, loop, done)
@@ -135,8 +132,6 @@ class SqliteChangelog:
         """The bytes of the entry and its checksum, if it may follow what is there."""
         if self._last is None or self._closed:
             raise Unavailable(f"the changelog is {'closed' if self._closed else 'not loaded yet'}")
-        if self._broken is not None:
-            raise Unavailable(f"nothing was written: {self._broken} earlier; restart to see what is durable")
         if self._in_flight is not None:
             raise ValueError(f"entry {entry.offset} was given while another one is in flight")
         if entry.offset != self._offset + 1:

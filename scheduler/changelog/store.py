@@ -31,6 +31,7 @@ __all__ = [
     "DB_FILE",
     "Meta",
     "Pointer",
+    "is_checkpointed",
     "move_pointer",
     "open_for_reading",
     "open_for_writing",
@@ -145,6 +146,13 @@ def _checkpoint(db: sqlite3.Connection) -> None:
             raise
 
 
+def is_checkpointed(data_dir: Path) -> bool:
+    """Is all that was committed in the database itself? Else the log may show what is in memory only, and a loss of
+    power would bring back what stood there before."""
+    wal = data_dir / f"{DB_FILE}-wal"
+    return not wal.exists() or wal.stat().st_size == 0
+
+
 def _check_wal(data_dir: Path) -> None:
     """Raises Damaged. Before SQLite opens the file: closing it would remove the evidence."""
     found = find_break(data_dir / f"{DB_FILE}-wal")
@@ -226,12 +234,14 @@ def move_pointer(db: sqlite3.Connection, to: Pointer) -> None:
     """
     (synchronous,) = db.execute("PRAGMA synchronous").fetchone()
     db.execute("PRAGMA synchronous = FULL")
-    db.execute(
-        "UPDATE meta SET generation = ?, covered = ?, epoch = ?, timestamp_ms = ?, checksum = ?, chunks = ?,"
-        " size_bytes = ?, base_checksum = ?",
-        (to.generation, to.covered, to.epoch, to.timestamp_ms, to.checksum, to.chunks, to.size_bytes, to.base_checksum),
-    )
-    db.execute(f"PRAGMA synchronous = {synchronous}")
+    try:
+        db.execute(
+            "UPDATE meta SET generation = ?, covered = ?, epoch = ?, timestamp_ms = ?, checksum = ?, chunks = ?,"
+            " size_bytes = ?, base_checksum = ?",
+            astuple(to),
+        )
+    finally:
+        db.execute(f"PRAGMA synchronous = {synchronous}")
 
 
 def is_disk_trouble(error: sqlite3.Error) -> bool:

@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 
 from scheduler.contracts import ChangelogError, OutcomeUnknown, Unavailable
 
-__all__ = ["Writer", "explain"]
+__all__ = ["NotWritten", "Writer", "explain"]
 
 Job = Callable[[sqlite3.Connection], None]
 Chore = Callable[[sqlite3.Connection], bool]
@@ -42,8 +42,14 @@ with the unwritten pages cannot be known.
 """
 
 
+class NotWritten(sqlite3.Error):
+    """Who raises it has not touched the file."""
+
+
 def explain(error: sqlite3.Error) -> ChangelogError:
     """What a failed commit means: Unavailable, or OutcomeUnknown when it may have happened all the same."""
+    if isinstance(error, NotWritten):
+        return Unavailable(f"nothing was written: {error}")
     name = getattr(error, "sqlite_errorname", None) or type(error).__name__
     why = _NOTHING_WRITTEN.get(name)
     if why is not None:
@@ -60,8 +66,15 @@ class _Task(NamedTuple):
 class Writer:
     """Owns the connection from `start` to `stop`."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: sqlite3.Connection, *, gives_up: bool = False) -> None:
+        """`gives_up`: after a failure that may have written all the same, the file is not touched any more.
+
+        What it holds shows when it is opened again; a commit on top of that might be lost with it.
+        """
         self._db = db
+        self._gives_up = gives_up
+        self.broken: str | None = None
+        """Why the file is not touched any more."""
         self._jobs: SimpleQueue[_Task | Chore | None] = SimpleQueue()
         self._chores: deque[Chore] = deque()
         self._thread = Thread(target=self._run, name="changelog-writer", daemon=True)
@@ -112,11 +125,19 @@ class Writer:
             if not isinstance(task, _Task):
                 self._chores.append(task)
                 continue
-            error = self._attempt(task.job)
+            error = self._do(task.job)
             try:
                 task.loop.call_soon_threadsafe(task.done, error)
             except RuntimeError:
                 return  # the loop is closed: nobody is left to be told
+
+    def _do(self, job: Job) -> sqlite3.Error | None:
+        if self.broken is not None:
+            return NotWritten(f"{self.broken} earlier; restart to see what is durable")
+        error = self._attempt(job)
+        if self._gives_up and error is not None and isinstance(failure := explain(error), OutcomeUnknown):
+            self.broken = str(failure)
+        return error
 
     def _attempt(self, job: Job) -> sqlite3.Error | None:
         try:
@@ -136,5 +157,5 @@ class Writer:
             more = chore(db)
 
         # A chore that fails is dropped: what it left undone is found and done after the next fold or start.
-        if self._attempt(step) is not None or not more:
+        if self._do(step) is not None or not more:
             self._chores.popleft()

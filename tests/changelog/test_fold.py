@@ -23,7 +23,8 @@ from scheduler.changelog.fold import FOLD_LOCK, from_line, to_line
 from scheduler.changelog.frame import OVERHEAD_BYTES, read_header
 from scheduler.changelog.sqlite import SqliteChangelog
 from scheduler.changelog.store import DB_FILE
-from scheduler.contracts import Entry
+from scheduler.changelog.writer import Job
+from scheduler.contracts import Entry, Unavailable
 from scheduler.core import ops
 from scheduler.core.records import ExecutorConfig, Task, TaskConfig, TaskStatus, content_hash
 from tests.changelog.stage import CLUSTER, JOB, fill, loaded, look, program, story, tell, told_until
@@ -213,6 +214,46 @@ def test_closing_ends_the_helper(tmp_path: Path) -> None:
 
     FileLock(tmp_path / FOLD_LOCK).release()  # nobody holds it
     assert look(tmp_path)[0] == told_until(50)
+
+
+@pytest.mark.parametrize("happened", [True, False])
+def test_a_swap_that_may_have_happened_keeps_both_bases(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, happened: bool
+) -> None:
+    """An fsync fails: what is durable shows at the next start, and until then nothing is built on it."""
+    fill(tmp_path, 40, fold_at=40)
+    failed = sqlite3.OperationalError("disk I/O error")
+    failed.sqlite_errorname = "SQLITE_IOERR_FSYNC"
+
+    async def main() -> None:
+        changelog = SqliteChangelog(tmp_path, CLUSTER, fold=False)
+        _state = loaded(changelog)
+        await tell(changelog, 60)
+        writer, watch = changelog._writer, changelog.folding
+        assert watch is not None
+        attempt = writer._attempt
+
+        def fail(job: Job) -> sqlite3.Error | None:
+            if job.__qualname__.startswith("_swap"):
+                return (attempt(job) if happened else None) or failed
+            return attempt(job)
+
+        monkeypatch.setattr(writer, "_attempt", fail)
+        await watch.start()
+        assert bases(tmp_path) == ["base-00000001", "base-00000002"]
+        with pytest.raises(Unavailable, match=r"SQLITE_IOERR_FSYNC.* earlier; restart to see what is durable"):
+            await changelog.append(story(61))
+        with pytest.raises(Unavailable, match="restart to see what is durable"):
+            await changelog.fold()  # the helper would remove the other one
+        await changelog.close()
+
+    asyncio.run(main())
+
+    there, found = look(tmp_path)
+    assert there == told_until(60)
+    assert found.base.generation == (2 if happened else 1)
+    assert bases(tmp_path) == [base_path(tmp_path, found.base.generation).name]
+    and_it_folds_again(tmp_path)
 
 
 # --- a helper that cannot, a base that is not right -----------------------------------------------------------------

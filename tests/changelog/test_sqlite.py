@@ -257,6 +257,25 @@ def test_after_a_failed_fsync_nothing_more_is_taken(tmp_path: Path, monkeypatch:
     with_changelog(tmp_path, use)
 
 
+def test_after_a_failed_fsync_of_a_chore_nothing_more_is_taken(tmp_path: Path) -> None:
+    async def use(changelog: SqliteChangelog) -> None:
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorname = "SQLITE_IOERR_FSYNC"
+
+        def chore(_: sqlite3.Connection) -> bool:
+            raise error
+
+        await tell(changelog, 2)
+        changelog._writer.add_chore(chore)
+        with pytest.raises(Unavailable, match="restart to see what is durable"):
+            await tell(changelog, 100_000)  # the chore comes where nothing else waits
+
+    with_changelog(tmp_path, use)
+
+    there, found = look(tmp_path)
+    assert there == told_until(found.offset)
+
+
 def test_an_error_nobody_foresaw_may_have_written() -> None:
     assert isinstance(explain(sqlite3.OperationalError("what is this")), OutcomeUnknown)
 
