@@ -232,10 +232,12 @@ def _awaiting(scene: _Scene) -> Holder:
         since_ms = hold.since_ms if hold is not None else scene.since_ms
         return Holder(HeldBy.STREAK, text, coming, since_ms, (state.beats.get(update.key) or NO_BEAT).source, why)
     if hold is not None:
-        who = hold.source or "its monitor"
-        why = " ".join(filter(None, (hold.reason, hold.link)))
+        beat = state.beats.get(update.key)
+        told = beat if beat is not None and beat.said_wait else hold  # what is kept may be a minute older
+        who = told.source or "its monitor"
+        why = " ".join(filter(None, (told.reason, told.link)))
         text = f"{who[0].upper()}{who[1:]} has said wait for {scene.ago(hold.since_ms)}"
-        return Holder(HeldBy.MONITOR_WAITS, text, coming, hold.since_ms, hold.source, why)
+        return Holder(HeldBy.MONITOR_WAITS, text, coming, hold.since_ms, told.source, why)
     missing = pulses.missing(state, update)
     if missing is pulses.Missing.NEVER_HEARD:
         started_ms = update.events[0].timestamp_ms

@@ -84,6 +84,7 @@ class Beat:
     reason: str = ""
     link: str = ""
     source: str = ""
+    said_wait: bool = False
     streak: int = 0
     """PROCEEDs in a row, counted while the update waits."""
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from enum import IntEnum
+from itertools import takewhile
 from typing import Final
 
 import attrs
@@ -32,6 +33,7 @@ MOST_AT_ONCE: Final = 1000
 """Heartbeats in one call: it is one decision."""
 _LENGTHS: Final = (512, 256, 128)
 """The most characters of reason, link and source that are kept."""
+_SAYS_WAIT: Final = f"{pulses.MONITOR_SAYS} wait"
 
 
 class MonitorVerdict(IntEnum):
@@ -109,7 +111,8 @@ def _line(text: str, most: int) -> str:
 
 def _remember(tx: Transaction, update: JobUpdate, told: Heartbeat) -> None:
     beat = tx.state.beats.get(update.key) or NO_BEAT
-    new = attrs.evolve(beat, reason=told.reason, link=told.link, source=told.source)
+    waits = told.verdict is MonitorVerdict.WAIT
+    new = attrs.evolve(beat, reason=told.reason, link=told.link, source=told.source, said_wait=waits)
     if new != beat:
         tx.state.replace(tx.state.beats, update.key, new)
 
@@ -127,16 +130,24 @@ def _proceed(tx: Transaction, update: JobUpdate, told: Heartbeat, user: str) -> 
 def _wait(tx: Transaction, update: JobUpdate, told: Heartbeat, user: str) -> None:
     _heard(tx, update)
     hold = update.notes.hold
-    if hold is None:
-        new = Hold(told.reason, told.link, told.source, tx.now_ms, tx.now_ms)
-        update = annotate(tx, update, hold=new)
-    elif tx.now_ms - hold.recorded_ms >= MINUTE_MS:
-        new = Hold(told.reason, told.link, told.source, hold.since_ms, tx.now_ms)
-        if (new.reason, new.link, new.source) != (hold.reason, hold.link, hold.source):
-            update = annotate(tx, update, hold=new)
-            remark(tx, update.key, user, told.sentence())
+    said = told.reason, told.link, told.source
+    is_new = hold is None or (
+        said != (hold.reason, hold.link, hold.source) and tx.now_ms - hold.recorded_ms >= MINUTE_MS
+    )
+    if is_new:
+        since_ms = tx.now_ms if hold is None else hold.since_ms
+        update = annotate(tx, update, hold=Hold(*said, since_ms, tx.now_ms))
     if update.status in table.ROLLING_STATES and not pulses.is_open(tx.state, update, tx.clocks):
         block(tx, update, told.sentence())
+    elif is_new and not _was_remarked(tx, update):
+        remark(tx, update.key, user, told.sentence())
+
+
+def _was_remarked(tx: Transaction, update: JobUpdate) -> bool:
+    """Is there a WAIT of the last minute on record? A monitor that toggles while it is paused shall not fill that."""
+    remarks = reversed(tx.state.remarks.get(update.key) or ())
+    lately = takewhile(lambda one: tx.now_ms - one.timestamp_ms < MINUTE_MS, remarks)
+    return any(one.message.startswith(_SAYS_WAIT) for one in lately)
 
 
 def _pause(tx: Transaction, update: JobUpdate, told: Heartbeat, user: str) -> None:

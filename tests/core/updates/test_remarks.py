@@ -60,6 +60,33 @@ def test_its_replay_shows_it_in_its_place() -> None:
     assert not found.differences
 
 
+def waiting(*commands: str) -> Script:
+    script = Script(through_codec=True)
+    for command in ("job web 0-3 old", "start new 0-3 pulse=10s", *commands):
+        script.do(command)
+    return script
+
+
+def test_a_wait_that_changes_no_status_is_on_the_record() -> None:
+    said = ("UNSECURE", "Monitor says wait: errors (probe)")
+    wait = 'heartbeat WAIT source=probe "errors"'
+    for commands in ((wait, wait, "heartbeat PROCEED"), ("pause", wait), ('override 60s "probe"', wait)):
+        assert remarks(waiting(*commands)) == [said], commands
+    rolled = waiting("pulse", wait)
+    assert remarks(rolled) == [], "its event says so"
+    update = rolled.update()
+    assert update is not None and update.events[-1].message == said[1]
+
+
+def test_a_monitor_that_toggles_in_a_pause_is_on_the_record_once_a_minute() -> None:
+    script = waiting("pause")
+    for n in range(25):
+        script.do(f'heartbeat WAIT "{n}"')
+        script.do("heartbeat PROCEED")
+        script.do("wait 5s")
+    assert [message for _, message in remarks(script)] == [f"Monitor says wait: {n}" for n in (0, 12, 24)]
+
+
 def test_who_asks_again_and_again_does_not_make_it_grow() -> None:
     script = rolling()
     for n in range(MOST_REMARKS + 5):
