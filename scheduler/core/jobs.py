@@ -15,7 +15,7 @@ from scheduler.core.transaction import Transaction
 from scheduler.core.validation import require_job_key, valid_job
 
 NO_CRON = "Cron jobs may only be created/updated by calling scheduleCronJob."
-NO_CRON_UPDATE = "Cron jobs may only be updated by calling replaceCronTemplate."
+NO_CRON_DIFF = "Cron jobs are not supported."
 NO_TASKS_TO_KILL = "No tasks to kill."
 
 
@@ -91,10 +91,10 @@ def add(tx: Transaction, job: JobKey, instance: int, count: int, user: str) -> A
     return OK
 
 
-def refuse_cron(state: State, job: JobKey) -> None:
-    """What runs by a schedule is changed by replacing its template."""
+def refuse_cron(state: State, job: JobKey, sentence: str) -> None:
+    """What runs by a schedule is changed by replacing its template. `sentence` is Aurora's for the call."""
     if job in state.cron_jobs:
-        raise Refused(invalid(NO_CRON_UPDATE))
+        raise Refused(invalid(sentence))
 
 
 def assert_not_updating(tx: Transaction, job: JobKey) -> None:

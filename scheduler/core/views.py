@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 
 from scheduler.core.answers import Answer, Code, Refused, error, invalid
 from scheduler.core.cron.records import CronJob
-from scheduler.core.jobs import refuse_cron
+from scheduler.core.jobs import NO_CRON_DIFF, refuse_cron
 from scheduler.core.placement.assign import NO_HOSTS
 from scheduler.core.policy import Policy
 from scheduler.core.queries import (
@@ -253,7 +253,7 @@ def update_diff(state: State, policy: Policy, request: UpdateRequest) -> Answer:
     if request.instance_count < 0:
         return invalid(f"instanceCount must not be negative, it is {request.instance_count}")
     config = state.configs.canonical(valid_config(policy, request.task_config, request.instance_count))
-    refuse_cron(state, config.job)
+    refuse_cron(state, config.job, NO_CRON_DIFF)
     scope = request.settings.update_only_these_instances if request.settings is not None else ()
     count = min(request.instance_count, policy.max_tasks_per_job + 1)
     diff = compare(state.tasks.active.get(config.job, {}), config, count, scope)

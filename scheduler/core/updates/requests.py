@@ -9,7 +9,7 @@ from typing import Final
 
 from scheduler.core import ops, quota
 from scheduler.core.answers import OK, Answer, Code, Refused, error, invalid
-from scheduler.core.jobs import check_instance_count, refuse_cron
+from scheduler.core.jobs import NO_CRON, check_instance_count, refuse_cron
 from scheduler.core.queries import PulseAnswer, StartedUpdate, UpdateRequest
 from scheduler.core.records import TaskConfig
 from scheduler.core.state import State
@@ -39,7 +39,7 @@ def start(tx: Transaction, request: UpdateRequest, user: str, message: str | Non
     config = valid_config(tx.policy, request.task_config, request.instance_count)
     if request.instance_count < 0:
         return invalid(f"Instance count must be between 1 and {tx.policy.max_tasks_per_job} inclusive.")
-    refuse_cron(tx.state, config.job)
+    refuse_cron(tx.state, config.job, NO_CRON)
     diff = _diff(tx, config, request.instance_count, settings)
     if diff.is_noop:
         return Answer(Code.OK, (NOOP,))

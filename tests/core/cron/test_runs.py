@@ -12,7 +12,7 @@ from hypothesis import given, settings, strategies as st
 
 from scheduler.contracts import Entry
 from scheduler.core import jobs, ops, quota, views
-from scheduler.core.answers import OK, Code
+from scheduler.core.answers import OK, Code, Refused, invalid
 from scheduler.core.cron import requests as cron
 from scheduler.core.cron.schedule import parse
 from scheduler.core.policy import Policy
@@ -87,8 +87,9 @@ def test_a_cron_job_in_the_views(stage: Stage) -> None:
     assert stage.controller.read(views.jobs, "nobody").answer.result.configs == ()
     assert stage.controller.read(views.role_summaries).answer.result.summaries == (RoleSummary("www", 1, 1),)
     request = UpdateRequest(evolve(service(JOB, "y")), 2, SettingsRequest(strategy=QueueStrategy(1)))
-    with pytest.raises(Exception, match="replaceCronTemplate"):
+    with pytest.raises(Refused) as refused:
         stage.controller.read(views.update_diff, request)
+    assert refused.value.answer == invalid("Cron jobs are not supported.")
 
 
 def test_show(stage: Stage) -> None:
