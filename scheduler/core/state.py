@@ -18,7 +18,7 @@ from scheduler.core.placement.memory import Memory
 from scheduler.core.placement.reservations import ReservationTable
 from scheduler.core.records import JobKey, MaintenanceMode, Quota, Task, TaskConfig
 from scheduler.core.tables import ConfigTable, CronTable, HostTable, ProgressTable, Table, TaskTable, UpdateTable
-from scheduler.core.updates.folding import with_event
+from scheduler.core.updates.folding import with_event, with_instance_event
 from scheduler.core.updates.notes import MOST_REMARKS, Beat, Remark
 from scheduler.core.updates.records import (
     InstanceProgress,
@@ -236,7 +236,7 @@ def _record_instance(state: State, op: ops.RecordInstance) -> None:
         old.instructions,
         old.metadata,
         old.events,
-        old.instance_events.appended(op.event),
+        with_instance_event(old, op.event),
         old.notes,
     )
     state.replace(state.updates, op.key, new)

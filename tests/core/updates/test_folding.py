@@ -1,11 +1,24 @@
-"""A heartbeat that comes and goes for long leaves a bounded history."""
+"""What comes and goes for long, by a heartbeat or by hand, leaves a bounded history."""
+
+from itertools import pairwise
+
+from hypothesis import given, settings, strategies as st
 
 from scheduler.core import jobs, views
+from scheduler.core.history import History
 from scheduler.core.queries import SettingsRequest, UpdateQuery, UpdateRequest
 from scheduler.core.records import JobConfiguration, JobKey, TaskStatus
-from scheduler.core.updates import requests
-from scheduler.core.updates.folding import LONG
-from scheduler.core.updates.records import QueueStrategy, UpdateKey, UpdateStatus
+from scheduler.core.updates import requests, set_aside, status as table
+from scheduler.core.updates.folding import LONG, LONG_OF_INSTANCES, MOST_OF_ONE, VERY_LONG, with_event
+from scheduler.core.updates.records import (
+    Instructions,
+    JobUpdate,
+    QueueStrategy,
+    UpdateEvent,
+    UpdateKey,
+    UpdateSettings,
+    UpdateStatus,
+)
 from scheduler.testing.stage import Stage, service
 
 JOB = JobKey("www", "prod", "web")
@@ -63,7 +76,7 @@ def test_a_long_history_stops_growing_and_still_tells_the_last_pause() -> None:
     assert list(stage.state.updates[key].events)[: len(kept)] == kept
 
 
-def test_what_a_person_does_is_never_folded() -> None:
+def test_what_a_person_does_outlives_a_heartbeat_that_comes_and_goes() -> None:
     stage = Stage()
     key = started(stage)
     come_and_go(stage, key, LONG)
@@ -74,3 +87,65 @@ def test_what_a_person_does_is_never_folded() -> None:
 
     statuses = [event.status for event in stage.state.updates[key].events][before:]
     assert UpdateStatus.ROLL_FORWARD_PAUSED in statuses
+
+
+def test_a_program_that_pauses_and_resumes_all_day_leaves_a_bounded_history_too() -> None:
+    stage = Stage(through_codec=True)
+    key = started(stage)
+    first = stage.state.updates[key].events[0]
+    for times in range(VERY_LONG):
+        stage.ask(requests.pause, key, "cron", f"night {times}")
+        stage.ask(requests.resume, key, "cron", None)
+        if times == LONG // 2 - 10:
+            assert len(stage.state.updates[key].events) > 2 * times  # a short history shows all of them
+
+    update = stage.state.updates[key]
+    assert len(update.events) <= VERY_LONG + len(update.instance_events)
+    assert update.events[0] == first
+    assert update.events[-2].message == f"night {VERY_LONG - 1}"
+    assert all(after.status in table.ALLOWED[before.status] for before, after in pairwise(update.events))
+    kept = list(update.events)
+    stage.restart()
+    assert list(stage.state.updates[key].events)[: len(kept)] == kept
+
+
+ACTIVE = sorted(table.ACTIVE_UPDATE_STATES)
+NOTHING = Instructions((), None, UpdateSettings(QueueStrategy(1)))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.sampled_from(ACTIVE),
+    st.lists(st.tuples(st.integers(0, 3), st.sampled_from((None, "ann", "bob"))), min_size=1, max_size=9),
+)
+def test_whatever_comes_and_goes_in_any_order(first: UpdateStatus, steps: list[tuple[int, str | None]]) -> None:
+    """The steps are repeated; each goes to one of the active statuses that may follow."""
+    update = JobUpdate(UpdateKey(JOB, "u"), "ann", NOTHING, events=History((UpdateEvent(first, 0),)))
+    for at_ms, (step, user) in enumerate(steps * (2 * VERY_LONG // len(steps)), 1):
+        may = sorted(table.ALLOWED[update.status] & table.ACTIVE_UPDATE_STATES)
+        event = UpdateEvent(may[step % len(may)], at_ms, user)
+        update = JobUpdate(update.key, "ann", NOTHING, events=with_event(update, event))
+        assert update.events[-1] == event
+    assert len(update.events) <= VERY_LONG
+    assert update.created_ms == 0
+    assert all(after.status in table.ALLOWED[before.status] for before, after in pairwise(update.events))
+    assert all(before.timestamp_ms < after.timestamp_ms for before, after in pairwise(update.events))
+
+
+def test_an_instance_that_is_left_out_and_taken_up_all_day() -> None:
+    stage = Stage(through_codec=True)
+    key = started(stage)
+    shown = {event.instance_id: event for event in stage.state.updates[key].instance_events}
+    for times in range(LONG_OF_INSTANCES):
+        assert stage.ask(set_aside.skip, key, [1], "cron", f"out {times}").ok
+        assert stage.ask(set_aside.retry, key, [1], "cron", f"in {times}").ok
+
+    update = stage.state.updates[key]
+    assert len(update.instance_events) <= LONG_OF_INSTANCES
+    of_one = [event.message for event in update.instance_events if event.instance_id == 1]
+    assert len(of_one) >= MOST_OF_ONE
+    assert of_one[-2:] == [f"Left out by cron: out {times}", f"Taken up again by cron: in {times}"]
+    assert shown[0] in update.instance_events  # nothing of the others is lost
+    kept = list(update.instance_events)
+    stage.restart()
+    assert list(stage.state.updates[key].instance_events)[: len(kept)] == kept
