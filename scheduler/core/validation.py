@@ -119,6 +119,7 @@ def valid_config(policy: Policy, config: TaskConfig, instance_count: int) -> Tas
     _check_dedicated(config)
     _check_container(policy, config)
     _check_resources(policy, config)
+    _check_partition(config)
     if config.fetcher_uris and not policy.enable_mesos_fetcher:
         raise _refuse("Mesos fetcher URIs are not allowed here (mesosFetcherUris must be empty)")
     _check_sla(policy, config, instance_count, production=tier.production)
@@ -181,6 +182,15 @@ def _check_resources(policy: Policy, config: TaskConfig) -> None:
         raise _refuse(f"Task specified an invalid value for num_cpus: it may be at most {MOST_CPUS:,}")
     if counts[ResourceKind.GPUS] and not policy.allow_gpu_resource:
         raise _refuse("GPU resources are not supported in this cluster (numGpus must be absent)")
+    gpus = config.amount(ResourceKind.GPUS)
+    if gpus < 0:  # it would make room for others
+        raise _refuse(f"Task specified an invalid value for numGpus: it is {gpus:g}; it must be 0 or more")
+
+
+def _check_partition(config: TaskConfig) -> None:
+    policy = config.partition_policy
+    if policy is not None and (policy.delay_secs or 0) < 0:
+        raise _refuse(f"partitionPolicy.delaySecs is {policy.delay_secs}; it must be 0 or more")
 
 
 def _check_sla(policy: Policy, config: TaskConfig, instance_count: int, *, production: bool) -> None:

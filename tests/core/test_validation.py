@@ -20,6 +20,7 @@ from scheduler.core.records import (
     JobKey,
     LimitConstraint,
     MesosContainer,
+    PartitionPolicy,
     PercentageSlaPolicy,
     Resource,
     ResourceKind,
@@ -67,6 +68,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"resources": resources(DISK_MB=0)}, "invalid value for disk_mb"),
     ({"resources": ()}, "invalid value for num_cpus"),
     ({"resources": resources(GPUS=1)}, "GPU resources are not supported"),
+    ({"partition_policy": PartitionPolicy(True, -5)}, "partitionPolicy.delaySecs is -5; it must be 0 or more"),
     ({"fetcher_uris": (FetcherUri("http://x"),)}, "fetcher URIs are not allowed"),
     ({"sla_policy": CountSlaPolicy(1, 60)}, "must be in a production tier"),
     ({"sla_policy": CountSlaPolicy(-1, 60), "tier": "preferred"}, "count is -1; it must be 0 or more"),
@@ -75,6 +77,17 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"sla_policy": PercentageSlaPolicy(96.0, 60), "tier": "preferred"}, "leaves none that may be down"),
     ({"sla_policy": CoordinatorSlaPolicy("x", "y"), "tier": "preferred"}, "coordinatorUrl is 'x'"),
 ]
+
+
+@pytest.mark.parametrize(("gpus", "sentence"), [
+    (-8, "invalid value for numGpus: it is -8; it must be 0 or more"), (0, None), (8, None),
+])  # fmt: skip
+def test_how_many_gpus_where_there_may_be_some(gpus: int, sentence: str | None) -> None:
+    policy, config = Policy(allow_gpu_resource=True), evolve(GOOD, resources=resources(GPUS=gpus))
+    if sentence is None:
+        assert valid_config(policy, config, 20).amount(ResourceKind.GPUS) == gpus
+    else:
+        assert sentence in refusal(config, policy)
 
 
 def refusal(config: TaskConfig, policy: Policy | None = None) -> str:
@@ -104,6 +117,8 @@ def test_the_first_thing_that_is_wrong_is_told(position: int) -> None:
     {"constraints": dedicated("*/shared")},
     {"constraints": (Constraint("rack", LimitConstraint(1)),)},
     {"resources": (*resources(), Resource(ResourceKind.PORT, "http"), Resource(ResourceKind.PORT, "admin"))},
+    {"partition_policy": PartitionPolicy(True, 0)},
+    {"partition_policy": PartitionPolicy(False)},
     {"sla_policy": CountSlaPolicy(19, 7200), "tier": "preferred"},
     {"sla_policy": PercentageSlaPolicy(95.0, 60), "tier": "preferred"},
     {"sla_policy": CoordinatorSlaPolicy("http://localhost:1/x", "drain"), "tier": "preferred"},

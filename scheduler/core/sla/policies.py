@@ -29,16 +29,34 @@ def mistake(policy: SlaPolicy, coordinator_hosts: Iterable[str]) -> str | None:
 
 
 def _wrong_coordinator(policy: CoordinatorSlaPolicy, allowed: Iterable[str]) -> str | None:
-    try:
-        address = urlsplit(policy.coordinator_url)
-        host = (address.hostname or "") if address.scheme in ("http", "https") else ""
-    except ValueError:
-        host = ""
-    if not host:
-        return f"coordinatorUrl is {policy.coordinator_url!r}; it must be http://HOST... or https://HOST..."
+    said = f"coordinatorUrl is {policy.coordinator_url!r}; "
+    host = _host_of(policy.coordinator_url)
+    if host is None:
+        return said + "it must be http://HOST... or https://HOST..."
+    if not _has_good_port(policy.coordinator_url):
+        return said + "its port must be from 1 to 65535"
     if not any(_covers(one, host) for one in allowed):
-        return f"coordinatorUrl is {policy.coordinator_url!r}; its host may be {', '.join(allowed) or 'none at all'}"
+        return said + f"its host may be {', '.join(allowed) or 'none at all'}"
     return None if policy.status_key else "statusKey is empty; it must name the boolean of the coordinator's answer"
+
+
+def _host_of(url: str) -> str | None:
+    """The host, as a name that can be asked for; None: this is no http URL of one."""
+    try:
+        address = urlsplit(url)
+        host = address.hostname or ""
+        host.encode("idna")
+    except ValueError:
+        return None
+    is_good = address.scheme in ("http", "https") and host and host.isprintable() and " " not in host
+    return host if is_good else None
+
+
+def _has_good_port(url: str) -> bool:
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:  # no number, or too large
+        return False
 
 
 def _covers(allowed: str, host: str) -> bool:

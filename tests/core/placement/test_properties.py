@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import product
 from typing import Any
 
 import pytest
@@ -31,15 +32,16 @@ RULES: tuple[tuple[Constraint, ...], ...] = (
     (Constraint("dedicated", ValueConstraint(False, ("www",))),),
 )
 CONFIGS = tuple(
-    asking(JOBS[number % 3], data=str(number), cpus=cpus, ports=ports, constraints=rules)
-    for number, (rules, cpus, ports) in enumerate(
-        (rules, cpus, ports) for rules in RULES for cpus, ports in ((1.0, ()), (2.5, ("http",)), (0.3, ("a", "b")))
+    asking(JOBS[number % 3], data=str(number), cpus=cpus, gpus=gpus, ports=ports, constraints=rules)
+    for number, (rules, (cpus, gpus, ports)) in enumerate(
+        product(RULES, ((1.0, 0, ()), (2.5, 0, ("http",)), (0.3, 0, ("a", "b")), (0.3, 2, ())))
     )
 )
 HOSTS = tuple(
     host(
         f"host-{i}",
         cpus=(2.0, 4.0, 3.1)[i % 3],
+        gpus=(3, 0)[i % 2],
         attributes=(("host", (f"host-{i}",)), *rack(f"r{i % 3}"), *([("dedicated", ("www",))] if i == 5 else [])),
     )
     for i in range(7)

@@ -35,6 +35,12 @@ def test_never_all_must_stay(policy: PercentageSlaPolicy | CountSlaPolicy, total
     (CoordinatorSlaPolicy("file:///etc/passwd", "drain"), "it must be http://HOST... or https://HOST..."),
     (CoordinatorSlaPolicy("http://[", "drain"), "it must be http://HOST... or https://HOST..."),
     (CoordinatorSlaPolicy("", "drain"), "it must be http://HOST... or https://HOST..."),
+    (CoordinatorSlaPolicy(f"http://{'a' * 64}.com", "drain"), "it must be http://HOST... or https://HOST..."),
+    (CoordinatorSlaPolicy("http://a b", "drain"), "it must be http://HOST... or https://HOST..."),
+    (CoordinatorSlaPolicy("http://localhost:65535", "drain"), None),
+    (CoordinatorSlaPolicy("http://localhost:99999", "drain"), "its port must be from 1 to 65535"),
+    (CoordinatorSlaPolicy("http://localhost:0/x", "drain"), "its port must be from 1 to 65535"),
+    (CoordinatorSlaPolicy("http://localhost:drain", "drain"), "its port must be from 1 to 65535"),
     (CoordinatorSlaPolicy("https://sla.example.com", ""), "statusKey is empty"),
 ])  # fmt: skip
 def test_what_is_no_policy(policy: SlaPolicy, sentence: str | None) -> None:
