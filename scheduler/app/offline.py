@@ -22,7 +22,7 @@ from scheduler.contracts import ChangelogError, Entry
 from scheduler.core.history import History
 from scheduler.settings import default_data_dir
 from scheduler.zk.client import Client
-from scheduler.zk.errors import ZkError
+from scheduler.zk.errors import Refusal, ZkError
 
 __all__ = ["log", "recover"]
 
@@ -68,7 +68,7 @@ def _with_place(command: Callable[..., None]) -> Callable[..., None]:
         place = Place(data_dir or default_data_dir(), zk_endpoints, zk_log_path, zk_chroot_path, zk_digest_credentials)
         try:
             command(place=place, **others)
-        except (Unreadable, DataDirRefused, ChangelogError, ZkError) as wrong:
+        except (Unreadable, DataDirRefused, ChangelogError, ZkError, Refusal) as wrong:
             raise click.ClickException(str(wrong)) from None
         except BrokenPipeError:
             raise  # whoever reads has enough (`log dump | head`): click ends quietly

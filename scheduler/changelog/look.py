@@ -51,7 +51,7 @@ def look_into_folder(folder: Path, passed: Callable[[Entry], None]) -> Found:
 async def look_into_zookeeper(client: Client, root: str, passed: Callable[[Entry], None]) -> Found:
     """Snapshot and log. `passed` is told each entry behind the snapshot.
 
-    Raises DataDirRefused when there is none, Unreadable, ZkError.
+    Raises DataDirRefused when there is none, Unreadable, Refusal, ZkError.
     """
     layout = Layout(root)
     if await client.exists(layout.head) is None:

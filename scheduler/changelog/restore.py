@@ -106,7 +106,7 @@ def _take_back(data_dir: Path) -> None:
 
 
 async def restore_into_zookeeper(client: Client, root: str, restored: Restored) -> None:
-    """Begin a log in ZooKeeper. Raises DataDirRefused when there is one already, ZkError, OSError."""
+    """Begin a log in ZooKeeper. Raises DataDirRefused when there is one already, Refusal, ZkError, OSError."""
     layout, parts = Layout(root), 0
     await client.ensure(root)
     if await client.exists(layout.head) is not None:

@@ -29,6 +29,7 @@ from scheduler.changelog.load import LoadResult
 from scheduler.changelog.store import Pointer
 from scheduler.changelog.zookeeper_catch_up import CatchUp
 from scheduler.changelog.zookeeper_commit import Committer
+from scheduler.changelog.zookeeper_gone import LogIsGone, epoch_is_gone, log_is_gone
 from scheduler.changelog.zookeeper_keeper import SnapshotKeeper
 from scheduler.changelog.zookeeper_layout import Head, Layout
 from scheduler.changelog.zookeeper_parts import sweep_parts
@@ -40,7 +41,7 @@ from scheduler.failpoints import failpoint
 from scheduler.zk.client import Client
 from scheduler.zk.clock import boot_ms
 from scheduler.zk.epoch import Claim, claim, epoch_bytes
-from scheduler.zk.errors import MultiRefused, NoNode, Superseded, ZkError
+from scheduler.zk.errors import MultiRefused, NoNode, Refusal, Superseded, UnreadableEpoch, ZkError
 from scheduler.zk.ops import create
 
 __all__ = ["LogIsGone", "ZooKeeperChangelog"]
@@ -51,10 +52,6 @@ _SLICE_MS: Final = 10
 _log = logging.getLogger("thesan")
 
 Apply = Callable[[Op], None]
-
-
-class LogIsGone(Unreadable):
-    """ZooKeeper has no log, but this scheduler has read one: beginning a new one there would lose it."""
 
 
 class ZooKeeperChangelog:
@@ -148,11 +145,7 @@ class ZooKeeperChangelog:
     async def _begin_log(self) -> Head:
         end = None if self.checkpoint is None else self.checkpoint.end
         if end is not None and end.offset > 0:
-            raise LogIsGone(
-                f"there is no log at {self._layout.root} in ZooKeeper, but this scheduler has read entry {end.offset}"
-                f" of the history {end.lineage.hex()}: check --zk-endpoints and --zk-chroot-path; if ZooKeeper has lost"
-                " its data restore it, and to begin with an empty cluster move the data directory away"
-            )
+            raise log_is_gone(self._layout, end.offset, end.lineage)
         layout, head = self._layout, Head.of_new_log(uuid4().bytes)
         nodes = [
             create(layout.epoch, epoch_bytes(0, "")),
@@ -163,8 +156,12 @@ class ZooKeeperChangelog:
         ]
         try:
             await self._client.multi(nodes)
-        except MultiRefused:  # somebody else began it
-            head, _ = await read_head(self._client, layout)
+        except MultiRefused as refused:
+            try:
+                head, _ = await read_head(self._client, layout)
+            except NoNode:
+                raise refused from None
+            # Somebody else began it.
         return head
 
     async def _fetch_snapshot(self, head: Head) -> None:
@@ -237,13 +234,17 @@ class ZooKeeperChangelog:
 
         `watch` is called once when the head has moved again, or when the connection broke. After `claim` nobody can
         add to what this reads, and entries can be appended once it has returned.
-        Raises Truncated, Damaged with the offset, FormatTooNew, ZkError; after the last it may be called again.
+        Raises Truncated, Damaged with the offset, FormatTooNew, LogIsGone, ZkError; after the last it may be called
+        again.
         """
         if self._catch_up is not None and self._claim is None:
             self._catch_up.check()
         here, asked_ms = self._here, boot_ms()
         await self._client.sync(self._layout.head)
-        head, version = await read_head(self._client, self._layout, watch)
+        try:
+            head, version = await read_head(self._client, self._layout, watch)
+        except NoNode:
+            raise log_is_gone(self._layout, here.offset, here.lineage) from None
         if head.lineage != here.lineage:
             raise Damaged(None, f"the log in ZooKeeper is now that of the history {head.lineage.hex()}")
         if head.next <= here.offset:
@@ -295,7 +296,7 @@ class ZooKeeperChangelog:
         """Begin the next epoch; returns its number. Then `follow` to the head, before the first append.
 
         Raises Fenced when somebody else did, or when the candidate's node is gone; Unavailable when ZooKeeper cannot
-        be reached in time.
+        be reached in time, or refuses it; LogIsGone when the node of the epoch is gone or holds something else.
         """
         sent_ms = boot_ms()
         holder = uuid4().hex
@@ -303,7 +304,9 @@ class ZooKeeperChangelog:
             held = await claim(self._client, self._layout.epoch, holder, candidate=candidate, within_s=within_s)
         except Superseded as over:
             raise Fenced(str(over)) from None
-        except ZkError as error:
+        except UnreadableEpoch as wrong:
+            raise epoch_is_gone(self._here.epoch, str(wrong)) from None
+        except (ZkError, Refusal) as error:
             raise Unavailable(f"the epoch could not be claimed: {error}") from error
         self._claim, self._committer = held, None
         self._passed(sent_ms)

@@ -23,7 +23,7 @@ from scheduler.failpoints import failpoint
 from scheduler.zk.client import Client
 from scheduler.zk.clock import boot_ms
 from scheduler.zk.epoch import Claim, prove
-from scheduler.zk.errors import BadVersion, MultiRefused, NoNode, NotSent, Superseded, TooLarge, ZkError
+from scheduler.zk.errors import BadVersion, MultiRefused, NoNode, NotSent, Refusal, Superseded, TooLarge, ZkError
 from scheduler.zk.ops import Op, create, set_data
 
 __all__ = ["Committer"]
@@ -102,6 +102,8 @@ class Committer:
                 raise Unavailable(f"the parts of entry {entry.offset} were not written: {error}") from error
             except NoNode:  # while we wrote, somebody swept them
                 raise Fenced(f"the parts of entry {entry.offset} were removed: epoch {held.number} is over") from None
+            except Refusal as refused:
+                raise Unavailable(f"the parts of entry {entry.offset} were not written: {refused}") from refused
             data = manifest.to_bytes()
         head = Head(entry.offset + 1, checksum, here.lineage)
         folder = [create(layout.folder(entry.offset))] if layout.opens_folder(entry.offset) else []
@@ -147,7 +149,7 @@ class Committer:
             raise await self._after_the_end(pending) from None
         except MultiRefused as refused:
             await self._refused_again(refused, pending)
-        except ZkError as error:
+        except (ZkError, Refusal) as error:
             raise OutcomeUnknown(f"entry {offset} may have been committed: {error}") from error
 
     async def _refused_again(self, refused: MultiRefused, pending: _Pending) -> None:
@@ -156,7 +158,7 @@ class Committer:
             raise await self._after_the_end(pending)
         try:
             arrived = await self._is_in_log(pending)
-        except ZkError as error:
+        except (ZkError, Refusal) as error:
             raise OutcomeUnknown(f"entry {pending.entry.offset} may have been committed: {error}") from error
         if not arrived:
             self._pending = None
@@ -171,7 +173,7 @@ class Committer:
                 return OutcomeUnknown(f"entry {offset} was committed before epoch {self.held.number} ended")
             head, _ = await read_head(self._client, self._layout)
             missing = await self._client.exists(self._layout.entry(offset)) is None
-        except (ZkError, NoNode) as error:
+        except (ZkError, Refusal) as error:
             return OutcomeUnknown(f"epoch {self.held.number} is over, and entry {offset} cannot be looked for: {error}")
         if missing and head.next > offset:
             return OutcomeUnknown(f"epoch {self.held.number} is over, and entry {offset} was cut off the log since")
@@ -215,5 +217,5 @@ def _explain(refused: MultiRefused, entry: Entry) -> Exception:
     if _is_fenced(refused):
         return Fenced(f"entry {entry.offset} was refused: epoch {entry.epoch} is over")
     if refused.index > 0:
-        return Damaged(entry.offset, f"ZooKeeper refused it although the epoch holds: {refused.error!r}")
-    return Unavailable(f"entry {entry.offset} was refused: {refused.error!r}")
+        return Damaged(entry.offset, f"ZooKeeper refused it although the epoch holds: {refused}")
+    return Unavailable(f"entry {entry.offset} was refused: {refused}")

@@ -9,7 +9,7 @@ from scheduler.zk.epoch import Claim
 from scheduler.zk.errors import MultiRefused, NoNode, NotEmpty, Superseded
 from scheduler.zk.ops import Op, delete
 
-__all__ = ["DELETES", "fenced", "remove_folder"]
+__all__ = ["DELETES", "fenced", "names_in", "remove_folder"]
 
 DELETES: Final = 200
 """Nodes removed in one multi: a few milliseconds of the server's, so that a commit waits no longer behind it."""
@@ -23,6 +23,14 @@ async def fenced(client: Client, held: Claim, *ops: Op) -> None:
         if refused.index == 0:
             raise Superseded(f"epoch {held.number} is over") from None
         raise
+
+
+async def names_in(client: Client, folder: str) -> list[str]:
+    """None when somebody removed the folder: there is nothing to tidy up in it. Raises ZkError."""
+    try:
+        return await client.children(folder)
+    except NoNode:
+        return []
 
 
 async def remove_folder(client: Client, held: Claim, folder: str) -> bool:

@@ -21,7 +21,7 @@ from scheduler.changelog.zookeeper_snapshot import Snapshot
 from scheduler.contracts import Unavailable
 from scheduler.zk.client import Client
 from scheduler.zk.epoch import Claim
-from scheduler.zk.errors import MultiRefused, Superseded, ZkError
+from scheduler.zk.errors import Refusal, Superseded, ZkError
 
 __all__ = ["SnapshotKeeper"]
 
@@ -61,7 +61,7 @@ class SnapshotKeeper:
             try:
                 await self._publish(checkpoint, checkpoint.folding.pointer)
                 self.failure, wait_s = None, None
-            except (ZkError, MultiRefused, Unreadable, OSError) as error:
+            except (ZkError, Refusal, Unreadable, OSError) as error:
                 # The snapshot before counts on, and the log with it: nothing is lost but room.
                 self.failure, wait_s = str(error), RETRY_AFTER_S
                 _log.warning("no snapshot was made, tried again soon: %s", error)
@@ -88,7 +88,7 @@ class SnapshotKeeper:
         base, _ = await self.fold()
         try:
             made = await self._publish(self._needed(), base)
-        except (ZkError, MultiRefused, Superseded, Unreadable, OSError) as error:
+        except (ZkError, Refusal, Superseded, Unreadable, OSError) as error:
             raise Unavailable(f"the snapshot was not made: {error}") from error
         if made is None:
             raise Unavailable("nothing was committed yet that a snapshot could be made of")

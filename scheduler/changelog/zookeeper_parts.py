@@ -13,7 +13,7 @@ from typing import Final
 
 from scheduler.changelog.errors import Damaged
 from scheduler.changelog.frame import Header
-from scheduler.changelog.zookeeper_fenced import remove_folder
+from scheduler.changelog.zookeeper_fenced import names_in, remove_folder
 from scheduler.changelog.zookeeper_layout import Layout, Manifest
 from scheduler.failpoints import failpoint
 from scheduler.zk.client import Client
@@ -30,10 +30,11 @@ async def write_parts(client: Client, layout: Layout, header: Header, frame: byt
     """Writes all parts of a frame and returns what to commit. What is there already, from an earlier try, is kept.
 
     The folder says for which offset it is: that is how the sweeper finds its manifest.
-    Raises NoNode when the next leader has swept them meanwhile, ZkError.
+    Raises NoNode when the next leader has swept them meanwhile, another Refusal, ZkError.
     """
     folder = layout.parts(header.epoch, header.uuid)
     cut = layout.pieces(frame)
+    await client.ensure(layout.all_parts)  # so that what is missing below can only have been swept
     await _make(client, folder, json.dumps({"offset": header.offset}).encode())
     for first in range(0, len(cut), _AT_ONCE):
         batch = enumerate(cut[first : first + _AT_ONCE], first)
@@ -68,7 +69,7 @@ async def sweep_parts(client: Client, layout: Layout, held: Claim) -> int:
     Raises Superseded, ZkError.
     """
     removed = 0
-    for name in await client.children(layout.all_parts):
+    for name in await names_in(client, layout.all_parts):
         epoch, _, uuid = name.partition("-")
         if not epoch.isdigit() or int(epoch) >= held.number:
             continue

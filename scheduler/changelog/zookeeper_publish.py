@@ -16,7 +16,7 @@ from attrs import evolve
 
 from scheduler.changelog.packing import packed
 from scheduler.changelog.store import Pointer
-from scheduler.changelog.zookeeper_fenced import DELETES, fenced, remove_folder
+from scheduler.changelog.zookeeper_fenced import DELETES, fenced, names_in, remove_folder
 from scheduler.changelog.zookeeper_layout import Layout
 from scheduler.changelog.zookeeper_snapshot import Snapshot, read_snapshot
 from scheduler.failpoints import failpoint
@@ -70,7 +70,7 @@ async def tidy(client: Client, layout: Layout, held: Claim) -> int:
     snapshot, _ = found
     removed = await _cut_log(client, layout, held, snapshot.cut)
     await _sweep_entry_parts(client, layout, held, snapshot.cut)
-    for name in await client.children(layout.all_snapshots):
+    for name in await names_in(client, layout.all_snapshots):
         if name not in (snapshot.folder, snapshot.previous):
             await remove_folder(client, held, layout.snapshot_parts(name))
     return removed
@@ -98,7 +98,7 @@ async def _cut_log(client: Client, layout: Layout, held: Claim, upto: int) -> in
 
 async def _sweep_entry_parts(client: Client, layout: Layout, held: Claim, upto: int) -> None:
     """The parts of large entries that were cut off, whoever wrote them."""
-    for name in await client.children(layout.all_parts):
+    for name in await names_in(client, layout.all_parts):
         folder = f"{layout.all_parts}/{name}"
         try:
             told, _ = await client.get(folder)

@@ -29,7 +29,7 @@ from scheduler.leadership.tenure import Tenure
 from scheduler.zk.client import Client, Condition
 from scheduler.zk.clock import boot_ms
 from scheduler.zk.election import Election, candidates
-from scheduler.zk.errors import SessionOver, ZkError
+from scheduler.zk.errors import Refusal, SessionOver, ZkError
 from scheduler.zk.serverset import Endpoint, LeaderWatch
 
 LOG = logging.getLogger("thesan")
@@ -131,7 +131,7 @@ class Shared:
             except Truncated as cut:
                 LOG.warning("the log was cut behind a snapshot meanwhile, which is read now: %s", cut)
                 await self._forget()
-            except (ZkError, ChangelogError) as wrong:
+            except (ZkError, Refusal, ChangelogError) as wrong:
                 LOG.warning("not elected, tried again: %s", wrong)
             await self._part()
             await asyncio.sleep(TRY_AGAIN_AFTER_S)
@@ -193,7 +193,7 @@ class Shared:
         try:
             await self.changelog.follow(self._apply)
             level = min(_reads(one.data) for one in await candidates(self._client, self._ensemble.serverset_path))
-        except (ZkError, Truncated, ValueError) as error:
+        except (ZkError, Refusal, Truncated, ValueError) as error:
             raise Unavailable(f"the log could not be read to its end: {error}") from error
         steps.done("read")
         self.term = SharedTerm(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from scheduler.changelog.zookeeper import ZooKeeperChangelog
-from scheduler.contracts import Changelog, Entry, Fenced, Permission
+from scheduler.contracts import Changelog, Entry, Fenced, Permission, Unavailable
 from scheduler.core.state import State
 from scheduler.leadership.race import cancel
 from scheduler.leadership.steps import Steps
@@ -17,7 +17,7 @@ from scheduler.leadership.tenure import Tenure
 from scheduler.leadership.term import Copies
 from scheduler.zk.client import Client
 from scheduler.zk.election import Election
-from scheduler.zk.errors import SessionOver, Superseded, ZkError
+from scheduler.zk.errors import Refusal, SessionOver, Superseded, ZkError
 from scheduler.zk.lease import keep_lease
 from scheduler.zk.serverset import Advertisement, Endpoint
 
@@ -86,7 +86,7 @@ class SharedTerm:
         }
 
     async def advertise(self) -> None:
-        with contextlib.suppress(ZkError, Superseded):  # `over` will tell
+        with contextlib.suppress(ZkError, Refusal, Superseded):  # `over` will tell
             await self._advertisement.publish(ADVERTISE_WITHIN_S)
         self._keeping.append(asyncio.create_task(self._advertisement.keep(), name="advertisement"))
         self._keeping.append(asyncio.create_task(self._sweep(), name="sweep"))
@@ -94,7 +94,7 @@ class SharedTerm:
 
     async def _sweep(self) -> None:
         """What dead leaders left is removed once; whoever leads next tries again."""
-        with contextlib.suppress(ZkError, Fenced):
+        with contextlib.suppress(ZkError, Refusal, Fenced):
             await self._client.patiently(self._log.sweep_parts, self._client.session_timeout_ms / 1000)
         await asyncio.Future()
 
@@ -113,6 +113,8 @@ class SharedTerm:
             raise Fenced(str(newer)) from newer
         except SessionOver as over:
             raise Fenced(f"the session with ZooKeeper is over: {over}") from over
+        except Refusal as refused:  # somebody meddles: as a standby we look at everything anew
+            raise Unavailable(str(refused)) from refused
         finally:
             await cancel(losing, telling)
 
@@ -125,11 +127,11 @@ class SharedTerm:
 
     async def withdraw(self) -> None:
         await cancel(*self._keeping[1:])
-        with contextlib.suppress(ZkError):
+        with contextlib.suppress(ZkError, Refusal):
             await self._advertisement.withdraw(LEAVE_WITHIN_S)
 
     async def leave(self) -> None:
         await cancel(*self._keeping)
         self._tenure.lease.end()
-        with contextlib.suppress(ZkError):
+        with contextlib.suppress(ZkError, Refusal):
             await self._election.leave(LEAVE_WITHIN_S)

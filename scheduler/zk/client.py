@@ -20,14 +20,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from enum import Enum
 from typing import Any, Final, TypeVar
 
-from kazoo.exceptions import AuthFailedError, ConnectionLoss, RolledBackError, RuntimeInconsistency, SessionExpiredError
+from kazoo.exceptions import AuthFailedError, ConnectionLoss, SessionExpiredError
 from kazoo.protocol.serialization import Create, Delete, Exists, GetChildren, GetData, SetData, Sync, Transaction
 from kazoo.protocol.states import KeeperState, ZnodeStat as Stat
 from kazoo.security import CREATOR_ALL_ACL, OPEN_ACL_UNSAFE, READ_ACL_UNSAFE
 
 from scheduler.zk.clock import boot_ms
-from scheduler.zk.errors import MultiRefused, NodeExists, NotSent, SessionOver, TooLarge, Unanswered, ZkError
-from scheduler.zk.ops import ANY_VERSION, Op
+from scheduler.zk.errors import NodeExists, NotSent, Refusal, SessionOver, TooLarge, Unanswered, ZkError, in_words
+from scheduler.zk.ops import ANY_VERSION, Op, refuse
 from scheduler.zk.wire import Connection, Wire
 
 __all__ = ["MAX_REQUEST_BYTES", "Client", "Condition", "Stat"]
@@ -54,13 +54,17 @@ class Condition(Enum):
 class _Answer:
     """Carries an answer from the connection's thread to the loop."""
 
-    __slots__ = ("_client", "_future", "_read", "number")
+    __slots__ = ("_client", "_future", "_path", "_read", "number")
 
-    def __init__(self, client: Client, number: int, future: asyncio.Future[Any], read: Callable[[Any], Any]) -> None:
+    def __init__(
+        self, client: Client, number: int, future: asyncio.Future[Any], read: Callable[[Any], Any], path: str
+    ) -> None:
         self._client = client
         self.number = number
         self._future = future
         self._read = read
+        self._path = path
+        """What a refusal is about. A multi says it by itself."""
 
     def set(self, value: Any) -> None:
         self._client._post(self._deliver, value, None)
@@ -83,6 +87,8 @@ class _Answer:
                 error = refused
         if isinstance(error, (ConnectionLoss, SessionExpiredError, AuthFailedError)):
             error = Unanswered("the connection to ZooKeeper broke before the answer came")
+        elif isinstance(error, Refusal) and not error.args:
+            error.args = (in_words(error, self._path),)
         self._future.set_exception(error)
 
 
@@ -279,7 +285,7 @@ class Client:
         """All or nothing: a result per operation (a created path, a Stat, True). Raises MultiRefused."""
         placed = [self._place(op) for op in ops]
         size = sum(len(getattr(op, "data", b"")) + len(op.path) + 64 for op in placed)
-        return self._send(Transaction(placed), self._read_multi, size)
+        return self._send(Transaction(placed), lambda results: self._read_multi(placed, results), size)
 
     async def ensure(self, path: str) -> None:
         """Make a node and those above it, unless they exist. Repeat it until it succeeds: that is safe."""
@@ -316,10 +322,8 @@ class Client:
     def _from(self, path: str) -> str:
         return path.removeprefix(self._chroot)
 
-    def _read_multi(self, results: list[Any]) -> list[Any]:
-        for index, result in enumerate(results):
-            if isinstance(result, Exception) and not isinstance(result, (RolledBackError, RuntimeInconsistency)):
-                raise MultiRefused(index, result)
+    def _read_multi(self, placed: list[Any], results: list[Any]) -> list[Any]:
+        refuse(placed, results)
         return [self._from(result) if isinstance(result, str) else result for result in results]
 
     def _place(self, op: Any) -> Any:
@@ -338,7 +342,7 @@ class Client:
         elif self.condition is not Condition.CONNECTED:
             future.set_exception(self._not_sent())
         else:
-            answer = _Answer(self, next(self._numbers), future, read)
+            answer = _Answer(self, next(self._numbers), future, read, getattr(request, "path", ""))
             self._backlog.append((request, answer, self._wire.generation))
             self._pump()
         return future

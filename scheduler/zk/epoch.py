@@ -11,7 +11,7 @@ import json
 from attrs import frozen
 
 from scheduler.zk.client import Client
-from scheduler.zk.errors import BadVersion, MultiRefused, NoNode, Superseded
+from scheduler.zk.errors import BadVersion, MultiRefused, NoNode, Superseded, UnreadableEpoch
 from scheduler.zk.ops import ANY_VERSION, Op, check, set_data
 
 __all__ = ["Claim", "claim", "epoch_bytes", "prove", "read_epoch"]
@@ -36,10 +36,15 @@ def epoch_bytes(number: int, holder: str) -> bytes:
 
 
 async def read_epoch(client: Client, path: str) -> Claim:
-    """Raises NoNode, ValueError for a node that holds something else."""
-    data, stat = await client.get(path)
-    told = json.loads(data)
-    return Claim(path, int(told["number"]), str(told["holder"]), stat.version)
+    """Raises UnreadableEpoch, ZkError."""
+    try:
+        data, stat = await client.get(path)
+        told = json.loads(data)
+        return Claim(path, int(told["number"]), str(told["holder"]), stat.version)
+    except NoNode as missing:
+        raise UnreadableEpoch(str(missing)) from None
+    except (ValueError, KeyError, TypeError) as wrong:
+        raise UnreadableEpoch(f"{path} in ZooKeeper holds something else ({wrong!r})") from None
 
 
 async def claim(client: Client, path: str, holder: str, *, candidate: str | None = None, within_s: float) -> Claim:
@@ -47,7 +52,7 @@ async def claim(client: Client, path: str, holder: str, *, candidate: str | None
 
     `candidate`, the path of the candidate that won, must still exist: a claim that was overtaken by the end of its
     session does nothing. When an answer is lost, the node says whose epoch it is.
-    Raises Superseded, SessionOver, and after `within_s` NotSent or Unanswered.
+    Raises Superseded, UnreadableEpoch, Refusal, SessionOver, and after `within_s` NotSent or Unanswered.
     """
     return await client.patiently(lambda: _claim_once(client, path, holder, candidate), within_s)
 
@@ -73,7 +78,8 @@ async def _claim_once(client: Client, path: str, holder: str, candidate: str | N
 
 
 async def prove(client: Client, held: Claim) -> None:
-    """A write of nothing, which passes the quorum: returns when the epoch still held. Raises Superseded."""
+    """A write of nothing, which passes the quorum: returns when the epoch still held. Raises Superseded, Refusal,
+    ZkError."""
     try:
         await client.multi([held.fence()])
     except MultiRefused as refused:

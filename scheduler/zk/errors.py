@@ -1,9 +1,14 @@
 """What can become of a request to ZooKeeper. Between *surely not sent* and *perhaps carried out* lies everything.
 
-Answers of the server that say no are kazoo's own, under short names.
+Two families. A `ZkError`: there was no answer, and asking again may help. A `Refusal`: the server said no, which asking
+again does not change. Those are kazoo's own, under short names; the client puts path and reason into words. Whoever
+has a rule for one (NoNode: somebody else was first) catches that one; at the ends of a leader's and a standby's work
+stand both families, since a node that somebody removed or changed by hand is refused in places nobody thought of.
 """
 
 from __future__ import annotations
+
+from typing import Final
 
 from kazoo.exceptions import (
     BadVersionError as BadVersion,
@@ -27,7 +32,9 @@ __all__ = [
     "Superseded",
     "TooLarge",
     "Unanswered",
+    "UnreadableEpoch",
     "ZkError",
+    "in_words",
 ]
 
 
@@ -51,14 +58,32 @@ class Unanswered(ZkError):
     """The connection broke before the answer came: the server may have done it, or may yet do it."""
 
 
-class MultiRefused(Exception):
-    """The server did none of a multi. `index` is the operation that it would not do, `error` why."""
+class MultiRefused(Refusal):  # type: ignore[misc] # kazoo has no types
+    """The server did none of a multi. `index` is the operation that it would not do, at `path`, `error` why."""
 
-    def __init__(self, index: int, error: Exception) -> None:
-        super().__init__(f"operation {index} of the multi was refused: {type(error).__name__}")
+    def __init__(self, index: int, error: Exception, path: str) -> None:
+        super().__init__(in_words(error, path))
         self.index = index
         self.error = error
 
 
 class Superseded(Exception):
     """Somebody claimed a newer epoch: this one is over."""
+
+
+class UnreadableEpoch(Exception):
+    """Somebody removed the node that holds the epoch, or wrote something else into it. The sentence says which."""
+
+
+_WORDS: Final[dict[type[Exception], str]] = {
+    BadVersion: "was changed by somebody else",
+    NoAuth: "may not be changed by us: check --zk-digest-credentials",
+    NoNode: "is not there",
+    NodeExists: "is there already",
+    NotEmpty: "has nodes below it",
+}
+
+
+def in_words(refusal: Exception, path: str) -> str:
+    """What the server said no to, and why; kazoo's refusals are classes without words."""
+    return f"{path} in ZooKeeper {_WORDS.get(type(refusal), f'was refused ({type(refusal).__name__})')}"

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from collections.abc import Sequence
+from typing import Any, Final, Protocol
 
+from kazoo.exceptions import RolledBackError, RuntimeInconsistency
 from kazoo.protocol.serialization import CheckVersion, Create, Delete, SetData
 
-__all__ = ["ANY_VERSION", "Op", "check", "create", "delete", "set_data"]
+from scheduler.zk.errors import MultiRefused
+
+__all__ = ["ANY_VERSION", "Op", "check", "create", "delete", "refuse", "set_data"]
 
 ANY_VERSION: Final = -1
 
@@ -38,3 +42,10 @@ def set_data(path: str, data: bytes, version: int) -> Op:
 def delete(path: str, version: int = ANY_VERSION) -> Op:
     op: Op = Delete(path, version)
     return op
+
+
+def refuse(ops: Sequence[Op], results: Sequence[Any]) -> None:
+    """Raises MultiRefused if these are the results of a multi that was; all others are then said to be undone."""
+    for index, result in enumerate(results):
+        if isinstance(result, Exception) and not isinstance(result, (RolledBackError, RuntimeInconsistency)):
+            raise MultiRefused(index, result, ops[index].path)

@@ -9,7 +9,9 @@ more than one entry in it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import logging
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -17,12 +19,17 @@ from attrs import frozen
 
 from scheduler.zk.client import Client
 from scheduler.zk.epoch import Claim
-from scheduler.zk.errors import MultiRefused, NoNode, SessionOver, Superseded, ZkError
-from scheduler.zk.ops import create, delete
+from scheduler.zk.errors import MultiRefused, NoNode, Refusal, SessionOver, Superseded, ZkError
+from scheduler.zk.ops import Op, create, delete
 
 __all__ = ["PREFIX", "Advertisement", "Endpoint", "LeaderWatch", "read_leader"]
 
+LOG = logging.getLogger("thesan")
+
 PREFIX: Final = "member_"
+
+MAX_BELOW: Final = 100
+"""Nodes below a member that is not ours. A leader's is ephemeral and has none; what has more is left alone."""
 
 
 @frozen
@@ -55,10 +62,13 @@ class Advertisement:
         self._path = path
         self._held = held
         self._data = _to_bytes(endpoint, scheme)
+        self._left: set[str] = set()
+        """Members that are not ours and that we could not remove."""
 
     async def publish(self, within_s: float) -> None:
         """Make our node the only one. Ours is known by its session, so that it is not made twice when an answer is
-        lost; all others are of leaders that are none any more, and go. Raises Superseded, ZkError.
+        lost; all others are of leaders that are none any more, or made by hand, and go. One that cannot be removed is
+        left, and said: that there are two is worse for clients than for us. Raises Superseded, Refusal, ZkError.
         """
         await self._client.patiently(self._publish, within_s)
 
@@ -94,18 +104,22 @@ class Advertisement:
                 data, stat = await self._client.get(path)
             except NoNode:
                 continue
+            except Refusal:
+                wrong.append(path)
+                continue
             ours = stat.ephemeralOwner == self._client.session_id and data == self._data
             (right if ours and not right else wrong).append(path)
         return right, wrong
 
     async def _is_right(self) -> bool:
         right, wrong = await self._members()
-        return len(right) == 1 and not wrong
+        return len(right) == 1 and self._left.issuperset(wrong)
 
     async def _publish(self) -> None:
         while True:
             right, wrong = await self._members()
-            ops = [delete(path) for path in wrong]
+            removals = [(path, op) for path in wrong for op in await self._removal(path)]
+            ops = [op for _, op in removals]
             if not right:
                 ops.append(create(f"{self._path}/{PREFIX}", self._data, ephemeral=True, sequence=True))
             if not ops:
@@ -116,8 +130,32 @@ class Advertisement:
             except MultiRefused as refused:
                 if refused.index == 0:
                     raise Superseded(f"epoch {self._held.number} is over: it is not advertised any more") from None
-                if not isinstance(refused.error, NoNode):  # somebody else removed it first: look again
+                if isinstance(refused.error, NoNode):
+                    continue  # somebody else removed it first: look again
+                if refused.index > len(removals):
                     raise
+                self._leave(removals[refused.index - 1][0], str(refused))
+
+    async def _removal(self, member: str) -> list[Op]:
+        """It and whatever somebody put below it, deepest first."""
+        if member in self._left:
+            return []
+        found = [member]
+        for path in found:  # which grows meanwhile
+            with contextlib.suppress(Refusal):
+                found += [f"{path}/{name}" for name in await self._client.children(path)]
+            if len(found) > MAX_BELOW:
+                self._leave(member, f"it has more than {MAX_BELOW} nodes below it")
+                return []
+        return [delete(path) for path in reversed(found)]
+
+    def _leave(self, member: str, why: str) -> None:
+        self._left.add(member)
+        LOG.error(
+            "%s is not ours and cannot be removed: %s; clients may take it for the leader: remove it by hand",
+            member,
+            why,
+        )
 
     async def _withdraw(self) -> None:
         for name in await self._client.children(self._path):
@@ -132,7 +170,10 @@ class Advertisement:
 
 
 async def read_leader(client: Client, path: str) -> Endpoint | None:
-    """The one member there is; None when there is none, or several, of which one may be dead. Raises ZkError."""
+    """The one member there is; None when there is none, or several, of which one may be dead.
+
+    Raises NoNode, ZkError.
+    """
     return await _leader_among(client, path, await client.children(path))
 
 
@@ -167,7 +208,7 @@ class LeaderWatch:
                 self._know(await _leader_among(self._client, self._path, names))
             except SessionOver:
                 raise
-            except NoNode:
+            except Refusal:  # the serverset is gone, or is not for us to read
                 self._know(None)
                 await asyncio.sleep(self._client.session_timeout_ms / 1000)
                 continue

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from scheduler.changelog.errors import FormatTooNew
-from scheduler.contracts import ChangelogError, Entry
+from scheduler.changelog.zookeeper_gone import LogIsGone
+from scheduler.contracts import ChangelogError, Entry, Fenced, Unavailable
 from scheduler.core import ops
-from scheduler.core.records import Quota
+from scheduler.core.records import JobKey, Quota, TaskConfig, content_hash
 from scheduler.core.state import State, apply
 from scheduler.leadership.shared import Ensemble, Shared
 from scheduler.leadership.shared_term import SharedTerm
 from scheduler.testing.zookeeper import expire_session, shared_server
+from scheduler.zk.ops import delete
 from scheduler.zk.serverset import Endpoint
 from tests.zk.stage import Stage, on_stage
 
@@ -44,9 +48,16 @@ class Reading:
 class Part:
     """One scheduler's part, to be closed at the end of the test."""
 
-    def __init__(self, stage: Stage, folder: Path, port: int, level: int = ops.FORMAT_LEVEL) -> None:
+    def __init__(
+        self,
+        stage: Stage,
+        folder: Path,
+        port: int,
+        level: int = ops.FORMAT_LEVEL,
+        credentials: str | None = None,
+    ) -> None:
         self.reading = Reading()
-        ensemble = Ensemble(stage.hosts, SERVERSET, "/log", 1_000, chroot=stage.chroot)
+        ensemble = Ensemble(stage.hosts, SERVERSET, "/log", 1_000, chroot=stage.chroot, credentials=credentials)
         self.shared = Shared(ensemble, folder / str(port), "test", self.reading, lambda: Endpoint("127.0.0.1", port))
         self.shared.changelog.level = level
         stage.cleanup(self.shared.close)
@@ -173,5 +184,132 @@ def test_who_cannot_read_an_entry_stops_and_leaves_the_election(tmp_path: Path) 
         other = await stage.client()
         candidates = [name for name in await other.children(SERVERSET) if name.startswith("candidate_")]
         assert len(candidates) == 1
+
+    on_stage(play)
+
+
+# --- somebody meddles in ZooKeeper: leadership may end by that, a scheduler may not, or says what it cannot mend ---
+
+
+async def begins_anew(part: Part, term: SharedTerm) -> None:
+    """What leading does at the end of a term."""
+    await term.withdraw()
+    await term.leave()
+    await part.shared.close()
+
+
+def test_a_serverset_that_is_removed_is_made_anew_and_somebody_leads(tmp_path: Path) -> None:
+    async def play(stage: Stage) -> None:
+        await base(stage)
+        one, two = Part(stage, tmp_path, 1), Part(stage, tmp_path, 2)
+        term = await one.elected()
+        await term.advertise()
+        over = asyncio.create_task(term.over(lambda may: None))
+        waiting = asyncio.create_task(two.elected())
+        other = await stage.client()
+        await until(lambda: two.reading.passed_offsets == [1] and two.shared.leader == Endpoint("127.0.0.1", 1))
+        nodes = [f"{SERVERSET}/{name}" for name in await other.children(SERVERSET)]
+        assert len(nodes) == 3
+        await other.multi([delete(path) for path in (*nodes, SERVERSET)])
+
+        await asyncio.wait([over])
+        why = over.exception() or over.result()
+        assert str(why) in ("its candidate was removed", f"{stage.chroot}{SERVERSET} in ZooKeeper is not there")
+        await begins_anew(one, term)
+        assert (await waiting).epoch == 2
+
+    on_stage(play)
+
+
+def test_a_refusal_that_nobody_thought_of_ends_the_term_and_not_the_scheduler(tmp_path: Path) -> None:
+    async def play(stage: Stage) -> None:
+        await base(stage)
+        part = Part(stage, tmp_path, 1)
+        term = await part.elected()
+        await term.advertise()
+
+        async def refused() -> None:
+            await (await stage.client()).get("/nowhere")
+
+        term._keeping.append(asyncio.create_task(refused()))
+        with pytest.raises(Unavailable, match=f"^{stage.chroot}/nowhere in ZooKeeper is not there$"):
+            await term.over(lambda may: None)
+        await begins_anew(part, term)
+
+    on_stage(play)
+
+
+def test_parts_that_are_removed_with_their_folder_are_no_matter(tmp_path: Path) -> None:
+    async def play(stage: Stage) -> None:
+        await base(stage)
+        part = Part(stage, tmp_path, 1)
+        await (await part.elected()).leave()
+        await part.shared.close()
+        await (await stage.client()).delete("/log/parts")
+
+        part = Part(stage, tmp_path, 1)
+        term = await part.elected()
+        await term.advertise()
+        over = asyncio.create_task(term.over(lambda may: None))
+        config = TaskConfig(JobKey("www", "prod", "web"), contact_email="x" * 500_000)
+        await write(term, ops.SaveConfig(content_hash(config), config))  # goes in parts
+        assert not over.done()
+        over.cancel()
+
+    on_stage(play)
+
+
+@pytest.mark.parametrize(
+    ("garbage", "says"), [(b"", "holds something else"), (b"[]", "holds something else"), (None, "is not there")]
+)
+def test_an_epoch_that_is_gone_is_said_with_what_to_do(tmp_path: Path, garbage: bytes | None, says: str) -> None:
+    async def play(stage: Stage) -> None:
+        await base(stage)
+        part, other = Part(stage, tmp_path, 1), await stage.client()
+        term = await part.elected()
+        await (other.delete("/log/epoch") if garbage is None else other.set("/log/epoch", garbage, -1))
+        with pytest.raises(Fenced):
+            await write(term, ops.SaveQuota("www", Quota(1, 2, 3)))
+        await begins_anew(part, term)
+        part = Part(stage, tmp_path, 1)
+        with pytest.raises(LogIsGone, match=f"/log/epoch in ZooKeeper {says}") as told:
+            await part.elected()
+        await part.shared.close()
+
+        found = re.search("put (.*) there: the number", str(told.value))
+        assert found is not None
+        await (other.create if garbage is None else partial(other.set, version=-1))("/log/epoch", found[1].encode())
+        assert (await Part(stage, tmp_path, 1).elected()).epoch == 2
+
+    on_stage(play)
+
+
+def test_a_log_that_is_removed_under_a_standby_is_said(tmp_path: Path) -> None:
+    async def play(stage: Stage) -> None:
+        await base(stage)
+        one, two = Part(stage, tmp_path, 1), Part(stage, tmp_path, 2)
+        await one.elected()
+        waiting = asyncio.create_task(two.elected())
+        await until(lambda: two.reading.passed_offsets == [1])
+        await (await stage.client()).delete("/log/head")
+        with pytest.raises(LogIsGone, match="no log at /log in ZooKeeper, but this scheduler has read entry 1"):
+            await waiting
+
+    on_stage(play)
+
+
+def test_who_has_no_credentials_where_others_have_says_which_flag_is_missing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def play(stage: Stage) -> None:
+        await base(stage)
+        owner, stranger = Part(stage, tmp_path, 1, credentials="thesan:secret"), Part(stage, tmp_path, 2)
+        await owner.elected()
+        waiting = asyncio.create_task(stranger.elected())
+        await until(lambda: "not elected, tried again" in caplog.text or waiting.done())
+        assert f"{SERVERSET}/candidate_" in caplog.text
+        assert "may not be changed by us: check --zk-digest-credentials" in caplog.text
+        assert not waiting.done()
+        waiting.cancel()
 
     on_stage(play)

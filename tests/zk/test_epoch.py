@@ -9,7 +9,7 @@ import pytest
 from scheduler.testing.proxy import Proxy, Way
 from scheduler.testing.zookeeper import expire_session, shared_server
 from scheduler.zk.epoch import claim, epoch_bytes, prove, read_epoch
-from scheduler.zk.errors import NoNode, SessionOver, Superseded
+from scheduler.zk.errors import SessionOver, Superseded, UnreadableEpoch
 from tests.zk.stage import Stage, eventually, on_stage
 
 
@@ -93,7 +93,7 @@ def test_a_candidate_that_is_gone_claims_nothing() -> None:
 def test_without_its_node_there_is_no_epoch() -> None:
     async def play(stage: Stage) -> None:
         client = await stage.client()
-        with pytest.raises(NoNode):
+        with pytest.raises(UnreadableEpoch, match="/epoch in ZooKeeper is not there"):
             await claim(client, "/epoch", "me", within_s=5)
         await client.create("/epoch", epoch_bytes(0, ""))
         held = await claim(client, "/epoch", "me", within_s=5)

@@ -9,6 +9,7 @@ import pytest
 
 from scheduler.testing.proxy import Proxy
 from scheduler.testing.zookeeper import shared_server
+from scheduler.zk import serverset
 from scheduler.zk.client import Client
 from scheduler.zk.epoch import Claim, claim, epoch_bytes
 from scheduler.zk.errors import Superseded
@@ -140,6 +141,55 @@ def test_it_is_kept_though_somebody_meddles_and_the_connection_breaks() -> None:
             for task in (keeping, watching):
                 task.cancel()
             await asyncio.gather(keeping, watching, return_exceptions=True)
+
+    on_stage(play)
+
+
+def test_a_node_made_by_hand_goes_with_what_is_below_it() -> None:
+    """No leader's: those are ephemeral, and have nothing below them."""
+
+    async def play(stage: Stage) -> None:
+        client = await stage.client()
+        held = await lead(client)
+        await client.ensure(f"{PATH}/member_0000000099/a/b")
+        await client.ensure(f"{PATH}/member_0000000099/c")
+        await Advertisement(client, PATH, held, HERE).publish(within_s=5)
+        assert await read_leader(client, PATH) == HERE
+        assert len(await members(client)) == 1
+
+    on_stage(play)
+
+
+def test_what_cannot_be_removed_is_left_and_said_once(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serverset, "MAX_BELOW", 3)
+
+    async def play(stage: Stage) -> None:
+        client = await stage.client()
+        owner = await stage.client(credentials="thesan:secret")
+        held = await lead(client)
+        await owner.ensure(f"{PATH}/member_0000000098/only-its-owner-removes-this")
+        for name in "abc":
+            await client.ensure(f"{PATH}/member_0000000099/{name}")
+        advertisement = Advertisement(client, PATH, held, HERE)
+        keeping = asyncio.create_task(advertisement.keep())
+        async with asyncio.timeout(10):
+            while len(await members(client)) < 3:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        before = await members(client)
+        (ours,) = set(before) - {"member_0000000098", "member_0000000099"}
+        await client.delete(f"{PATH}/{ours}")
+        async with asyncio.timeout(10):
+            while await members(client) == before or len(await members(client)) < 3:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        assert not keeping.done(), "it leads on"
+        said = sorted(record.message for record in caplog.records if "remove it by hand" in record.message)
+        assert len(said) == 2
+        assert "member_0000000098 is not ours and cannot be removed" in said[0]
+        assert "may not be changed by us" in said[0]
+        assert "member_0000000099 is not ours and cannot be removed: it has more than 3 nodes below it" in said[1]
+        keeping.cancel()
 
     on_stage(play)
 
