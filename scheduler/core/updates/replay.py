@@ -20,6 +20,7 @@ from scheduler.core.validation import require_update_key
 MOST_STEPS: Final = 2000
 """Steps in one answer; the newest are shown."""
 _PHASES: Final = {action: phase for (phase, _), action in table.RECORDED_ACTION.items()}
+_BEGINS: Final = {action for (phase, _), action in table.RECORDED_ACTION.items() if phase is Phase.WORKING}
 _FORWARD: Final = {action for (_, back), action in table.RECORDED_ACTION.items() if not back}
 
 
@@ -84,15 +85,29 @@ def _progress_differs(state: State, update: JobUpdate) -> Iterator[str]:
             yield f"Instance {instance}: the history says {shown.name}, kept is {kept.name}."
 
 
+_Row = tuple[int, int, Step]
+"""When, in which place among what happened at that instant, and what."""
+_DONE, _ROLLS, _BEGUN, _STANDS, _BESIDE = range(5)
+"""Of one instant: what was done with instances, an update that rolls because of that, what it begins then, and where it
+stands at last. The records do not say it; causes come before what they cause."""
+
+
 def _steps(update: JobUpdate, remarks: Iterable[Remark]) -> Iterator[Step]:
     """All that is on record in the order of time; what happened to several instances at once is one step."""
-    jobs = ((event.timestamp_ms, 1, Step(event.timestamp_ms, _job_sentence(event))) for event in update.events)
-    beside = ((one.timestamp_ms, 3, Step(one.timestamp_ms, _remark_sentence(one))) for one in remarks)
-    for _, _, step in merge(jobs, _instance_steps(update), beside, key=lambda row: row[:2]):
+    beside = ((one.timestamp_ms, _BESIDE, Step(one.timestamp_ms, _remark_sentence(one))) for one in remarks)
+    for _, _, step in merge(_job_steps(update), _instance_steps(update), beside, key=lambda row: row[:2]):
         yield step
 
 
-def _instance_steps(update: JobUpdate) -> Iterator[tuple[int, int, Step]]:
+def _job_steps(update: JobUpdate) -> Iterator[_Row]:
+    events = list(update.events)
+    last_rolling = {event.timestamp_ms: n for n, event in enumerate(events) if event.status in table.ROLLING_STATES}
+    for n, event in enumerate(events):
+        place = _ROLLS if n <= last_rolling.get(event.timestamp_ms, -1) else _STANDS
+        yield event.timestamp_ms, place, Step(event.timestamp_ms, _job_sentence(event))
+
+
+def _instance_steps(update: JobUpdate) -> Iterator[_Row]:
     together: list[InstanceEvent] = []
     for event in update.instance_events:
         if together and _alike(together[-1]) != _alike(event):
@@ -107,13 +122,14 @@ def _alike(event: InstanceEvent) -> tuple[object, ...]:
     return event.timestamp_ms, event.action, event.message
 
 
-def _event_step(together: list[InstanceEvent]) -> tuple[int, int, Step]:
+def _event_step(together: list[InstanceEvent]) -> _Row:
     event = together[0]
     ids = named([one.instance_id for one in together])
     what = event.action.name.removeprefix("INSTANCE_")
     plural = "s" if len(together) > 1 else ""
     sentence = f"Instance{plural} {ids}: {what}{f', {event.message}' if event.message else ''}"
-    return event.timestamp_ms, 2, Step(event.timestamp_ms, sentence)
+    place = _BEGUN if event.action in _BEGINS else _DONE
+    return event.timestamp_ms, place, Step(event.timestamp_ms, sentence)
 
 
 def _remark_sentence(remark: Remark) -> str:

@@ -139,6 +139,34 @@ def test_steps_are_sentences_in_the_order_of_time() -> None:
     assert isinstance(found, Replay)
     assert [step.sentence for step in found.steps] == [
         "ROLLING_FORWARD by UNSECURE",
-        "ROLL_FORWARD_PAUSED by alice: lunch",
         "Instances 0-1: UPDATING",
+        "ROLL_FORWARD_PAUSED by alice: lunch",
+    ]
+
+
+def steps_of(*commands: str) -> list[str]:
+    script = scene()
+    for command in commands:
+        script.do(command)
+    found = script.stage.controller.read(replay.replay, script.key()).answer.result
+    assert isinstance(found, Replay)
+    return [step.sentence for step in found.steps]
+
+
+def test_of_one_instant_the_cause_comes_first() -> None:
+    assert steps_of("start new 0-4 only=2 watch=0", "swap 2")[-2:] == ["Instance 2: UPDATED", "ROLLED_FORWARD"]
+    assert steps_of("start new 0-4 only=2 pulse=10s", "pulse") == [
+        "ROLL_FORWARD_AWAITING_PULSE by UNSECURE",
+        "ROLLING_FORWARD",
+        "Instance 2: UPDATING",
+    ]
+    assert steps_of("start new 0-4 only=2", "swap 2", "wait 1s", "exit 2 FAILED")[1:] == [
+        "Instance 2: UPDATING",
+        "Instance 2: UPDATE_FAILED",
+        "ROLLING_BACK: Latest failure: instance 2 exited.",
+        "Instance 2: ROLLING_BACK",
+    ]
+    assert steps_of("start new 0-4 batch=1 autopause", "swap 0", "wait 2s")[-2:] == [
+        "Instance 0: UPDATED",
+        "ROLL_FORWARD_PAUSED: Update auto paused",
     ]
