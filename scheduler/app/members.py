@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Final
+from uuid import uuid4
 
 from scheduler.app.reading import Reading
 from scheduler.changelog.checkpoint import FOLDER
 from scheduler.changelog.identity import instance_id
 from scheduler.changelog.sqlite import SqliteChangelog
+from scheduler.contracts import Unavailable
 from scheduler.leadership.alone import Alone
 from scheduler.leadership.shared import Ensemble, Shared
 from scheduler.leadership.term import Membership
@@ -19,6 +22,8 @@ from scheduler.web.redirect import Leader, Nobody, Other, Ourselves
 from scheduler.zk.client import Condition
 from scheduler.zk.clock import boot_ms
 from scheduler.zk.serverset import Endpoint
+
+LOG = logging.getLogger("thesan")
 
 CONNECTION_STATES: Final[dict[str, Condition | None]] = {
     "CONNECTED": Condition.CONNECTED,
@@ -47,7 +52,7 @@ class Members:
     def join(self) -> Membership:
         """Begin to take part. Raises DataDirRefused, Unreadable, Unavailable."""
         settings = self._settings
-        self.instance_id = instance_id(settings.data_dir)
+        self.instance_id = self._instance_id()
         if settings.zk_endpoints is None:
             return Alone(SqliteChangelog(settings.data_dir, settings.cluster_name), self.reading, boot_ms)
         ensemble = Ensemble(
@@ -68,6 +73,16 @@ class Members:
             instance_id=self.instance_id,
         )
         return self._shared
+
+    def _instance_id(self) -> str:
+        """Raises DataDirRefused; Unavailable where nothing can be done without the disk anyway."""
+        try:
+            return instance_id(self._settings.data_dir, self.instance_id)
+        except Unavailable as wrong:
+            if self._settings.zk_endpoints is None:
+                raise
+            LOG.error("%s; this process goes by one that the next will not have", wrong)
+            return self.instance_id or uuid4().hex
 
     def _advertised(self) -> Endpoint:
         assert self.own is not None, "nobody is advertised before the ports are open"
@@ -111,4 +126,6 @@ class Members:
             found["checkpoint_offset"] = checkpoint.offset
             found["checkpoint_age_ms"] = checkpoint.age_ms
             found["checkpoint_is_behind"] = int(checkpoint.is_behind)
+        if log.missing is not None:
+            found |= {"checkpoint_offset": 0, "checkpoint_age_ms": log.missing.age_ms, "checkpoint_is_behind": 1}
         return found

@@ -82,8 +82,7 @@ class Checkpoint:
             if (self.folder / DB_FILE).exists():
                 self._look()
         except BaseException:
-            self._close_file()
-            self._lock.release()
+            self.give_up()
             raise
 
     def _look(self) -> None:
@@ -100,20 +99,32 @@ class Checkpoint:
         self.end = End(meta.lineage, offset, checksum)
 
     def set_aside(self, why: str) -> None:
-        """It is not what it should be: begin a new one. The last one that was set aside is replaced. Before `load`."""
+        """It is not what it should be: begin a new one. The last one that was set aside is replaced. Before `load`.
+
+        Raises Unavailable when the disk refuses.
+        """
         self._close_file()
         aside = self.folder.with_name(SET_ASIDE)
         _log.warning("the checkpoint is set aside as %s and made anew from ZooKeeper: %s", aside, why)
         shutil.rmtree(aside, ignore_errors=True)
-        if self.folder.exists():
-            self.folder.rename(aside)
         self.end = None
+        try:
+            if self.folder.exists():
+                self.folder.rename(aside)
+        except OSError as error:
+            raise Unavailable(f"the checkpoint {self.folder} cannot be set aside: {error.strerror}") from error
 
     def make_room(self) -> Path:
-        """The folder, empty, for a base that arrives. Before `load`, when there is nothing usable."""
+        """The folder, empty, for a base that arrives. Before `load`, when there is nothing usable.
+
+        Raises DataDirRefused, and Unavailable when the disk refuses.
+        """
         prepare(self.folder)
-        for path in self.folder.iterdir():  # another one that did not arrive
-            path.unlink()
+        try:
+            for path in self.folder.iterdir():  # another one that did not arrive
+                path.unlink()
+        except OSError as error:
+            raise Unavailable(f"the checkpoint's folder {self.folder} cannot be emptied: {error.strerror}") from error
         return self.folder
 
     def adopt(self, lineage: bytes, base: Pointer) -> None:
@@ -131,7 +142,7 @@ class Checkpoint:
         """Give everything it holds to `apply`, in order; then `add` may be called. Once, and blocking.
 
         `passed` is told each entry behind the base, once it was applied.
-        Raises Unreadable: `set_aside`, and load again into a fresh state.
+        Raises Unreadable: `set_aside`, and load again into a fresh state. Unavailable when the disk refuses a new one.
         """
         if self._db is None:
             prepare(self.folder)
@@ -223,6 +234,11 @@ class Checkpoint:
             self._db.close()
             self._db = None
 
+    def give_up(self) -> None:
+        """Give the data directory back before `load`."""
+        self._close_file()
+        self._lock.release()
+
     async def close(self) -> None:
         """Finish what is being written, end a helper at work, give the data directory back."""
         if self.folding is not None:
@@ -230,8 +246,7 @@ class Checkpoint:
         if self._writer is not None:
             await asyncio.get_running_loop().run_in_executor(None, self._writer.stop)
             self._writer = None
-        self._close_file()
-        self._lock.release()
+        self.give_up()
 
 
 def _size(frames: Sequence[tuple[int, bytes]]) -> int:

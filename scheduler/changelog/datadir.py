@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import shlex
@@ -11,21 +12,27 @@ from pathlib import Path
 from typing import Final
 
 from scheduler.changelog.errors import DataDirRefused
+from scheduler.contracts import Unavailable
 
-__all__ = ["LOCK_FILE", "FileLock", "prepare"]
+__all__ = ["LOCK_FILE", "FileLock", "lock", "prepare", "state_of_disk"]
 
 LOCK_FILE: Final = "lock"
+_FULL_BYTES: Final = 64 * 1024
+"""What SQLite wants at least to open a file: the index of its log and a page or two."""
 
 
 def prepare(path: Path) -> None:
-    """Make the folder with mode 0700, or check that it is one nobody else can look into. Raises DataDirRefused."""
+    """Make the folder with mode 0700, or check that it is one nobody else can look into.
+
+    Raises DataDirRefused, and Unavailable when it is the disk that refuses.
+    """
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         told = path.stat()
     except FileExistsError:
         raise DataDirRefused(f"the data directory {path} is not a directory") from None
     except OSError as error:
-        raise DataDirRefused(f"the data directory {path} cannot be made: {error.strerror}") from error
+        raise _refusal(f"the data directory {path} cannot be made", error) from error
     if told.st_uid != os.geteuid():
         raise DataDirRefused(f"the data directory {path} belongs to user {told.st_uid}, this is user {os.geteuid()}")
     if told.st_mode & 0o077:
@@ -65,17 +72,39 @@ class FileLock:
 
     def release(self) -> None:
         if self._file >= 0:
-            os.ftruncate(self._file, 0)
+            with contextlib.suppress(OSError):  # what it says of us is in the way of nobody
+                os.ftruncate(self._file, 0)
             os.close(self._file)
             self._file = -1
 
 
 def lock(path: Path) -> FileLock:
-    """Take the folder for this process alone. Raises DataDirRefused and says who has it."""
+    """Take the folder for this process alone.
+
+    Raises DataDirRefused and says who has it, and Unavailable when it is the disk that refuses.
+    """
     try:
         return FileLock(path / LOCK_FILE)
     except BlockingIOError:
         who = FileLock.holder(path / LOCK_FILE)
         raise DataDirRefused(f"the data directory {path} is in use by {who}: stop it, or use another one") from None
     except OSError as error:
-        raise DataDirRefused(f"the data directory {path} cannot be locked: {error.strerror}") from error
+        raise _refusal(f"the data directory {path} cannot be locked", error) from error
+
+
+def _refusal(what: str, error: OSError) -> DataDirRefused | Unavailable:
+    of_disk = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+    return (Unavailable if of_disk else DataDirRefused)(f"{what}: {error.strerror}")
+
+
+def state_of_disk(path: Path) -> str:
+    """What is to be said of the disk under `path` beside an error that does not say it; empty: nothing."""
+    try:
+        found = os.statvfs(path)
+    except OSError as error:
+        return f" ({error.strerror})"
+    if found.f_flag & os.ST_RDONLY:
+        return " (the file system is read-only)"
+    if found.f_bavail * found.f_frsize < _FULL_BYTES:
+        return " (the disk is full)"
+    return " (the disk has no more files)" if found.f_files and not found.f_favail else ""

@@ -17,8 +17,8 @@ FILE: Final = "instance-id"
 _GOOD: Final = re.compile(r"[0-9a-f]{32}")
 
 
-def instance_id(data_dir: Path) -> str:
-    """32 hexadecimal digits. A directory without one, or with something else in its place, is given one.
+def instance_id(data_dir: Path, new: str = "") -> str:
+    """32 hexadecimal digits. A directory without one, or with something else in its place, is given one: `new`, if any.
 
     Raises DataDirRefused, and Unavailable while the disk is full or fails.
     """
@@ -28,7 +28,7 @@ def instance_id(data_dir: Path) -> str:
         found = path.read_bytes().decode("ascii", errors="replace").strip() if path.exists() else ""
         if _GOOD.fullmatch(found):
             return found
-        made, beside = uuid4().hex, path.with_suffix(".new")
+        made, beside = new or uuid4().hex, path.with_suffix(".new")
         beside.write_text(f"{made}\n", encoding="ascii")
         beside.replace(path)
     except OSError as error:

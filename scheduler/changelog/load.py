@@ -17,7 +17,7 @@ from scheduler.changelog.store import Pointer, read_meta
 from scheduler.contracts import Entry
 from scheduler.core.ops import Op
 
-__all__ = ["LoadResult", "load"]
+__all__ = ["LoadResult", "apply_all", "load"]
 
 # Rows are fetched in pieces, each in a read transaction of its own: one held open for long would keep the write-ahead
 # log from being cut.
@@ -78,7 +78,7 @@ def _load(
     pointer = meta.pointer
     base_ops = 0
     for chunk in read_base(data_dir, pointer, meta.lineage, configs):
-        _apply_all(chunk, apply, pointer.covered)
+        apply_all(chunk, apply, pointer.covered)
         base_ops += len(chunk)
 
     last, epoch, timestamp_ms, checksum = pointer.covered, pointer.epoch, pointer.timestamp_ms, pointer.checksum
@@ -91,7 +91,7 @@ def _load(
             entry, checksum = decode(frame, offset=offset, lineage=meta.lineage, previous=checksum, configs=configs)
             if entry.epoch < epoch:
                 raise Damaged(offset, f"its epoch {entry.epoch} is lower than the epoch {epoch} before it")
-            _apply_all(entry.ops, apply, offset)
+            apply_all(entry.ops, apply, offset)
             if passed is not None:
                 passed(entry)
             last, epoch, timestamp_ms = offset, entry.epoch, entry.timestamp_ms
@@ -109,7 +109,8 @@ def _piece(db: sqlite3.Connection, after: int, end: int) -> list[tuple[int, byte
     ).fetchall()
 
 
-def _apply_all(ops: Iterable[Op], apply: Callable[[Op], None], offset: int) -> None:
+def apply_all(ops: Iterable[Op], apply: Callable[[Op], None], offset: int) -> None:
+    """Raises Damaged with the offset."""
     for op in ops:
         try:
             apply(op)

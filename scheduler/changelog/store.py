@@ -22,6 +22,7 @@ from uuid import uuid4
 
 from attrs import astuple, frozen
 
+from scheduler.changelog.datadir import state_of_disk
 from scheduler.changelog.errors import Damaged, DataDirRefused, FormatTooNew
 from scheduler.changelog.frame import genesis
 from scheduler.changelog.wal import find_break
@@ -252,7 +253,7 @@ def is_disk_trouble(error: sqlite3.Error) -> bool:
 
 def _unreadable(path: Path, error: sqlite3.Error) -> Damaged | DataDirRefused | Unavailable:
     if is_disk_trouble(error):
-        return Unavailable(f"{path} cannot be opened now: {error}")
+        return Unavailable(f"{path} cannot be opened now: {error}{state_of_disk(path.parent)}")
     if isinstance(error, sqlite3.DatabaseError) and error.sqlite_errorname in ("SQLITE_NOTADB", "SQLITE_CORRUPT"):
         return Damaged(None, f"{path} is not a sound SQLite file ({error})")
     return DataDirRefused(f"{path} cannot be opened: {error}")

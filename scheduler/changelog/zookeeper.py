@@ -23,10 +23,12 @@ from typing import Final
 from uuid import uuid4
 
 from scheduler.changelog.base import read_base
-from scheduler.changelog.checkpoint import Checkpoint
+from scheduler.changelog.checkpoint import Checkpoint, End
+from scheduler.changelog.checkpoint_missing import CheckpointIsBack, Missing
 from scheduler.changelog.errors import Damaged, FormatTooNew, Unreadable
-from scheduler.changelog.load import LoadResult
+from scheduler.changelog.load import LoadResult, apply_all
 from scheduler.changelog.store import Pointer
+from scheduler.changelog.zookeeper_begin import begin_log
 from scheduler.changelog.zookeeper_catch_up import CatchUp
 from scheduler.changelog.zookeeper_commit import Committer
 from scheduler.changelog.zookeeper_gone import LogIsGone, epoch_is_gone, log_is_gone
@@ -34,15 +36,14 @@ from scheduler.changelog.zookeeper_keeper import SnapshotKeeper
 from scheduler.changelog.zookeeper_layout import Head, Layout
 from scheduler.changelog.zookeeper_parts import sweep_parts
 from scheduler.changelog.zookeeper_reading import Position, departs, frames, read_head
-from scheduler.changelog.zookeeper_snapshot import fetch
+from scheduler.changelog.zookeeper_snapshot import fetch_of, room
 from scheduler.contracts import Entry, Fenced, Unavailable
 from scheduler.core.ops import FORMAT_LEVEL, Op
 from scheduler.failpoints import failpoint
 from scheduler.zk.client import Client
 from scheduler.zk.clock import boot_ms
-from scheduler.zk.epoch import Claim, claim, epoch_bytes
-from scheduler.zk.errors import MultiRefused, NoNode, Refusal, Superseded, UnreadableEpoch, ZkError
-from scheduler.zk.ops import create
+from scheduler.zk.epoch import Claim, claim
+from scheduler.zk.errors import NoNode, Refusal, Superseded, UnreadableEpoch, ZkError
 
 __all__ = ["LogIsGone", "ZooKeeperChangelog"]
 
@@ -58,11 +59,21 @@ class ZooKeeperChangelog:
     """Implements `contracts.Changelog`. When the session has ended: `attach` as a standby, after leading begin anew."""
 
     def __init__(self, client: Client, layout: Layout, data_dir: Path | None = None, cluster: str = "local") -> None:
-        """`layout`: where the log is. Without `data_dir` there is no checkpoint. Raises DataDirRefused, Unavailable."""
+        """`layout`: where the log is. Without `data_dir` there is no checkpoint. Raises DataDirRefused."""
         self._client = client
         self._layout = layout
-        self.checkpoint = None if data_dir is None else Checkpoint(data_dir, cluster)
-        self._catch_up = None if self.checkpoint is None else CatchUp(self.checkpoint, self._missed)
+        self._data_dir = data_dir
+        self._cluster = cluster
+        self.checkpoint: Checkpoint | None = None
+        self.missing: Missing | None = None
+        """There while the disk takes no checkpoint: everything is as without `data_dir` then."""
+        self._catch_up: CatchUp | None = None
+        if data_dir is not None:
+            try:
+                self.checkpoint = Checkpoint(data_dir, cluster)
+                self._catch_up = CatchUp(self.checkpoint, self._missed)
+            except Unavailable as wrong:
+                self._go_without(wrong)
         self.loaded: LoadResult | None = None
         """What the checkpoint held at the start, after `load`."""
         self._arrived: Pointer | None = None
@@ -124,87 +135,78 @@ class ZooKeeperChangelog:
         """Find the log, or begin one where there is none, and look whether the checkpoint continues into it.
 
         Without a checkpoint that does, the snapshot is fetched, if there is one.
-        Raises LogIsGone, Unreadable, Unavailable when the disk does not take the snapshot, ZkError; after the last two
-        it may be called again.
+        Raises LogIsGone, Unreadable, Unavailable when no disk takes the snapshot, ZkError; after the last two it may be
+        called again.
         """
         await self._client.ensure(self._layout.root)
         await self._client.sync(self._layout.root)
         try:
             head, _ = await read_head(self._client, self._layout)
         except NoNode:
-            head = await self._begin_log()
+            head = await begin_log(self._client, self._layout, self._read_before)
         self._position = Position(head.lineage, level=self.level)
         self.head_offset = head.next - 1
-        if self.checkpoint is not None and self.checkpoint.end is not None:
-            why = await departs(self._client, self._layout, head, self.checkpoint.end)
-            if why is not None:
-                self.checkpoint.set_aside(why)
-        if self.checkpoint is None or self.checkpoint.end is None:
-            await self._fetch_snapshot(head)
-
-    async def _begin_log(self) -> Head:
-        end = None if self.checkpoint is None else self.checkpoint.end
-        if end is not None and end.offset > 0:
-            raise log_is_gone(self._layout, end.offset, end.lineage)
-        layout, head = self._layout, Head.of_new_log(uuid4().bytes)
-        nodes = [
-            create(layout.epoch, epoch_bytes(0, "")),
-            create(layout.head, head.to_bytes()),
-            create(layout.log),
-            create(layout.folder(0)),
-            create(layout.all_parts),
-        ]
-        try:
-            await self._client.multi(nodes)
-        except MultiRefused as refused:
+        if self.checkpoint is not None:
             try:
-                head, _ = await read_head(self._client, layout)
-            except NoNode:
-                raise refused from None
-            # Somebody else began it.
-        return head
-
-    async def _fetch_snapshot(self, head: Head) -> None:
-        """A new machine, or one that was away for too long, begins with the snapshot, if there is one."""
-        if self.checkpoint is not None:
-            folder = self.checkpoint.make_room()
-        else:
-            self._arrived_in = TemporaryDirectory(prefix="thesan-snapshot-")
-            folder = Path(self._arrived_in.name)
-        try:
-            snapshot = await fetch(self._client, self._layout, folder)
-        except OSError as error:
-            raise Unavailable(f"the snapshot cannot be written to {folder}: {error.strerror}") from error
-        if snapshot is None:
+                await self._continue(head, self.checkpoint)
+            except Unavailable as wrong:
+                self._go_without(wrong)
+        if self.checkpoint is None:
             self._forget_arrived()
-            return
-        if snapshot.lineage != head.lineage or snapshot.base.covered >= head.next:
-            raise Damaged(snapshot.base.covered, "the snapshot in ZooKeeper is not one of the log beside it")
-        self._arrived = snapshot.base
+            self._arrived_in = room()
+            self._arrived = await fetch_of(self._client, self._layout, head, Path(self._arrived_in.name))
+
+    async def _continue(self, head: Head, checkpoint: Checkpoint) -> None:
+        """See to it that the checkpoint is the beginning of this log. Raises Unavailable when its disk refuses."""
+        if checkpoint.end is not None:
+            why = await departs(self._client, self._layout, head, checkpoint.end)
+            if why is not None:
+                checkpoint.set_aside(why)
+        if checkpoint.end is None:
+            self._arrived = await fetch_of(self._client, self._layout, head, checkpoint.make_room())
+            if self._arrived is not None:
+                checkpoint.adopt(head.lineage, self._arrived)
+
+    def _read_before(self) -> End | None:
+        """How much of a log this scheduler has read. Raises Unavailable when that cannot be seen."""
+        if self.missing is not None:
+            self.missing.check_nothing_is_there()
+        return None if self.checkpoint is None else self.checkpoint.end
+
+    def _go_without(self, wrong: Unavailable) -> None:
+        assert self._data_dir is not None
         if self.checkpoint is not None:
-            self.checkpoint.adopt(snapshot.lineage, snapshot.base)
-        _log.info("begins with the snapshot up to entry %d", snapshot.base.covered)
+            self.checkpoint.give_up()
+        self.checkpoint, self._catch_up, self._arrived = None, None, None
+        self.missing = Missing(self._data_dir, self._cluster, wrong)
 
     def load(self, begin: Callable[[], Apply]) -> Apply:
         """Read the checkpoint back, once, and blocking. Then `follow`.
 
         `begin` makes a fresh state and returns how to apply an op to it; what it returned last counts, and is returned.
         """
+        if self.checkpoint is not None:
+            try:
+                return self._load_checkpoint(self.checkpoint, begin)
+            except Unavailable as wrong:
+                self._go_without(wrong)
         apply = begin()
-        if self.checkpoint is None:
-            self._load_arrived(apply)
-            return apply
-        here = self._here
+        self._load_arrived(apply)
+        return apply
+
+    def _load_checkpoint(self, checkpoint: Checkpoint, begin: Callable[[], Apply]) -> Apply:
+        """Raises Unavailable when there is nothing to be read yet, and the disk does not take a new one."""
+        apply, here = begin(), self._here
         try:
-            loaded = self.checkpoint.load(here.lineage, apply, here.configs, self.on_entry)
+            loaded = checkpoint.load(here.lineage, apply, here.configs, self.on_entry)
         except FormatTooNew:
             raise  # nothing is wrong with it but our age
         except Unreadable as wrong:
             if self._arrived is not None:
                 raise  # not our copy is damaged, but what it was made from
-            self.checkpoint.set_aside(str(wrong))
+            checkpoint.set_aside(str(wrong))
             apply = begin()
-            loaded = self.checkpoint.load(here.lineage, apply, here.configs, self.on_entry)
+            loaded = checkpoint.load(here.lineage, apply, here.configs, self.on_entry)
         here.stands_at(loaded)
         self.loaded = loaded
         return apply
@@ -213,8 +215,7 @@ class ZooKeeperChangelog:
         if self._arrived is not None and self._arrived_in is not None:
             here, base = self._here, self._arrived
             for ops in read_base(Path(self._arrived_in.name), base, here.lineage, here.configs, level=self.level):
-                for op in ops:
-                    _apply(apply, op, base.covered)
+                apply_all(ops, apply, base.covered)
             here.stands_behind(base)
         self._forget_arrived()
 
@@ -234,11 +235,11 @@ class ZooKeeperChangelog:
 
         `watch` is called once when the head has moved again, or when the connection broke. After `claim` nobody can
         add to what this reads, and entries can be appended once it has returned.
-        Raises Truncated, Damaged with the offset, FormatTooNew, LogIsGone, ZkError; after the last it may be called
-        again.
+        Raises Truncated, CheckpointIsBack, Damaged with the offset, FormatTooNew, LogIsGone, ZkError; after the last it
+        may be called again.
         """
-        if self._catch_up is not None and self._claim is None:
-            self._catch_up.check()
+        if self._claim is None:
+            self._look_at_disk()
         here, asked_ms = self._here, boot_ms()
         await self._client.sync(self._layout.head)
         try:
@@ -259,6 +260,13 @@ class ZooKeeperChangelog:
             self._may_append(version)
         return here.offset - begun
 
+    def _look_at_disk(self) -> None:
+        if self._catch_up is not None:
+            self._catch_up.check()
+        base_bytes = 0 if self._arrived is None else self._arrived.size_bytes
+        if self.missing is not None and self.missing.is_back(base_bytes):
+            raise CheckpointIsBack
+
     async def _read(self, apply: Apply, last: int) -> None:
         here, slice_ms = self._here, boot_ms()
         read: list[tuple[int, bytes]] = []
@@ -266,8 +274,7 @@ class ZooKeeperChangelog:
             async for frame in frames(self._client, self._layout, here.offset + 1, last):
                 entry, checksum = here.read(frame)
                 failpoint("follow-before-apply")
-                for op in entry.ops:
-                    _apply(apply, op, entry.offset)
+                apply_all(entry.ops, apply, entry.offset)
                 here.move(entry, checksum)
                 failpoint("follow-after-apply")
                 self.on_entry(entry)
@@ -384,10 +391,3 @@ class ZooKeeperChangelog:
             await self._catch_up.stop()
         if self.checkpoint is not None:
             await self.checkpoint.close()
-
-
-def _apply(apply: Apply, op: Op, offset: int) -> None:
-    try:
-        apply(op)
-    except Exception as error:
-        raise Damaged(offset, f"{type(op).__name__} does not fit the state before it ({error!r})") from error

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 from attrs import evolve, frozen
@@ -18,17 +20,21 @@ from scheduler.changelog.base import base_path
 from scheduler.changelog.errors import Damaged
 from scheduler.changelog.packing import Unpacking
 from scheduler.changelog.store import Pointer
-from scheduler.changelog.zookeeper_layout import Layout
+from scheduler.changelog.zookeeper_layout import Head, Layout
+from scheduler.contracts import Unavailable
 from scheduler.zk.client import Client
 from scheduler.zk.errors import NoNode
 
-__all__ = ["GENERATION", "Snapshot", "fetch", "read_snapshot"]
+__all__ = ["GENERATION", "Snapshot", "fetch", "fetch_of", "read_snapshot", "room"]
 
 GENERATION: Final = 1
 """Of the base that a fetched snapshot becomes: the first of its folder."""
 
 _AT_ONCE: Final = 4
 """Parts on their way at a time: below 2 MB."""
+
+
+_log = logging.getLogger("thesan")
 
 
 @frozen
@@ -93,6 +99,31 @@ async def read_snapshot(client: Client, layout: Layout) -> tuple[Snapshot, int] 
     except NoNode:
         return None
     return Snapshot.from_bytes(data), stat.version
+
+
+def room() -> TemporaryDirectory[str]:
+    """A folder for a snapshot that is read once. Raises Unavailable when there is no room for one."""
+    try:
+        return TemporaryDirectory(prefix="thesan-snapshot-")
+    except OSError as error:
+        raise Unavailable(f"there is no folder for the snapshot, a temporary one neither: {error}") from error
+
+
+async def fetch_of(client: Client, layout: Layout, head: Head, folder: Path) -> Pointer | None:
+    """The snapshot that the log with this head goes on from, as a base in `folder`; None when there is none.
+
+    Raises Damaged, Unavailable when the disk does not take it, ZkError.
+    """
+    try:
+        snapshot = await fetch(client, layout, folder)
+    except OSError as error:
+        raise Unavailable(f"the snapshot cannot be written to {folder}: {error.strerror}") from error
+    if snapshot is None:
+        return None
+    if snapshot.lineage != head.lineage or snapshot.base.covered >= head.next:
+        raise Damaged(snapshot.base.covered, "the snapshot in ZooKeeper is not one of the log beside it")
+    _log.info("begins with the snapshot up to entry %d", snapshot.base.covered)
+    return snapshot.base
 
 
 async def fetch(client: Client, layout: Layout, folder: Path) -> Snapshot | None:

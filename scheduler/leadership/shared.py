@@ -15,6 +15,7 @@ from typing import Final
 
 from attrs import frozen
 
+from scheduler.changelog.checkpoint_missing import CheckpointIsBack
 from scheduler.changelog.zookeeper import ZooKeeperChangelog
 from scheduler.changelog.zookeeper_follower import Follower
 from scheduler.changelog.zookeeper_layout import Layout
@@ -61,7 +62,7 @@ class Ensemble:
         )
 
     def changelog(self, client: Client, data_dir: Path | None, cluster: str) -> ZooKeeperChangelog:
-        """Raises DataDirRefused, Unavailable."""
+        """Raises DataDirRefused."""
         return ZooKeeperChangelog(client, Layout(self.log_root), data_dir, cluster)
 
 
@@ -78,8 +79,9 @@ class Shared:
         *,
         instance_id: str = "",
     ) -> None:
-        """Raises DataDirRefused, Unavailable. `advertised` is asked once this scheduler is to lead. `instance_id` is
-        what others know it by."""
+        """Raises DataDirRefused. `advertised` is asked once this scheduler is to lead. `instance_id` is what others
+        know it by.
+        """
         self._instance_id = instance_id
         self._ensemble = ensemble
         self._reader = reader
@@ -130,6 +132,9 @@ class Shared:
                 LOG.warning("the session with ZooKeeper is over, a new one is begun: %s", over)
             except Truncated as cut:
                 LOG.warning("the log was cut behind a snapshot meanwhile, which is read now: %s", cut)
+                await self._forget()
+            except CheckpointIsBack:
+                LOG.info("the disk takes a checkpoint again: everything is read anew, for it")
                 await self._forget()
             except (ZkError, Refusal, ChangelogError) as wrong:
                 LOG.warning("not elected, tried again: %s", wrong)

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from scheduler.changelog import zookeeper_catch_up, zookeeper_follower
+from scheduler.changelog import checkpoint_missing, zookeeper_catch_up, zookeeper_follower
 from scheduler.changelog.checkpoint import FOLDER, SET_ASIDE, Checkpoint
+from scheduler.changelog.checkpoint_missing import CheckpointIsBack
 from scheduler.changelog.codec import decode
 from scheduler.changelog.configs import Configs
 from scheduler.changelog.errors import DataDirRefused, FormatTooNew
@@ -22,7 +23,7 @@ from scheduler.changelog.zookeeper import LogIsGone, ZooKeeperChangelog
 from scheduler.changelog.zookeeper_follower import Follower
 from scheduler.changelog.zookeeper_layout import Head
 from scheduler.changelog.zookeeper_reading import Truncated
-from scheduler.contracts import ChangelogError
+from scheduler.contracts import ChangelogError, Unavailable
 from scheduler.core import ops
 from scheduler.core.records import Quota
 from tests.changelog.stage import CLUSTER, fill, look, told_until
@@ -373,3 +374,63 @@ def test_behind_an_entry_that_was_not_written_nothing_is_written(tmp_path: Path)
     with sqlite3.connect(tmp_path / FOLDER / DB_FILE) as db:
         assert db.execute('SELECT "offset" FROM tail').fetchall() == [(1,)]
     db.close()
+
+
+def block(data_dir: Path) -> None:
+    """SQLite cannot open a folder, and says so as it says that it cannot make a file."""
+    (data_dir / FOLDER).mkdir(mode=0o700)
+    (data_dir / FOLDER / DB_FILE).mkdir()
+
+
+def unblock(data_dir: Path) -> None:
+    (data_dir / FOLDER / DB_FILE).rmdir()
+
+
+def test_a_disk_that_takes_none_is_done_without_until_it_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(checkpoint_missing, "LOOK_EVERY_S", 0.0)
+
+    async def play(stage: Stage) -> None:
+        block(tmp_path)
+        with pytest.raises(Unavailable, match="whether there was one cannot be seen"):
+            await Scheduler.at(stage, data_dir=tmp_path)
+        leader = await told(stage, 20)
+
+        standby = await Scheduler.at(stage, data_dir=tmp_path)
+        assert standby.changelog.checkpoint is None
+        assert standby.changelog.missing is not None
+        assert "unable to open database file" in standby.changelog.missing.why
+        assert "there is no checkpoint" in caplog.text
+        assert await standby.follow() == 20 and standby.is_right
+        unblock(tmp_path)
+        with pytest.raises(CheckpointIsBack):
+            await standby.follow()
+        await end(standby)
+
+        again = await Scheduler.at(stage, data_dir=tmp_path)
+        assert again.changelog.missing is None
+        await again.follow()
+        await leader.tell(22)
+        await again.follow()
+        await end(again)
+        third = await Scheduler.at(stage, data_dir=tmp_path)
+        assert third.changelog.offset == 22 and third.is_right
+
+    on_stage(play)
+
+
+def test_a_leader_without_one_leads_on_when_the_disk_is_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoint_missing, "LOOK_EVERY_S", 0.0)
+
+    async def play(stage: Stage) -> None:
+        await told(stage, 5)
+        block(tmp_path)
+        leader = await Scheduler.at(stage, data_dir=tmp_path)
+        await leader.lead()
+        unblock(tmp_path)
+        await leader.tell(7)
+        with pytest.raises(Unavailable, match="there is none"):
+            await leader.changelog.snapshots().fold()
+
+    on_stage(play)

@@ -173,3 +173,19 @@ def test_with_zookeeper_the_log_stays_the_truth_and_the_copy_catches_up(
     scheduler.kill()
     scheduler.start()
     assert jobs(scheduler) == made | {"later"}
+    if not isinstance(disk, Mounted):
+        return  # limits of a process end with it
+
+    scheduler.stop()  # what SQLite keeps beside its file is gone now, and there is no room to make it again
+    disk.fill()
+    scheduler.start()
+    assert create(scheduler, "full") == OK
+    assert jobs(scheduler) == made | {"later", "full"}
+    assert one.vars()["checkpoint_is_behind"] == 1
+    assert "(the disk is full)" in scheduler.log()
+
+    disk.free()
+    scheduler.stop()
+    scheduler.start()
+    assert one.vars()["checkpoint_is_behind"] == 0
+    assert scheduler.ask("snapshot").responseCode == OK
