@@ -169,7 +169,8 @@ def _send_home(tx: Transaction) -> None:
         task = state.tasks.active.get(owner.job, {}).get(owner.number)
         if task is None or task.status is not TaskStatus.PENDING:
             continue
-        for name, own in list(state.reservations.by_owner[owner].items()):
+        for name in list(state.reservations.by_owner[owner]):
+            own = state.reservations.own(ReservationKey(name, owner))
             room, group = state.placement.rooms.by_name.get(name), state.placement.groups[task.config]
             if room is not None and has_room(room, group.request.need, own) and _allows(tx, group, room):
                 _assign(tx, task, room)
@@ -247,7 +248,8 @@ def _back_off(tx: Transaction, group: Group) -> None:
 def _find(tx: Transaction, group: Group, work: _Work) -> Room | None:
     """A host with room; None: there is none, or no more looks are left."""
     memory, request = tx.state.placement, group.request
-    for name, own in tx.state.reservations.by_owner.get(request.config, {}).items():
+    for name in tx.state.reservations.by_owner.get(request.config, {}):
+        own = tx.state.reservations.own(ReservationKey(name, request.config))
         kept = memory.rooms.by_name.get(name)
         if kept is not None and has_room(kept, request.need, own) and _allows(tx, group, kept):
             return kept

@@ -1,11 +1,13 @@
 """Room on a host that is kept for somebody: a group of tasks for which others made way, or an updated instance.
 
 Memory of one leader: the next one begins without. What others see of a host is what is free less what is reserved, so
-a reservation needs no rule of its own when they look.
+a reservation needs no rule of its own when they look. Of several owners on one host whoever came first is served first,
+by whatever becomes free there: nobody waits for the task that makes way for another.
 """
 
 from __future__ import annotations
 
+from itertools import dropwhile
 from typing import NamedTuple, TypeVar
 
 from attrs import frozen
@@ -53,6 +55,14 @@ class ReservationTable(Table[ReservationKey, Reservation]):
         total = NOTHING
         for need in self.by_host.get(host, {}).values():
             total = total.plus(need)
+        return total
+
+    def own(self, key: ReservationKey) -> Need:
+        """What is held on the host for this owner and for those who came later."""
+        needs = self.by_host.get(key.host, {})
+        total = NOTHING
+        for owner in dropwhile(lambda owner: owner != key.owner, needs):
+            total = total.plus(needs[owner])
         return total
 
     def _moved(self, key: ReservationKey, old: Reservation | None, new: Reservation | None) -> None:

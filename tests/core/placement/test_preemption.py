@@ -199,6 +199,17 @@ def test_what_is_kept_is_nobody_elses_and_is_given_up_when_it_is_used() -> None:
     assert len(scene.stage.state.reservations) == 0
 
 
+def test_who_was_first_gets_what_is_free_first_and_waits_for_nobody_elses_victims() -> None:
+    scene = full(1.0, 1.0, 1.0, 1.0)
+    for number in range(3):
+        scene.create(asking(HIGH, data=str(number), **PREFERRED))
+    scene.stage.advance(3 * MINUTE_MS)
+    assert preempting(scene) == [("low", 0), ("low", 1), ("low", 2)]
+    for number, victim in enumerate((2, 0, 1)):
+        scene.stage.report(scene.task(victim, LOW), TaskStatus.KILLED)
+        assert list(scene.where(HIGH).values()) == ["a"] * (number + 1) + [None] * (2 - number)
+
+
 def test_what_is_kept_is_given_up_when_nobody_waits_for_it() -> None:
     scene = full(4.0)
     scene.create(asking(HIGH, **PREFERRED))
