@@ -73,7 +73,7 @@ def request_of(policy: Policy, config: TaskConfig) -> Request:
 
 
 def has_room(room: Room, need: Need, own: Need = NOTHING) -> bool:
-    """Is enough free? `own`: what is held there and does not stand against whoever asks. What nobody asks for may be short."""
+    """Is enough free? `own`: what is held, but not against whoever asks. What nobody asks for may be short."""
     return (
         room.milli_cpus + own.milli_cpus >= need.milli_cpus
         and room.ram_mb + own.ram_mb >= need.ram_mb
