@@ -14,9 +14,9 @@ struct ServerState {
   1: string version
   2: string clusterName
   3: i64 startedTimestampMs
-  /** Everything up to this offset of the changelog is durable. */
+  /** Everything up to this offset of the changelog is durable; a standby has read so far. */
   4: i64 committedOffset
-  /** Counts take-overs: a higher epoch shuts out a lower one. */
+  /** Counts take-overs: a higher epoch shuts out a lower one. 0 where nobody leads. */
   5: i64 epoch
   /** Names the history the offsets belong to; a restore begins a new one. */
   6: string lineage

@@ -98,6 +98,14 @@ class Members:
             return Other(found.host, found.port)
         return Ourselves() if stage is Stage.SUSPENDED else Nobody()
 
+    def standing_by(self) -> str | None:
+        """What a standby says to whom it cannot serve. None while it is none, or has not read what is there."""
+        if self._shared is None or self._lifecycle.stage is not Stage.STANDBY or not self.reading.is_caught_up:
+            return None
+        leader = self.leader()
+        who = f"{leader.host}:{leader.port} leads" if isinstance(leader, Other) else "nobody is known to lead"
+        return f"This scheduler stands by; {who}."
+
     def age_ms(self) -> int | None:
         """How old what a standby has read of the log can be at most. None while it is none, or has not read enough:
         what a leader has in memory is not all committed.

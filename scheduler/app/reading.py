@@ -22,12 +22,16 @@ class Reading:
         self._folder = folder
         self._following: Following | None = None
         self.state = State()
+        self.lineage = ""
+        self.offset = 0
+        """Of the last entry that was read or written here; nothing was before the first `begin`."""
         self.is_caught_up = False
         """Everything that was there at the start is in `state`."""
 
     def begin(self, lineage: str) -> Callable[[Op], None]:
         self.close("The log is being read.")
         state = self.state = State()
+        self.lineage, self.offset = lineage, 0
         following = self._following = Following(self._stream, self._folder, lineage)
 
         def take(op: Op) -> None:
@@ -38,16 +42,19 @@ class Reading:
 
     def passed(self, entry: Entry) -> None:
         assert self._following is not None
+        self.offset = entry.offset
         tell("the event stream", self._following.passed, entry)
 
     def caught_up(self, offset: int) -> None:
         assert self._following is not None
+        self.offset = offset
         self._following.loaded(offset)
         self.is_caught_up = True
 
     def committed(self, entry: Entry) -> None:
         """This server's own entry is durable. Its ops are in the state already."""
         assert self._following is not None
+        self.offset = entry.offset
         tell("the event stream", self._following.committed, entry)
 
     def close(self, why_not: str) -> None:

@@ -87,9 +87,13 @@ class Server:
         )
         self.status.add(self.members.metrics)
         self.status.instance_id = lambda: self.members.instance_id
+        reading = self.members.reading
+        self.status.read = lambda: (reading.lineage, reading.offset)
+        self.gateway.standing_by = self.members.standing_by
         if settings.serve_stale_reads_ms:
-            reading, policy = self.members.reading, self._policy
-            self.gateway.copy = Copy(lambda: reading.state, policy, self.members.age_ms, settings.serve_stale_reads_ms)
+            self.gateway.copy = Copy(
+                lambda: reading.state, self._policy, self.members.age_ms, settings.serve_stale_reads_ms
+            )
         self.tally = Tally()
         self.status.add(self.tally.figures)
         self._mistakes = Mistakes()
@@ -138,9 +142,6 @@ class Server:
     def committed(self, entry: Entry) -> None:
         self.members.reading.committed(entry)
         tell("the tally", self.tally.committed, entry)
-
-    def begun(self, term: Term) -> None:
-        self.status.lineage = term.lineage
 
     def leads(self, term: Term) -> None:
         self.status.steps = term.steps

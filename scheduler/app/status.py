@@ -35,7 +35,8 @@ class Status:
     """Counters of calls, and the figures that are read from the state when somebody asks."""
 
     def __init__(self, cluster_name: str, started_ms: int, gateway: Gateway, lifecycle: Lifecycle) -> None:
-        self.lineage = ""
+        self.read: Callable[[], tuple[str, int]] = lambda: ("", 0)
+        """Lineage and offset of the last entry that was read or written here."""
         self.instance_id: Callable[[], str] = lambda: ""
         """Which scheduler this is."""
         self.steps: Steps | None = None
@@ -112,13 +113,14 @@ class Status:
     def server_state(self) -> ServerState:
         controller = self._gateway.controller
         state = None if controller is None else controller.state
+        lineage, read = self.read()
         return ServerState(
             version=__version__,
             cluster_name=self._cluster_name,
             started_timestamp_ms=self._started_ms,
-            committed_offset=0 if controller is None else controller.durable_offset,
+            committed_offset=read if controller is None else controller.durable_offset,
             epoch=0 if controller is None else controller.epoch,
-            lineage=self.lineage,
+            lineage=lineage,
             instance_id=self.instance_id(),
             active_updates=0 if state is None else len(state.updates.active),
             active_tasks=0 if state is None else sum(len(state.tasks.by_status[s]) for s in ACTIVE_STATES),

@@ -40,6 +40,8 @@ class Gateway:
         self._controller: Controller | None = None
         self._permission: Permission = ALWAYS
         self._why_not = "The scheduler is starting."
+        self.standing_by: Callable[[], str | None] = lambda: None
+        """Who leads instead, in a sentence; None while that says less than why we were closed."""
         self.copy: Copy | None = None
         """What reads are answered from that ask for nothing but what is in the log, while nobody leads here."""
 
@@ -97,7 +99,7 @@ class Gateway:
         return None if self._controller is None else self._controller.canonical(key)
 
     def _refusal(self) -> Ticket:
-        why_not = self._why_not if self._controller is None else SUSPENDED
+        why_not = SUSPENDED if self._controller is not None else self.standing_by() or self._why_not
         return Ticket(NOWHERE, Answer(Code.ERROR_TRANSIENT, (why_not,)))
 
     @property

@@ -66,9 +66,6 @@ class House(Protocol):
     def committed(self, entry: Entry) -> None:
         """This scheduler's own entry is durable."""
 
-    def begun(self, term: Term) -> None:
-        """The first entry of the epoch is durable."""
-
     def leads(self, term: Term) -> None:
         """It answers and is advertised."""
 
@@ -158,7 +155,6 @@ class Leading:
             controller.write(takeover.begin_epoch, term.epoch)
             await driver.flush()
             term.steps.done("begin")
-            house.begun(term)
             await engine.start(driver, epoch=term.epoch, lineage=term.lineage)
             term.steps.done("engine")
             self._feed(Input.EPOCH_BEGUN)

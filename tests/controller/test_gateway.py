@@ -37,6 +37,15 @@ def test_nobody_leads_yet() -> None:
     assert gateway.controller is None
 
 
+def test_a_standby_says_who_leads_and_a_closed_one_why() -> None:
+    gateway, said = Gateway(), ["This scheduler stands by; a:1 leads."]
+    gateway.standing_by = lambda: said[0] or None
+    assert gateway.write(requests.pulse, KEY).answer.details == (said[0],)
+    gateway.close("It is stopping.")
+    said[0] = ""
+    assert gateway.write(requests.pulse, KEY).answer.details == ("It is stopping.",)
+
+
 def test_open_it_passes_on() -> None:
     gateway, stage = Gateway(), Stage()
     gateway.open(stage.controller)

@@ -12,6 +12,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 import pytest
 from kazoo.client import KazooClient
@@ -88,6 +89,12 @@ def test_a_standby_says_who_leads_and_answers_nothing_from_its_state(fleet: Flee
 
     answer = standby.scheduler.ask("createJob", job("x", "sleep 600"))
     assert answer.responseCode == TRANSIENT
+    stands_by = f"This scheduler stands by; 127.0.0.1:{leader.scheduler.http_port} leads."
+    assert [one.message for one in answer.details] == [stands_by]
+    tiers: Any = standby.http("/tiers", **{"Bypass-Leader-Redirect": "1"})
+    assert (tiers.status, stands_by in tiers.body.decode()) == (503, True)
+    ours, theirs = standby.state(), leader.state()
+    assert (ours.epoch, ours.committedOffset, ours.lineage) == (0, theirs.committedOffset, theirs.lineage)
     answer = standby.scheduler.ask("pulseJobUpdate", aurora.JobUpdateKey(job=aurora.JobKey("www", "prod", "x"), id="u"))
     assert answer.responseCode == TRANSIENT, "FINISHED would send a monitor home"
     figures = standby.vars()
