@@ -21,11 +21,13 @@ from scheduler.changelog.zookeeper_snapshot import Snapshot
 from scheduler.contracts import Unavailable
 from scheduler.zk.client import Client
 from scheduler.zk.epoch import Claim
-from scheduler.zk.errors import Refusal, Superseded, ZkError
+from scheduler.zk.errors import Refusal, SessionOver, Superseded, ZkError
 
 __all__ = ["SnapshotKeeper"]
 
 RETRY_AFTER_S: Final = 30.0
+
+_FORESEEN: Final = (ZkError, Refusal, Unreadable, OSError)
 
 _log = logging.getLogger("thesan")
 
@@ -50,7 +52,7 @@ class SnapshotKeeper:
         """Why the last try did not succeed; None when it did."""
 
     async def run(self) -> None:
-        """Publish the base that is there, then each new one. Until cancelled. Raises Superseded."""
+        """Publish the base that is there, then each new one. Until cancelled. Raises Superseded, SessionOver."""
         folded = asyncio.Event()
         checkpoint = self._checkpoint
         if checkpoint is None or checkpoint.folding is None:
@@ -61,10 +63,14 @@ class SnapshotKeeper:
             try:
                 await self._publish(checkpoint, checkpoint.folding.pointer)
                 self.failure, wait_s = None, None
-            except (ZkError, Refusal, Unreadable, OSError) as error:
-                # The snapshot before counts on, and the log with it: nothing is lost but room.
-                self.failure, wait_s = str(error), RETRY_AFTER_S
-                _log.warning("no snapshot was made, tried again soon: %s", error)
+            except (Superseded, SessionOver):
+                raise
+            except Exception as error:
+                # The snapshot before counts on, and the log with it: nothing is lost but room. So no reason, not one
+                # that nobody foresaw either, is a reason to stop leading: the next leader would meet it too.
+                self.failure, wait_s = str(error) or repr(error), RETRY_AFTER_S
+                unforeseen = not isinstance(error, _FORESEEN)
+                _log.warning("no snapshot was made, tried again soon: %s", self.failure, exc_info=unforeseen)
             try:
                 await asyncio.wait_for(folded.wait(), wait_s)
             except TimeoutError:
@@ -88,7 +94,7 @@ class SnapshotKeeper:
         base, _ = await self.fold()
         try:
             made = await self._publish(self._needed(), base)
-        except (ZkError, Refusal, Superseded, Unreadable, OSError) as error:
+        except (Superseded, *_FORESEEN) as error:
             raise Unavailable(f"the snapshot was not made: {error}") from error
         if made is None:
             raise Unavailable("nothing was committed yet that a snapshot could be made of")

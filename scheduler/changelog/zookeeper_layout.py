@@ -11,6 +11,8 @@ snapshots/<epoch>-<uuid>/<i>   a piece of such a copy
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterable
 from typing import Any, Final
 
 from attrs import frozen
@@ -19,9 +21,15 @@ from scheduler.changelog.errors import Damaged
 from scheduler.changelog.frame import genesis
 from scheduler.changelog.packing import PART_BYTES
 
-__all__ = ["Head", "Layout", "Manifest"]
+__all__ = ["Head", "Layout", "Manifest", "numbers"]
 
 _MANIFEST: Final = b"TSNm"
+_NUMBER: Final = re.compile(r"0|[1-9][0-9]*")
+
+
+def numbers(names: Iterable[str]) -> list[int]:
+    """Those of the names that a log gives its nodes, in order. Others are somebody else's, and are left alone."""
+    return sorted(int(name) for name in names if _NUMBER.fullmatch(name))
 
 
 @frozen

@@ -14,13 +14,13 @@ from typing import Final
 from scheduler.changelog.errors import Damaged
 from scheduler.changelog.frame import Header
 from scheduler.changelog.zookeeper_fenced import names_in, remove_folder
-from scheduler.changelog.zookeeper_layout import Layout, Manifest
+from scheduler.changelog.zookeeper_layout import Layout, Manifest, numbers
 from scheduler.failpoints import failpoint
 from scheduler.zk.client import Client
 from scheduler.zk.epoch import Claim
 from scheduler.zk.errors import NodeExists, NoNode
 
-__all__ = ["read_parts", "sweep_parts", "write_parts"]
+__all__ = ["offset_of_parts", "read_parts", "sweep_parts", "write_parts"]
 
 _AT_ONCE: Final = 4
 """Parts on their way at a time: below 2 MB."""
@@ -40,6 +40,14 @@ async def write_parts(client: Client, layout: Layout, header: Header, frame: byt
         batch = enumerate(cut[first : first + _AT_ONCE], first)
         await asyncio.gather(*(_make(client, f"{folder}/{index}", piece) for index, piece in batch))
     return Manifest(header.epoch, header.uuid, header.previous, checksum, len(cut), len(frame))
+
+
+def offset_of_parts(told: bytes) -> int | None:
+    """What the folder of some parts says of itself: for which entry they are. None when it is no such folder."""
+    try:
+        return int(json.loads(told)["offset"])
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        return None
 
 
 async def _make(client: Client, path: str, data: bytes) -> None:
@@ -71,7 +79,7 @@ async def sweep_parts(client: Client, layout: Layout, held: Claim) -> int:
     removed = 0
     for name in await names_in(client, layout.all_parts):
         epoch, _, uuid = name.partition("-")
-        if not epoch.isdigit() or int(epoch) >= held.number:
+        if not numbers([epoch]) or int(epoch) >= held.number:
             continue
         folder = f"{layout.all_parts}/{name}"
         if await _is_in_log(client, layout, folder, uuid):
@@ -83,9 +91,11 @@ async def sweep_parts(client: Client, layout: Layout, held: Claim) -> int:
 async def _is_in_log(client: Client, layout: Layout, folder: str, uuid: str) -> bool:
     try:
         told, _ = await client.get(folder)
-        offset = int(json.loads(told)["offset"])
+        offset = offset_of_parts(told)
+        if offset is None:
+            return False
         data, _ = await client.get(layout.entry(offset))
-    except (NoNode, ValueError, KeyError, TypeError):
+    except NoNode:
         return False
     manifest = Manifest.from_bytes(data, offset)
     return manifest is not None and manifest.uuid.hex() == uuid

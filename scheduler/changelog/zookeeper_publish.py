@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 from pathlib import Path
 from uuid import uuid4
 
@@ -17,12 +16,13 @@ from attrs import evolve
 from scheduler.changelog.packing import packed
 from scheduler.changelog.store import Pointer
 from scheduler.changelog.zookeeper_fenced import DELETES, fenced, names_in, remove_folder
-from scheduler.changelog.zookeeper_layout import Layout
+from scheduler.changelog.zookeeper_layout import Layout, numbers
+from scheduler.changelog.zookeeper_parts import offset_of_parts
 from scheduler.changelog.zookeeper_snapshot import Snapshot, read_snapshot
 from scheduler.failpoints import failpoint
 from scheduler.zk.client import Client
 from scheduler.zk.epoch import Claim
-from scheduler.zk.errors import NodeExists, NoNode
+from scheduler.zk.errors import MultiRefused, NodeExists, NoNode, NotEmpty
 from scheduler.zk.ops import create, delete, set_data
 
 __all__ = ["publish", "tidy"]
@@ -80,8 +80,8 @@ async def _cut_log(client: Client, layout: Layout, held: Claim, upto: int) -> in
     """In order, oldest first, so that what is left is always one piece."""
     removed = 0
     failpoint("before-truncate")
-    for folder in sorted(int(name) for name in await client.children(layout.log)):
-        offsets = sorted(int(name) for name in await client.children(f"{layout.log}/{folder}"))
+    for folder in numbers(await client.children(layout.log)):
+        offsets = numbers(await client.children(f"{layout.log}/{folder}"))
         cut = [offset for offset in offsets if offset <= upto]
         for first in range(0, len(cut), DELETES):
             gone = cut[first : first + DELETES]
@@ -89,11 +89,20 @@ async def _cut_log(client: Client, layout: Layout, held: Claim, upto: int) -> in
             removed += len(gone)
             failpoint("truncating")
         if layout.last_of_folder(folder) <= upto:
-            await fenced(client, held, delete(f"{layout.log}/{folder}"))
+            await _remove_unless_used(client, held, f"{layout.log}/{folder}")
         if len(cut) < len(offsets):
             break
     failpoint("after-truncate")
     return removed
+
+
+async def _remove_unless_used(client: Client, held: Claim, folder: str) -> None:
+    """Somebody may have put something of theirs beside the entries that were there."""
+    try:
+        await fenced(client, held, delete(folder))
+    except MultiRefused as refused:
+        if not isinstance(refused.error, NotEmpty):
+            raise
 
 
 async def _sweep_entry_parts(client: Client, layout: Layout, held: Claim, upto: int) -> None:
@@ -102,8 +111,8 @@ async def _sweep_entry_parts(client: Client, layout: Layout, held: Claim, upto: 
         folder = f"{layout.all_parts}/{name}"
         try:
             told, _ = await client.get(folder)
-            offset = int(json.loads(told)["offset"])
-        except (NoNode, ValueError, KeyError, TypeError):
+        except NoNode:
             continue
-        if offset <= upto:
+        offset = offset_of_parts(told)
+        if offset is not None and offset <= upto:
             await remove_folder(client, held, folder)

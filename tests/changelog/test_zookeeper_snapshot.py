@@ -113,6 +113,58 @@ def test_whole_folders_of_the_log_go(tmp_path: Path) -> None:
     on_stage(play)
 
 
+STRANGERS = {
+    "log/notes": b"",
+    "log/007": b"",
+    "log/0/notes": b"",
+    "log/1/\u0662": b"",  # a digit, in Arabic
+    "parts/notes": b'{"offset": Infinity}',
+    "parts/\u00b2-x": b"[" * 100_000,
+    "parts/9-x": b"[]",
+    "snapshots/notes": b"",
+}
+
+
+def test_nodes_that_are_none_of_ours_are_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody looks into the log with ZooKeeper's own client, and leaves a note."""
+    monkeypatch.setattr(zookeeper_stage, "LAYOUT", Layout(ROOT, folder_entries=10))
+
+    async def play(stage: Stage) -> None:
+        leader, keeper = await leading(stage, tmp_path, 25)
+        await leader.client.create(LAYOUT.all_snapshots)
+        for name, data in STRANGERS.items():
+            await leader.client.create(f"{ROOT}/{name}", data)
+        await keeper.snapshot()
+        await leader.tell(35)
+        await keeper.snapshot()
+        assert sorted(await leader.client.children(LAYOUT.log)) == ["0", "007", "1", "2", "3", "notes"]
+        assert await leader.client.children(f"{LAYOUT.log}/0") == ["notes"]
+        assert sorted(await leader.client.children(f"{LAYOUT.log}/2")) == ["26", "27", "28", "29"]
+        assert len(await leader.client.children(LAYOUT.all_parts)) == 3
+        new = await Scheduler.at(stage)
+        await new.lead()
+        assert await new.changelog.sweep_parts() == 0
+        assert new.changelog.offset == 35 and new.is_right
+
+    on_stage(play)
+
+
+def test_what_nobody_foresaw_is_no_reason_to_stop_leading(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def play(stage: Stage) -> None:
+        leader, keeper = await leading(stage, tmp_path, 20)
+        await keeper.fold()
+        monkeypatch.setattr(leader.client, "children", lambda path: 1 / 0)
+        running = asyncio.create_task(keeper.run())
+        await eventually(lambda: keeper.failure is not None)
+        assert not running.done()
+        assert keeper.failure == "division by zero" and "ZeroDivisionError" in caplog.text
+        running.cancel()
+
+    on_stage(play)
+
+
 def test_when_nothing_was_committed_since_nothing_is_made(tmp_path: Path) -> None:
     async def play(stage: Stage) -> None:
         leader, keeper = await leading(stage, tmp_path, 20)
