@@ -150,9 +150,9 @@ def dump(place: Place, cluster_name: str, first: int) -> None:
 def _look(place: Place, cluster: str, passed: Callable[[Entry], None]) -> Found:
     if place.endpoints is not None:
         return asyncio.run(place.connected(lambda client, root: look_into_zookeeper(client, root, passed), cluster))
-    for folder in (place.data_dir, place.data_dir / FOLDER):
+    for folder, durable in ((place.data_dir, True), (place.data_dir / FOLDER, False)):
         if (folder / DB_FILE).exists():
-            return look_into_folder(folder, passed)
+            return look_into_folder(folder, passed, durable=durable)
     raise DataDirRefused(f"there is no changelog in {place.data_dir}")
 
 

@@ -70,6 +70,21 @@ class FileLock:
         pid, _, command = path.read_bytes().decode(errors="replace").partition("\n")
         return f"process {pid} ({command.strip()})" if pid.isdecimal() else "another process"
 
+    @staticmethod
+    def is_held(path: Path) -> bool:
+        """Does somebody hold it now? Changes nothing, also where nothing can be changed."""
+        try:
+            file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(file)
+        return False
+
     def release(self) -> None:
         if self._file >= 0:
             with contextlib.suppress(OSError):  # what it says of us is in the way of nobody

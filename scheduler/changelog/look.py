@@ -5,15 +5,17 @@ It reads as a scheduler reads at its start, so what it finds sound, a scheduler 
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
 from attrs import frozen
 
 from scheduler.changelog.configs import Configs
-from scheduler.changelog.errors import DataDirRefused
+from scheduler.changelog.datadir import LOCK_FILE, FileLock
+from scheduler.changelog.errors import Damaged, DataDirRefused
 from scheduler.changelog.load import load
-from scheduler.changelog.store import open_for_reading
+from scheduler.changelog.store import check_wal, has_tables, open_for_reading
 from scheduler.changelog.zookeeper import ZooKeeperChangelog
 from scheduler.changelog.zookeeper_layout import Layout
 from scheduler.contracts import Entry
@@ -37,12 +39,21 @@ class Found:
     state: State
 
 
-def look_into_folder(folder: Path, passed: Callable[[Entry], None]) -> Found:
-    """Base and tail. `passed` is told each entry of the tail. Raises Unreadable, DataDirRefused."""
+def look_into_folder(folder: Path, passed: Callable[[Entry], None], *, durable: bool = True) -> Found:
+    """Base and tail. `passed` is told each entry of the tail. Not `durable`: it is a copy of what is kept elsewhere.
+
+    Raises Unreadable, DataDirRefused, OSError.
+    """
     state = State()
+    if durable and not FileLock.is_held(folder / LOCK_FILE):  # a server that runs is writing there
+        check_wal(folder)
     db = open_for_reading(folder)
     try:
+        if not has_tables(db):
+            raise DataDirRefused(f"there is no changelog in {folder} yet")
         found = load(db, folder, lambda op: apply(state, op), Configs(), passed=passed)
+    except sqlite3.Error as error:
+        raise Damaged(None, f"SQLite cannot read it ({error})") from error
     finally:
         db.close()
     return Found(found.cluster, found.lineage, found.base.covered, found.offset, found.epoch, state)

@@ -32,6 +32,8 @@ __all__ = [
     "DB_FILE",
     "Meta",
     "Pointer",
+    "check_wal",
+    "has_tables",
     "is_checkpointed",
     "move_pointer",
     "open_for_reading",
@@ -104,7 +106,7 @@ def open_for_writing(
     path = data_dir / DB_FILE
     try:
         if durable:
-            _check_wal(data_dir)
+            check_wal(data_dir)
         db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
         try:
             db.execute("PRAGMA journal_mode = WAL").fetchone()
@@ -114,7 +116,7 @@ def open_for_writing(
             # What is read back must be on the disk, also if the last server ended because an fsync failed: the pages
             # the log still shows may be in memory only.
             _checkpoint(db)
-            if not _has_tables(db):
+            if not has_tables(db):
                 _create(db, cluster, lineage or uuid4().bytes, base)
                 sync_folder(data_dir)
             elif _is_empty(db):
@@ -154,7 +156,7 @@ def is_checkpointed(data_dir: Path) -> bool:
     return not wal.exists() or wal.stat().st_size == 0
 
 
-def _check_wal(data_dir: Path) -> None:
+def check_wal(data_dir: Path) -> None:
     """Raises Damaged. Before SQLite opens the file: closing it would remove the evidence."""
     found = find_break(data_dir / f"{DB_FILE}-wal")
     if found is None:
@@ -181,7 +183,7 @@ def open_for_reading(data_dir: Path) -> sqlite3.Connection:
         raise _unreadable(path, error) from error
 
 
-def _has_tables(db: sqlite3.Connection) -> bool:
+def has_tables(db: sqlite3.Connection) -> bool:
     """False for a new file. Raises DataDirRefused, FormatTooNew."""
     (application,) = db.execute("PRAGMA application_id").fetchone()
     (version,) = db.execute("PRAGMA user_version").fetchone()

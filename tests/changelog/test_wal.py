@@ -5,11 +5,14 @@ from __future__ import annotations
 import shutil
 import signal
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from scheduler.changelog.errors import Damaged
+from scheduler.changelog.datadir import LOCK_FILE, FileLock
+from scheduler.changelog.errors import Damaged, DataDirRefused
+from scheduler.changelog.look import look_into_folder
 from scheduler.changelog.store import DB_FILE
 from scheduler.changelog.wal import find_break
 from tests.changelog.stage import look, program, told_until
@@ -122,6 +125,39 @@ def test_the_server_does_not_start_on_it_and_names_the_offset(copy: Path) -> Non
             look(copy)
         assert caught.value.offset == last + 1
         assert wal.read_bytes() == evidence
+
+
+def test_looking_at_it_without_a_server_says_the_same(copy: Path) -> None:
+    def verify(*, durable: bool = True) -> int:
+        return look_into_folder(copy, lambda _: None, durable=durable).offset
+
+    assert verify() == 40
+    wal = copy / WAL
+    flip(wal, 32 + FRAME * (len(frames(wal)) // 2) + 2000)
+    evidence = wal.read_bytes()
+    with pytest.raises(Damaged, match=r"changelog.db-wal is broken in its frame \d+, and \d+ commits") as caught:
+        verify()
+    assert wal.read_bytes() == evidence
+    last = verify(durable=False)  # a checkpoint may lose its newest rows, and reads them from ZooKeeper again
+    assert caught.value.offset == last + 1
+    lock = FileLock(copy / LOCK_FILE)
+    assert verify() == last  # what a server is writing just now looks the same
+    lock.release()
+
+
+def test_what_no_server_would_start_on_is_not_sound(tmp_path: Path) -> None:
+    def verify() -> None:
+        look_into_folder(tmp_path, lambda _: None)
+
+    with closing(sqlite3.connect(tmp_path / DB_FILE)) as db:
+        with pytest.raises(DataDirRefused, match="there is no changelog in"):
+            verify()
+        db.execute("CREATE TABLE theirs (a)")
+        with pytest.raises(DataDirRefused, match="some other program"):
+            verify()
+    (tmp_path / DB_FILE).write_bytes(b"nothing like a database" * 400)
+    with pytest.raises(Damaged, match="SQLite cannot read it"):
+        verify()
 
 
 def test_what_is_left_of_an_earlier_log_does_not_count(tmp_path: Path) -> None:
