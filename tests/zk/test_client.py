@@ -7,7 +7,9 @@ import threading
 import time
 
 import pytest
+from click import ClickException
 
+from scheduler.app.flags.command import read
 from scheduler.testing.proxy import Proxy, Way
 from scheduler.testing.zookeeper import ZooKeeper, expire_session, shared_server
 from scheduler.zk.client import MAX_REQUEST_BYTES, Client, Condition
@@ -302,6 +304,17 @@ def test_patience_bridges_a_gap_and_has_an_end() -> None:
             await asyncio.sleep(0)
             proxy.heal()
             assert (await asked)[0] == b"here"
+
+    on_stage(play)
+
+
+def test_the_longest_session_that_may_be_asked_for_is_begun_with_what_the_server_grants() -> None:
+    async def play(stage: Stage) -> None:
+        settings, _ = read(["--zk-session-timeout", "24days"])
+        client = await stage.client(timeout_ms=settings.zk_session_timeout_ms)
+        assert client.session_timeout_ms == 60_000, "what the server grants at most"
+        with pytest.raises(ClickException, match="from 1ms to 24days"):
+            read(["--zk-session-timeout", "25days"])
 
     on_stage(play)
 

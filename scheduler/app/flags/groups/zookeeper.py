@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from scheduler.app.flags.kinds import Duration
+from typing import Final
+
+from scheduler.app.flags.kinds import MS_OF_UNIT, Duration
 from scheduler.app.flags.places import Credentials, HostPorts, ZkPath
 from scheduler.app.flags.rows import Flag, Group, Unused
+
+MAX_SESSION_MS: Final = 24 * MS_OF_UNIT["days"]
+"""A request for a session has 31 bits for it. Servers grant twenty of their ticks at most, usually 40 s."""
 
 GROUP = Group(
     "ZooKeeper",
@@ -35,7 +40,7 @@ GROUP = Group(
         ),
         Flag(
             "zk_session_timeout",
-            Duration(1),
+            Duration(1, MAX_SESSION_MS),
             "zk_session_timeout_ms",
             "How long a leader may be silent before another one is elected. ZooKeeper grants at least two of its ticks"
             " (tickTime, 2 s by default), and what it grants counts.",
