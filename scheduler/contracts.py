@@ -289,10 +289,10 @@ class Events:
 
 
 class TooOld(Exception):
-    """The cursor is older than what is kept: read the state, then begin at `begin`."""
+    """The cursor is older than what can be told: read the state, then begin at `begin`."""
 
-    def __init__(self, cursor: int, begin: int) -> None:
-        super().__init__(f"cursor {cursor} is older than what is kept: read the state anew, then begin at {begin}")
+    def __init__(self, cursor: int, begin: int, older_than: str = "what is kept") -> None:
+        super().__init__(f"cursor {cursor} is older than {older_than}: read the state anew, then begin at {begin}")
         self.begin = begin
 
 

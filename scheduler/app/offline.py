@@ -106,9 +106,9 @@ def recover(place: Place, backup: Path, keep_lineage: bool) -> None:
     else:
         where = place.root or f"/thesan/{cluster}"
         asyncio.run(place.connected(lambda client, root: restore_into_zookeeper(client, root, restored), cluster))
-    state, base = restored.state, restored.backup.base
+    state, lineage = restored.state, restored.lineage.hex()
     click.echo(f"{where}: {len(state.tasks)} tasks and {len(state.updates)} updates of cluster {cluster}")
-    click.echo(f"up to entry {base.covered}, lineage {restored.lineage.hex()}, epochs from {restored.epoch + 1}")
+    click.echo(f"entries from {restored.offset + 1}, lineage {lineage}, epochs from {restored.epoch + 1}")
 
 
 @click.group("log", short_help="Look at a changelog without a server.")

@@ -2,14 +2,16 @@
 
 The new history has a lineage of its own, so that nothing of the old one fits it by accident: not the checkpoints of
 other machines, not the cursors of followers, and not an engine with living tasks, which refuses to be attached to it.
-`keep_lineage` says that it is meant: then the engine's tasks are taken up again. Offsets go on from the backup, and
-epochs far above it, because leaders after the backup may have raised the engine's fence.
+`keep_lineage` says that it is meant: then the engine's tasks are taken up again. Epochs go on far above the backup's,
+because leaders after it may have raised the engine's fence. So do offsets: one offset names one entry, and a follower's
+cursor from before is older than all that is kept, so that it is told to read the state anew.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -32,10 +34,18 @@ from scheduler.zk.epoch import epoch_bytes
 from scheduler.zk.errors import MultiRefused, NodeExists
 from scheduler.zk.ops import create
 
-__all__ = ["EPOCH_GAP", "Restored", "read_for_restore", "restore_into_folder", "restore_into_zookeeper"]
+__all__ = ["EPOCH_GAP", "OFFSET_GAP", "Restored", "read_for_restore", "restore_into_folder", "restore_into_zookeeper"]
 
 EPOCH_GAP: Final = 1_000_000
 """Added to the backup's epoch: more take-overs than there can have been since."""
+
+
+OFFSET_GAP: Final = 1_000_000_000
+"""Added to the backup's offset, if the milliseconds since 1970 are not above that anyway.
+
+Milliseconds, so that a second recovery of the same backup begins above all that the first one led to: nobody commits a
+thousand entries a second for long.
+"""
 
 
 class Restored:
@@ -46,6 +56,8 @@ class Restored:
         self.state = state
         self.lineage = backup.lineage if keep_lineage else uuid4().bytes
         self.epoch = state.epoch = backup.base.epoch + EPOCH_GAP
+        self.offset = max(backup.base.covered + OFFSET_GAP, time.time_ns() // 1_000_000)
+        """What the new history begins behind."""
 
     def write(self, folder: Path) -> Pointer:
         """The base file, of generation 1. Raises OSError."""
@@ -56,7 +68,7 @@ class Restored:
         checksum = genesis(self.lineage)
         return Pointer(
             1,
-            old.covered,
+            self.offset,
             self.epoch,
             old.timestamp_ms,
             checksum,

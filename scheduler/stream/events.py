@@ -15,7 +15,7 @@ from scheduler.core import ops
 from scheduler.core.records import TaskEvent
 from scheduler.core.updates.records import UpdateEvent, UpdateKey
 
-__all__ = ["Kept", "Untellable", "events_of"]
+__all__ = ["Kept", "Untellable", "events_of", "restores"]
 
 Fields = dict[str, Any]
 
@@ -31,6 +31,11 @@ class Untellable(Exception):
 def events_of(entry: Entry) -> tuple[Event, ...]:
     """All of an entry, in the order of its ops. Raises Untellable."""
     return _events(entry.offset, entry.timestamp_ms, entry.ops)
+
+
+def restores(entry: Entry) -> bool:
+    """Does it put another state in the place of the one that the events before it tell of?"""
+    return ops.Restored in map(type, entry.ops)
 
 
 def _events(offset: int, timestamp_ms: int, told: Iterable[Any]) -> tuple[Event, ...]:

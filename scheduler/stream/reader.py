@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from scheduler.contracts import AheadOfLog, Entry, Event, Events, NotFollowing, TooOld
-from scheduler.stream.events import Untellable, events_of
+from scheduler.stream.events import Untellable, events_of, restores
 from scheduler.stream.ring import MAX_BYTES, MAX_EVENTS, Ring
 
 __all__ = ["MAX_WAITING", "MAX_WAIT_MS", "Stream", "Tail"]
@@ -39,6 +39,8 @@ class Stream:
         self._max_events = max_events
         self._max_bytes = max_bytes
         self._ring = Ring(0)
+        self._restored = 0
+        """The last entry that put a backup in the place of everything before: no event leads over it."""
         self._tail: Tail | None = None
         self._why_not: str | None = "The scheduler is starting."
         self._news = asyncio.Event()
@@ -49,6 +51,7 @@ class Stream:
         """A log was opened of which everything up to `after` is folded away; its entries are handed over next."""
         self.lineage = lineage
         self._begin_behind(after)
+        self._restored = 0
         self._tail = tail
 
     def open(self) -> None:
@@ -59,6 +62,11 @@ class Stream:
         """This entry is durable. Raises what making its events raises; then memory begins anew behind it, and whoever
         has not read it is told so (TooOld) instead of never hearing of it.
         """
+        if restores(entry):
+            self._restored = entry.offset
+            self._begin_behind(entry.offset)
+            self._wake()
+            return
         try:
             news = self._ring.add(entry)
         except Exception:
@@ -114,9 +122,14 @@ class Stream:
         if self._why_not is not None:
             raise NotFollowing(self._why_not)
 
+    def _check_restored(self, cursor: int) -> None:
+        if cursor < self._restored:
+            raise TooOld(cursor, self._restored, "the restore of a backup, which no event tells of")
+
     async def _read(self, cursor: int, limit: int) -> Events:
         if cursor > self._ring.end:
             raise AheadOfLog(cursor, self._ring.end)
+        self._check_restored(cursor)
         try:
             if cursor >= self._ring.begin:
                 return self._ring.read(cursor, limit)
@@ -132,6 +145,7 @@ class Stream:
         while len(found) < limit and upto < self._ring.begin:
             entries = None if self._tail is None else await self._tail(upto, self._ring.begin, limit - len(found))
             self._check_open()
+            self._check_restored(cursor)
             self.tail_reads += 1
             if not entries:
                 if upto > cursor:

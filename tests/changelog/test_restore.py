@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
+from scheduler.app.following import Following
 from scheduler.changelog.backup import Backup, write_backup
 from scheduler.changelog.base import base_path
 from scheduler.changelog.datadir import LOCK_FILE
@@ -16,12 +19,17 @@ from scheduler.changelog.errors import DataDirRefused
 from scheduler.changelog.look import look_into_zookeeper
 from scheduler.changelog.restore import (
     EPOCH_GAP,
+    OFFSET_GAP,
     Restored,
     read_for_restore,
     restore_into_folder,
     restore_into_zookeeper,
 )
-from scheduler.contracts import Entry, Unavailable
+from scheduler.changelog.sqlite import SqliteChangelog
+from scheduler.contracts import Entry, TooOld, Unavailable
+from scheduler.core import ops
+from scheduler.core.records import Quota
+from scheduler.stream.reader import Stream
 from tests.changelog.stage import CLUSTER, contents, fill, look, told_until
 from tests.changelog.zookeeper_stage import ROOT, Scheduler
 from tests.zk.stage import Stage, on_stage
@@ -77,10 +85,42 @@ def test_wherever_the_disk_refuses_nothing_was_recovered(backup: Path, tmp_path:
         assert [path.name for path in folder.iterdir()] == [LOCK_FILE]
     there, found = look(folder)
     assert there == contents(restored.state)
-    assert (found.offset, found.lineage) == (60, restored.lineage.hex())
+    assert (found.offset, found.lineage) == (restored.offset, restored.lineage.hex())
     assert refusals > 5
     restore_into_folder(tmp_path / "disk-0", restored)  # once there is room
     assert look(tmp_path / "disk-0")[0] == contents(restored.state)
+
+
+def test_no_offset_is_ever_given_twice(backup: Path) -> None:
+    """A cursor of a follower that was told of entries behind the backup is older than all that comes now."""
+    first = read_for_restore(backup, keep_lineage=True)
+    assert first.offset > first.backup.base.covered + 1_000_000
+    while (second := read_for_restore(backup, keep_lineage=True)).offset == first.offset:
+        pass  # both are of the same millisecond
+    assert second.offset > first.offset
+    late = evolve(first.backup, base=evolve(first.backup.base, covered=2**52))
+    assert Restored(late, first.state, keep_lineage=True).offset == 2**52 + OFFSET_GAP
+
+
+def test_a_follower_from_before_is_told_to_begin_anew(backup: Path, tmp_path: Path) -> None:
+    restored = read_for_restore(backup, keep_lineage=True)
+    restore_into_folder(tmp_path / "new", restored)
+
+    async def read(cursor: int) -> None:
+        stream = Stream()
+        changelog = SqliteChangelog(tmp_path / "new", CLUSTER, fold=False)
+        following = Following(stream, tmp_path / "new", changelog.lineage)
+        try:
+            following.loaded(changelog.load(following.applied).offset)
+            await stream.read(cursor, 10, 0)
+        finally:
+            following.close("done")
+            await changelog.close()
+
+    for cursor in (0, 59, 60, 100_000):
+        with pytest.raises(TooOld, match=f"then begin at {restored.offset}"):
+            asyncio.run(read(cursor))
+    asyncio.run(read(restored.offset))
 
 
 # --- in ZooKeeper ------------------------------------------------------------------------------------------------
@@ -96,26 +136,37 @@ async def backed_up(stage: Stage, folder: Path, until: int) -> Path:
     return folder / NAME
 
 
-@pytest.mark.parametrize("until", [60, 999])
-def test_a_log_begins_with_a_backup(until: int, tmp_path: Path) -> None:
+async def tell_more(leader: Scheduler, entries: int) -> None:
+    """Whatever the offset is, which the story goes by."""
+    for _ in range(entries):
+        offset, op = leader.changelog.offset + 1, ops.SaveQuota("www", Quota(1.0, 2, 3))
+        leader.apply(op)
+        await leader.changelog.append(
+            Entry(offset, leader.changelog.held.number, offset.to_bytes(16, "big"), 1_732_200_000_000, (op,))
+        )
+
+
+@pytest.mark.parametrize("begin", [OFFSET_GAP + 60, OFFSET_GAP + 999])
+def test_a_log_begins_with_a_backup(begin: int, tmp_path: Path) -> None:
     async def play(stage: Stage) -> None:
-        path = await backed_up(stage, tmp_path, until)
+        path = await backed_up(stage, tmp_path, 60)
         stage.chroot += "-new"
         client = await stage.client()
         restored = read_for_restore(path, keep_lineage=False)
+        restored.offset = begin
         await restore_into_zookeeper(client, ROOT, restored)
         with pytest.raises(DataDirRefused, match="there is a log at /thesan/east in ZooKeeper already"):
             await restore_into_zookeeper(client, ROOT, restored)
 
         new = await Scheduler.at(stage, data_dir=tmp_path / "new")
-        assert (new.changelog.offset, new.changelog.lineage) == (until, restored.lineage.hex())
+        assert (new.changelog.offset, new.changelog.lineage) == (begin, restored.lineage.hex())
         assert contents(new.state) == contents(restored.state)
         assert await new.lead() == 1 + EPOCH_GAP + 1
-        await new.tell(until + 5)
-        assert await new.changelog.snapshots().snapshot() == until + 5
+        await tell_more(new, 5)
+        assert await new.changelog.snapshots().snapshot() == begin + 5
         # The machine that had the old history sets its checkpoint aside.
         old = await Scheduler.at(stage, data_dir=tmp_path / "old")
-        assert old.changelog.offset == until + 5
+        assert old.changelog.offset == begin + 5
 
     on_stage(play)
 

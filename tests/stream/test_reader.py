@@ -208,3 +208,59 @@ def test_a_long_ring_forgets_what_it_evicted() -> None:
         ring.add(Entry(offset, 1, bytes(16), 0, (ops.RemoveTasks((str(offset),)),)))
     assert (ring.begin, ring.events, len(ring._rows) < 2500) == (4990, 10, True)
     assert [event.cursor for event in ring.read(4995, 3).events] == [4996, 4997, 4998]
+
+
+def restored(offset: int) -> Entry:
+    """A backup takes the place of everything, in the middle of a group of decisions."""
+    tasks = ops.RemoveTasks(("before",)), ops.Restored("a backup"), ops.RemoveTasks(("behind",))
+    return Entry(offset, 1, bytes(16), offset * 1000, tasks)
+
+
+@pytest.mark.parametrize("evicted", [False, True])
+def test_no_event_leads_over_a_restore(evicted: bool) -> None:
+    """What went with the restore is told by no event, so whoever was there before reads the state anew."""
+
+    async def use() -> None:
+        log = [*LOG[:20], restored(21), *LOG[21:30]]
+        source = Stream(max_events=3 if evicted else 1000)
+        source.begin_epoch("lineage", 0, Tail(log=log))
+        for one in log:
+            source.committed(one)
+        source.open()
+        for cursor in (0, 20):
+            with pytest.raises(TooOld, match=f"cursor {cursor} is older than the restore of a backup") as told:
+                await source.read(cursor, 1, 0)
+            assert told.value.begin == 21
+        assert await read_all(source, 21) == [event for event in EVENTS if 21 < event.cursor <= 30]
+
+    run(use)
+
+
+def test_who_waits_is_told_of_a_restore() -> None:
+    async def use() -> None:
+        source = stream()
+        waiting = asyncio.create_task(source.read(None, 10, 30_000))
+        await asyncio.sleep(0)
+        source.committed(restored(END + 1))
+        with pytest.raises(TooOld, match="then begin at 61"):
+            await waiting
+        assert (await source.read(None, 10, 0)).upto == END + 1
+
+    run(use)
+
+
+def test_a_restore_while_the_log_is_read_back_ends_the_reading() -> None:
+    class Slow(Tail):
+        async def __call__(self, after: int, upto: int, events: int) -> list[Entry] | None:
+            found = await super().__call__(after, upto, events)
+            if after == 4:
+                source.committed(restored(END + 1))
+            return found
+
+    source = stream(max_events=1, tail=Slow())
+
+    async def use() -> None:
+        with pytest.raises(TooOld, match="then begin at 61"):
+            await source.read(0, 100, 0)
+
+    run(use)
