@@ -18,7 +18,7 @@ struct ServerState {
   4: i64 committedOffset
   /** Counts take-overs: a higher epoch shuts out a lower one. 0 where nobody leads. */
   5: i64 epoch
-  /** Names the history the offsets belong to; a restore begins a new one. */
+  /** Names the history the offsets belong to; a recovery into an empty store begins a new one. */
   6: string lineage
   7: i64 activeUpdates
   8: i64 activeTasks
@@ -237,7 +237,7 @@ struct EventBatch {
   4: i64 nextCursor
   /** Set when the cursor is older than what is kept: read the state anew, then ask with this. */
   5: i64 beginCursor
-  /** Names the history that cursors belong to; a restore begins a new one. */
+  /** Names the history that cursors belong to; a recovery into an empty store begins a new one. */
   6: string lineage
 }
 
