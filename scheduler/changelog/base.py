@@ -18,7 +18,7 @@ from scheduler.changelog.codec import decode_chunk, encode_chunk
 from scheduler.changelog.configs import Configs
 from scheduler.changelog.errors import Damaged
 from scheduler.changelog.frame import OVERHEAD_BYTES, Header, Kind, genesis, open_frame, read_header
-from scheduler.changelog.store import Pointer, sync_folder
+from scheduler.changelog.store import BASES, Pointer, sync_folder
 from scheduler.core.ops import FORMAT_LEVEL, Op, SaveConfig, SaveTask, SaveUpdate
 from scheduler.failpoints import failpoint
 
@@ -145,6 +145,6 @@ def _next_frame(file: BinaryIO, path: Path, covered: int | None) -> bytes:
 
 def sweep(data_dir: Path, keep: int) -> None:
     """Remove every base but generation `keep`: replaced ones, and what a helper that died left behind."""
-    for path in data_dir.glob("base-*"):
+    for path in data_dir.glob(BASES):
         if path != base_path(data_dir, keep):
             path.unlink(missing_ok=True)

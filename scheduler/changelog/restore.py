@@ -24,7 +24,7 @@ from scheduler.changelog.datadir import lock, prepare
 from scheduler.changelog.errors import DataDirRefused
 from scheduler.changelog.frame import genesis
 from scheduler.changelog.packing import packed
-from scheduler.changelog.store import DB_FILE, Pointer, open_for_writing
+from scheduler.changelog.store import BASES, DB_FILE, WAL_FILE, Pointer, open_for_writing, remains_in
 from scheduler.changelog.zookeeper_layout import Head, Layout
 from scheduler.changelog.zookeeper_snapshot import Snapshot
 from scheduler.contracts import Unavailable
@@ -96,6 +96,8 @@ def restore_into_folder(data_dir: Path, restored: Restored) -> None:
     try:
         if (data_dir / DB_FILE).exists():
             raise DataDirRefused(f"{data_dir} has a changelog already: recover into an empty folder")
+        if remains := remains_in(data_dir, BASES, WAL_FILE):
+            raise DataDirRefused(f"{data_dir} has {', '.join(remains)} of a changelog: recover into an empty folder")
         try:
             pointer = restored.write(data_dir)
             open_for_writing(data_dir, restored.backup.cluster, restored.lineage, base=pointer).close()

@@ -29,7 +29,9 @@ from scheduler.changelog.wal import find_break
 from scheduler.contracts import Unavailable
 
 __all__ = [
+    "BASES",
     "DB_FILE",
+    "WAL_FILE",
     "Meta",
     "Pointer",
     "check_wal",
@@ -39,10 +41,13 @@ __all__ = [
     "open_for_reading",
     "open_for_writing",
     "read_meta",
+    "remains_in",
     "sync_folder",
 ]
 
 DB_FILE: Final = "changelog.db"
+WAL_FILE: Final = f"{DB_FILE}-wal"
+BASES: Final = "base-*"
 
 _APPLICATION_ID: Final = 0x5453_4E31  # "TSN1", in the file's header: `file changelog.db` shows it
 _TABLES_VERSION: Final = 1
@@ -107,6 +112,8 @@ def open_for_writing(
     try:
         if durable:
             check_wal(data_dir)
+            if base is None and not (path.exists() and path.stat().st_size):
+                _check_nothing_remains(data_dir, BASES, WAL_FILE)
         db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
         try:
             db.execute("PRAGMA journal_mode = WAL").fetchone()
@@ -117,6 +124,8 @@ def open_for_writing(
             # the log still shows may be in memory only.
             _checkpoint(db)
             if not has_tables(db):
+                if durable and base is None:
+                    _check_nothing_remains(data_dir, BASES)
                 _create(db, cluster, lineage or uuid4().bytes, base)
                 sync_folder(data_dir)
             elif _is_empty(db):
@@ -149,16 +158,28 @@ def _checkpoint(db: sqlite3.Connection) -> None:
             raise
 
 
+def remains_in(data_dir: Path, *patterns: str) -> list[str]:
+    """Names of files there that are not empty."""
+    found = (path for pattern in patterns for path in data_dir.glob(pattern))
+    return sorted(path.name for path in found if path.stat().st_size)
+
+
+def _check_nothing_remains(data_dir: Path, *patterns: str) -> None:
+    """Raises Damaged. A log whose database was lost must not begin anew: it would be an empty cluster."""
+    if remains := remains_in(data_dir, *patterns):
+        raise Damaged(None, f"{DB_FILE} is missing or empty, and {', '.join(remains)} is there")
+
+
 def is_checkpointed(data_dir: Path) -> bool:
     """Is all that was committed in the database itself? Else the log may show what is in memory only, and a loss of
     power would bring back what stood there before."""
-    wal = data_dir / f"{DB_FILE}-wal"
+    wal = data_dir / WAL_FILE
     return not wal.exists() or wal.stat().st_size == 0
 
 
 def check_wal(data_dir: Path) -> None:
     """Raises Damaged. Before SQLite opens the file: closing it would remove the evidence."""
-    found = find_break(data_dir / f"{DB_FILE}-wal")
+    found = find_break(data_dir / WAL_FILE)
     if found is None:
         return
     db = open_for_reading(data_dir)
@@ -170,7 +191,7 @@ def check_wal(data_dir: Path) -> None:
     finally:
         db.close()
     raise Damaged(
-        after, f"{DB_FILE}-wal is broken in its frame {found.frame}, and {found.lost_commits} commits stand behind that"
+        after, f"{WAL_FILE} is broken in its frame {found.frame}, and {found.lost_commits} commits stand behind that"
     )
 
 

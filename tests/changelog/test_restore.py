@@ -26,6 +26,7 @@ from scheduler.changelog.restore import (
     restore_into_zookeeper,
 )
 from scheduler.changelog.sqlite import SqliteChangelog
+from scheduler.changelog.store import DB_FILE
 from scheduler.contracts import Entry, TooOld, Unavailable
 from scheduler.core import ops
 from scheduler.core.records import Quota
@@ -121,6 +122,17 @@ def test_a_follower_from_before_is_told_to_begin_anew(backup: Path, tmp_path: Pa
         with pytest.raises(TooOld, match=f"then begin at {restored.offset}"):
             asyncio.run(read(cursor))
     asyncio.run(read(restored.offset))
+
+
+@pytest.mark.parametrize("name", ["base-00000001", "base-00000007", "changelog.db-wal"])
+def test_what_is_left_of_another_log_is_not_written_over(name: str, backup: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "new"
+    folder.mkdir(mode=0o700)
+    (folder / name).write_bytes(b"all there is")
+    with pytest.raises(DataDirRefused, match=f"has {name} of a changelog: recover into an empty folder"):
+        restore_into_folder(folder, read_for_restore(backup, keep_lineage=True))
+    assert (folder / name).read_bytes() == b"all there is"
+    assert not (folder / DB_FILE).exists()
 
 
 # --- in ZooKeeper ------------------------------------------------------------------------------------------------

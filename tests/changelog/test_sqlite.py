@@ -363,6 +363,32 @@ def test_a_file_full_of_something_else_is_refused(tmp_path: Path) -> None:
     refused(tmp_path, Damaged, "not a sound SQLite file")
 
 
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_log_whose_database_was_lost_does_not_begin_anew(tmp_path: Path, is_there: bool) -> None:
+    """It would be an empty cluster, and its base would be swept away."""
+    fill(tmp_path, 30, fold_at=20)
+    (tmp_path / DB_FILE).unlink()
+    if is_there:
+        (tmp_path / DB_FILE).touch()
+
+    for _ in range(2):
+        refused(tmp_path, Damaged, "changelog.db is missing or empty, and base-00000001 is there")
+    assert (tmp_path / "base-00000001").exists()
+
+
+def test_a_start_killed_before_there_was_anything_is_begun_again(tmp_path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(tmp_path / DB_FILE)) as db:
+        db.execute("PRAGMA journal_mode = WAL").fetchone()
+    assert look(tmp_path)[1].offset == 0
+    (tmp_path / "base-00000001").write_bytes(b"of another log")
+    with contextlib.closing(sqlite3.connect(tmp_path / DB_FILE, isolation_level=None)) as db:
+        for table in ("meta", "tail"):
+            db.execute(f"DROP TABLE {table}")
+        db.execute("PRAGMA application_id = 0")
+
+    refused(tmp_path, Damaged, "base-00000001 is there")
+
+
 def test_a_log_that_does_not_say_whose_it_is_is_refused(tmp_path: Path) -> None:
     fill(tmp_path, 3)
     spoil(tmp_path, "DELETE FROM meta")
