@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 from collections.abc import Sequence
 
 import click
@@ -15,14 +14,14 @@ from scheduler.app.ports import CannotStart
 from scheduler.app.server import Server
 from scheduler.failpoints.from_env import arm_from_env
 from scheduler.settings import Settings
+from scheduler.telemetry.lines import to_stderr
 
 LOG = logging.getLogger("thesan")
 
 
 def run(settings: Settings, warnings: Sequence[str]) -> None:
     """One server, until it is told to stop. Raises click.ClickException where it cannot start."""
-    level = settings.log_level.upper()
-    logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(levelname)-7s %(message)s")
+    to_stderr(settings.log_level.upper())
     for library in ("apscheduler", "uvicorn"):
         logging.getLogger(library).setLevel(logging.WARNING)
     for warning in (*warnings, engine_warning(settings)):

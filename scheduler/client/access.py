@@ -19,6 +19,7 @@ from click.core import ParameterSource
 
 from scheduler.client.clusters import find_cluster, known_cluster
 from scheduler.client.errors import Usage
+from scheduler.client.output import echo
 from scheduler.client.places import DEFAULT_SERVERSET_PATH, Place, parse_urls, parse_zk
 
 PASSWORD_VARIABLE: Final = "THESAN_PASSWORD"
@@ -146,7 +147,7 @@ def _password(login: str, path: Path | None) -> str:
         try:
             with path.open(encoding="utf-8") as file:
                 if os.fstat(file.fileno()).st_mode & (stat.S_IRGRP | stat.S_IROTH):
-                    click.echo(f"thesan: {path} can be read by others; chmod 600 it", err=True)
+                    echo(f"thesan: {path} can be read by others; chmod 600 it", err=True)
                 return file.readline().rstrip("\r\n")
         except (OSError, UnicodeDecodeError) as wrong:
             raise Usage(f"--password-file: {path} cannot be read: {getattr(wrong, 'strerror', wrong)}") from None

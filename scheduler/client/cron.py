@@ -12,6 +12,7 @@ from scheduler.client.errors import Usage
 from scheduler.client.job_file import load_job_file
 from scheduler.client.keys import check_cluster, parse_job_argument
 from scheduler.client.options import JOB_FILE, server_option
+from scheduler.client.output import echo
 from scheduler.client.quantities import time_text
 from scheduler.interface import aurora
 
@@ -32,7 +33,7 @@ def schedule(file: Path, server: str) -> None:
     connection = Connection(server)
     check_cluster(connection, described.job.cluster)
     connection.call("scheduleCronJob", description=described.job_configuration())
-    click.echo(f"{described.job.path}: scheduled, {described.cron_schedule}")
+    echo(f"{described.job.path}: scheduled, {described.cron_schedule}")
 
 
 @cron.command()
@@ -41,7 +42,7 @@ def schedule(file: Path, server: str) -> None:
 def deschedule(jobkey: str, server: str) -> None:
     """Forget a job's schedule. What runs goes on."""
     path, response = _about(jobkey, server, "descheduleCronJob")
-    click.echo(f"{path}: {details_of(response) or 'descheduled'}")
+    echo(f"{path}: {details_of(response) or 'descheduled'}")
 
 
 @cron.command()
@@ -50,7 +51,7 @@ def deschedule(jobkey: str, server: str) -> None:
 def start(jobkey: str, server: str) -> None:
     """Run a cron job now."""
     path, response = _about(jobkey, server, "startCronJob")
-    click.echo(f"{path}: {details_of(response) or 'started'}")
+    echo(f"{path}: {details_of(response) or 'started'}")
 
 
 @cron.command()
@@ -72,7 +73,9 @@ def show(jobkey: str, server: str) -> None:
         rows.append(("missed", f"{found.missedRuns}, the last at {time_text(found.lastMissedMs)}"))
     if found.heldBackRuns:
         rows.append(("held back", found.heldBackRuns))
-    click.echo("\n".join((path, *(f"  {name:10}{value}" for name, value in rows))))
+    echo(path)
+    for name, value in rows:
+        echo(f"  {name:10}{value}")
 
 
 def _about(jobkey: str, server: str, method: str) -> tuple[str, Any]:

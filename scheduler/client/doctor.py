@@ -20,7 +20,7 @@ from scheduler import __version__
 from scheduler.client.connection import Connection
 from scheduler.client.errors import CommandError
 from scheduler.client.options import json_option, server_option
-from scheduler.client.output import print_json
+from scheduler.client.output import echo, print_json
 from scheduler.client.ports import holder_of, is_free
 
 PACKAGES: Final = (
@@ -91,7 +91,7 @@ def doctor(
         width = max(len(finding.subject) for finding in findings)
         for finding in findings:
             word = finding.verdict.value
-            click.echo(f"{finding.subject:{width}}  {click.style(f'{word:7}', fg=_COLORS[word])}  {finding.sentence}")
+            echo(f"{finding.subject:{width}}  ", (f"{word:7}", _COLORS[word]), f"  {finding.sentence}")
     ctx.exit(1 if any(finding.verdict is Verdict.WRONG for finding in findings) else 0)
 
 

@@ -11,6 +11,8 @@ from typing import IO, Any, ClassVar
 
 import click
 
+from scheduler.visible import visible
+
 
 class Exit(IntEnum):
     OK = 0
@@ -28,14 +30,15 @@ class CommandError(click.ClickException):
     exit_code: ClassVar[int] = Exit.FAILED
 
     def show(self, file: IO[Any] | None = None) -> None:
-        click.echo(f"thesan: {self.format_message()}", file=file, err=file is None)
+        for line in f"thesan: {self.format_message()}".split("\n"):
+            click.echo(visible(line), file=file, err=file is None)
 
 
 class Refused(CommandError):
     """The server answered, and not with OK. `code` is the name of the response code."""
 
     def __init__(self, code: str, message: str, result: Any = None) -> None:
-        super().__init__(message)
+        super().__init__(visible(message))
         self.code = code
         self.result = result
 

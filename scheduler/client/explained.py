@@ -10,6 +10,7 @@ from scheduler.client.connection import Connection
 from scheduler.client.errors import CommandError, UnknownMethod
 from scheduler.client.progress import Event
 from scheduler.interface import aurora, thesan
+from scheduler.visible import visible
 
 _HELD: Final = thesan.HeldBy._VALUES_TO_NAMES
 ITS_OWN_COURSE: Final = frozenset({"NOBODY", "INSTANCES", "ENGINE", "ENDED"})
@@ -44,16 +45,16 @@ class Explained:
 
 
 def explained_of(answer: Any) -> Explained:
-    """From an Explanation struct."""
+    """From an Explanation struct, fit for a terminal."""
     return Explained(
-        sentence=answer.sentence or "",
+        sentence=visible(answer.sentence or ""),
         held_by=_HELD.get(answer.heldBy, str(answer.heldBy)),
-        who=answer.who or "",
-        why=answer.why or "",
+        who=visible(answer.who or ""),
+        why=visible(answer.why or ""),
         since_ms=answer.sinceTimestampMs or 0,
         until_ms=answer.untilTimestampMs or 0,
         heartbeat_age_ms=-1 if answer.heartbeatAgeMs is None else answer.heartbeatAgeMs,
-        heartbeat_source=answer.heartbeatSource or "",
+        heartbeat_source=visible(answer.heartbeatSource or ""),
         waiting=tuple(_waiting(one) for one in answer.waitingInstances or ()),
         remarks=tuple(_remark(one) for one in answer.remarks or ()),
     )
@@ -61,12 +62,12 @@ def explained_of(answer: Any) -> Explained:
 
 def _waiting(one: Any) -> Waiting:
     status = "" if one.status is None else aurora.ScheduleStatus._VALUES_TO_NAMES.get(one.status, str(one.status))
-    return Waiting(one.instanceId, status, one.sinceTimestampMs or 0, one.reason or "")
+    return Waiting(one.instanceId, status, one.sinceTimestampMs or 0, visible(one.reason or ""))
 
 
 def _remark(one: Any) -> Event:
     by = f" (by {one.user})" if one.user else ""
-    return Event(one.timestampMs, f"{one.message}{by}")
+    return Event(one.timestampMs, visible(f"{one.message}{by}"))
 
 
 class Why:

@@ -21,7 +21,7 @@ from scheduler.client.options import (
     server_option,
     timeout_option,
 )
-from scheduler.client.output import count_of, print_json, write_table
+from scheduler.client.output import count_of, echo, print_json, write_table
 from scheduler.client.plain import plain
 from scheduler.client.quantities import duration_text, instances_text, time_text
 from scheduler.interface import aurora
@@ -54,7 +54,7 @@ def create(file: Path, wait: bool, timeout_ms: int | None, as_json: bool, server
         print_json({"job": described.job.path, "instances": described.instances})
     else:
         state = "RUNNING" if wait else "PENDING"
-        click.echo(f"{described.job.path}: created, {count_of(described.instances, 'instance')} {state}")
+        echo(f"{described.job.path}: created, {count_of(described.instances, 'instance')} {state}")
 
 
 @job.command()
@@ -86,7 +86,7 @@ def kill(
     if as_json:
         print_json({"job": key.path, "instances": list(instances) or None, "killed": not nothing, "message": nothing})
     else:
-        click.echo(f"{key.path}: {nothing}" if nothing else f"{key.path}: {which} {'ended' if wait else 'are ending'}")
+        echo(f"{key.path}: {nothing}" if nothing else f"{key.path}: {which} {'ended' if wait else 'are ending'}")
 
 
 @job.command()
@@ -109,7 +109,7 @@ def status(jobkey: str, as_json: bool, server: str) -> None:
     active = [task for task in tasks if _is_active(task)]
     ended = [task for task in tasks if not _is_active(task)]
     reasons = pending_reasons(connection, key) if any(task.status == _STATUS.PENDING for task in active) else {}
-    click.echo(f"{key.path}: {count_of(len(active), 'active task')}, {len(ended)} ended")
+    echo(f"{key.path}: {count_of(len(active), 'active task')}, {len(ended)} ended")
     header = ("INSTANCE", "STATUS", "SINCE", "HOST", "PORTS", "WHY")
     write_table(header, [_row(task, reasons) for task in (*active, *ended)])
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-import click
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -16,9 +15,11 @@ from rich.text import Text
 
 from scheduler.client.explained import ITS_OWN_COURSE, Explained
 from scheduler.client.live_parts import BAR_WIDTH, reasons, status_style, timeline
+from scheduler.client.output import echo
 from scheduler.client.progress import Event, Phase, Progress, with_remarks
 from scheduler.client.quantities import clock_text, duration_text
 from scheduler.client.watch import View
+from scheduler.visible import visible
 
 LAST_EVENTS: Final = 8
 
@@ -43,7 +44,7 @@ class PlainView:
         for event in _events(progress, explained):
             if event not in self._seen:
                 self._seen.add(event)
-                click.echo(f"{clock_text(event.timestamp_ms)} {event.text}", err=self._err)
+                echo(f"{clock_text(event.timestamp_ms)} {event.text}", err=self._err)
         self._say_why(explained)
 
     def _say_why(self, explained: Explained | None) -> None:
@@ -54,11 +55,11 @@ class PlainView:
         held = (explained.held_by, explained.who, explained.why)
         if held != self._held:
             self._held = held
-            click.echo(f"{clock_text(int(time.time() * 1000))} {explained.sentence}", err=self._err)
+            echo(f"{clock_text(int(time.time() * 1000))} {explained.sentence}", err=self._err)
 
     def note(self, sentence: str) -> None:
         if sentence and sentence != self._note:
-            click.echo(sentence, err=True)
+            echo(sentence, err=True)
         self._note = sentence
 
 
@@ -77,6 +78,7 @@ class LiveView:
         self._draw()
 
     def note(self, sentence: str) -> None:
+        sentence = visible(sentence)
         if sentence != self._note:
             self._note = sentence
             self._draw()

@@ -14,7 +14,7 @@ from scheduler.client.explained import Why
 from scheduler.client.job_file import load_job_file
 from scheduler.client.keys import connect, path_of
 from scheduler.client.options import JOB_FILE, instances_option, json_option, server_option, update_arguments
-from scheduler.client.output import print_json
+from scheduler.client.output import echo, print_json
 from scheduler.client.plain import plain
 from scheduler.client.progress import events_of, status_name, with_remarks
 from scheduler.client.quantities import instances_text, time_text
@@ -36,7 +36,7 @@ def explain(jobkey: str, update_id: str | None, as_json: bool, server: str) -> N
     if as_json:
         print_json({**plain(answer), "job": path_of(key.job), "id": key.id})
     else:
-        click.echo(answer.sentence)
+        echo(answer.sentence)
 
 
 @click.command()
@@ -57,7 +57,7 @@ def history(jobkey: str, update_id: str | None, as_json: bool, server: str) -> N
         print_json([{"timestamp_ms": event.timestamp_ms, "text": event.text} for event in events])
         return
     for event in events:
-        click.echo(f"{time_text(event.timestamp_ms)} {event.text}")
+        echo(f"{time_text(event.timestamp_ms)} {event.text}")
 
 
 @click.command()
@@ -76,12 +76,12 @@ def plan(file: Path, instances: tuple[int, ...], as_json: bool, server: str) -> 
     if as_json:
         print_json({"job": described.job.path, **plain(answer)})
         return
-    click.echo(f"{described.job.path}: {details_of(answer) or 'what an update would do'}")
+    echo(f"{described.job.path}: {details_of(answer) or 'what an update would do'}")
     for number, group in enumerate(answer.groups or (), 1):
-        click.echo(f"  group {number}: instances {_ranges_text(group.instances)}: {group.sentence}")
+        echo(f"  group {number}: instances {_ranges_text(group.instances)}: {group.sentence}")
     for sentence in (*(answer.sentences or ()), answer.ifPulsesStopped):
         if sentence:
-            click.echo(f"  {sentence}")
+            echo(f"  {sentence}")
 
 
 def _ranges_text(ranges: Any) -> str:
@@ -105,9 +105,9 @@ def replay(ctx: click.Context, jobkey: str, update_id: str | None, as_json: bool
         print_json({"job": path_of(key.job), "id": key.id, **plain(answer)})
     else:
         for step in answer.steps or ():
-            click.echo(f"{time_text(step.timestampMs)} {step.sentence}")
+            echo(f"{time_text(step.timestampMs)} {step.sentence}")
         for difference in answer.differences or ():
-            click.echo(f"difference: {difference}")
+            echo(f"difference: {difference}")
         end = "where the record ends" if answer.matches else "not where the record ends"
-        click.echo(f"{path_of(key.job)}: {status_name(answer.endsAs)}, {end}")
+        echo(f"{path_of(key.job)}: {status_name(answer.endsAs)}, {end}")
     ctx.exit(Exit.OK if answer.matches else Exit.FAILED)

@@ -18,7 +18,7 @@ from scheduler.client.connection import Connection
 from scheduler.client.errors import CommandError, Exit, Usage
 from scheduler.client.keys import Job, check_cluster, parse_job_argument, path_of
 from scheduler.client.options import Duration, json_option, server_option
-from scheduler.client.output import print_json
+from scheduler.client.output import echo, print_json
 from scheduler.client.progress import status_name
 from scheduler.client.quantities import duration_text
 from scheduler.client.update_calls import find_update
@@ -145,7 +145,7 @@ def _find(server: str, job: Job, update_id: str | None) -> Any:
 
 
 def _teller(*, to_stderr: bool) -> Any:
-    return lambda line: click.echo(line, err=to_stderr)
+    return lambda line: echo(line, err=to_stderr)
 
 
 def _report(key: Any, status: int, tally: Tally, as_json: bool) -> None:
@@ -166,7 +166,7 @@ def _report(key: Any, status: int, tally: Tally, as_json: bool) -> None:
         )
         return
     late = f"late by {tally.late_mean_ms:.0f} ms on average and {tally.latest_ms:.0f} ms at most"
-    click.echo(
+    echo(
         f"{path_of(key.job)}: {name}; {tally.heartbeats} heartbeats, {tally.failed_checks} checks failed, {late}, "
         f"longest gap {duration_text(tally.longest_gap_ms)}"
     )

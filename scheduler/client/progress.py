@@ -10,6 +10,7 @@ from attrs import evolve, frozen
 
 from scheduler.client.keys import path_of
 from scheduler.interface import aurora
+from scheduler.visible import visible
 
 _STATUS: Final = aurora.JobUpdateStatus
 _ACTION: Final = aurora.JobUpdateAction
@@ -69,7 +70,7 @@ _WORDS: Final = {
 
 @frozen
 class Event:
-    """One line of an update's history."""
+    """One line of an update's history, fit for a terminal."""
 
     timestamp_ms: int
     text: str
@@ -195,7 +196,7 @@ def events_of(details: Any) -> tuple[Event, ...]:
         else:
             event = instances.pop(0)
             text = f"instance {event.instanceId} {_WORDS.get(event.action, event.action)}"
-        found.append(Event(event.timestampMs, f"{text}: {event.message}" if event.message else text))
+        found.append(Event(event.timestampMs, visible(f"{text}: {event.message}" if event.message else text)))
     return tuple(found)
 
 

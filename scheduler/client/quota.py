@@ -8,6 +8,7 @@ import click
 
 from scheduler.client.connection import Connection
 from scheduler.client.options import server_option
+from scheduler.client.output import echo
 
 
 @click.group()
@@ -29,7 +30,7 @@ def get(role: str, server: str) -> None:
         ("other, dedicated hosts", found.nonProdDedicatedConsumption),
     )
     for name, aggregate in rows:
-        click.echo(f"{name:29}{_amounts(aggregate)}")
+        echo(f"{name:29}{_amounts(aggregate)}")
 
 
 def _amounts(aggregate: Any) -> str:

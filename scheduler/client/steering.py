@@ -18,7 +18,7 @@ from scheduler.client.options import (
     server_option,
     update_arguments,
 )
-from scheduler.client.output import print_json
+from scheduler.client.output import echo, print_json
 from scheduler.client.plain import plain
 from scheduler.client.progress import status_name
 from scheduler.client.quantities import time_text
@@ -55,7 +55,7 @@ def heartbeat(
     if as_json:
         print_json({"job": path_of(key.job), "id": key.id, **plain(answer)})
     else:
-        click.echo(f"{path_of(key.job)}: {answer_text(answer)}")
+        echo(f"{path_of(key.job)}: {answer_text(answer)}")
 
 
 @click.command()
@@ -135,4 +135,4 @@ def tell_answer(key: Any, answer: Any, as_json: bool) -> None:
         return
     until = f", until {time_text(until_ms)}" if until_ms else ""
     said_text = f"; {details_of(answer)}" if details_of(answer) else ""
-    click.echo(f"{path_of(key.job)}: update {key.id} is {name}{until}{said_text}")
+    echo(f"{path_of(key.job)}: update {key.id} is {name}{until}{said_text}")

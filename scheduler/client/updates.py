@@ -29,7 +29,7 @@ from scheduler.client.options import (
     timeout_option,
     update_arguments,
 )
-from scheduler.client.output import count_of, print_json, write_table
+from scheduler.client.output import count_of, echo, print_json, write_table
 from scheduler.client.plain import plain
 from scheduler.client.progress import STATUS_GROUPS, Progress, progress_of, status_name, with_remarks
 from scheduler.client.quantities import duration_text, instances_text, time_text
@@ -95,10 +95,10 @@ def start(
         if as_json:
             print_json({"job": described.job.path, "id": None, "message": said})
         else:
-            click.echo(f"{described.job.path}: {said}")
+            echo(f"{described.job.path}: {said}")
         return
     if not as_json:
-        click.echo(f"{described.job.path}: update {key.id} started")
+        echo(f"{described.job.path}: update {key.id} started")
     if wait:
         _wait(ctx, connection, key, timeout_ms, as_json)
     elif as_json:
@@ -121,17 +121,17 @@ def info(jobkey: str, update_id: str | None, as_json: bool, server: str) -> None
         print_json(_info(details) | ({} if why is None else {"explanation": asdict(why)}))
         return
     progress = progress_of(details)
-    click.echo(f"Job: {progress.job}, update ID: {progress.update_id}")
-    click.echo(f"Current status: {progress.status_name} ({progress.sentence})")
-    click.echo(f"Started {time_text(progress.started_ms)} by {progress.user}; {_settings_text(details)}")
+    echo(f"Job: {progress.job}, update ID: {progress.update_id}")
+    echo(f"Current status: {progress.status_name} ({progress.sentence})")
+    echo(f"Started {time_text(progress.started_ms)} by {progress.user}; {_settings_text(details)}")
     phases: dict[str, list[int]] = {}
     for instance, phase in progress.phases.items():
         phases.setdefault(phase.value, []).append(instance)
-    click.echo("Instances: " + "; ".join(f"{instances_text(ids)} {phase}" for phase, ids in phases.items()))
+    echo("Instances: " + "; ".join(f"{instances_text(ids)} {phase}" for phase, ids in phases.items()))
     _show_why(progress, why)
-    click.echo("History:")
+    echo("History:")
     for event in with_remarks(progress.events, () if why is None else why.remarks):
-        click.echo(f"  {time_text(event.timestamp_ms)} {event.text}")
+        echo(f"  {time_text(event.timestamp_ms)} {event.text}")
 
 
 @update.command("list")
@@ -228,9 +228,9 @@ def pulse(jobkey: str, update_id: str | None, as_json: bool, server: str) -> Non
     if as_json:
         print_json({"job": path_of(key.job), "id": key.id, "pulse": name})
     elif name == "OK":
-        click.echo(f"{path_of(key.job)}: heard by update {key.id}")
+        echo(f"{path_of(key.job)}: heard by update {key.id}")
     else:
-        click.echo(f"{path_of(key.job)}: update {key.id} is over, unknown, or needs no heartbeats")
+        echo(f"{path_of(key.job)}: update {key.id} is over, unknown, or needs no heartbeats")
 
 
 @update.command()
@@ -262,20 +262,18 @@ def _change(method: str, jobkey: str, update_id: str | None, message: str | None
     if as_json:
         print_json({"job": progress.job, "id": progress.update_id, "status": progress.status_name, "message": said})
     else:
-        click.echo(
-            f"{progress.job}: update {progress.update_id} is {progress.status_name}; {said or progress.sentence}"
-        )
+        echo(f"{progress.job}: update {progress.update_id} is {progress.status_name}; {said or progress.sentence}")
 
 
 def _show_why(progress: Progress, why: Explained | None) -> None:
     """What it did so far and what holds it; on a terminal, what it looks like too."""
     now_ms = time.time() * 1000
-    click.echo(f"Timeline: {timeline_text(progress, now_ms=now_ms)}")
+    echo(f"Timeline: {timeline_text(progress, now_ms=now_ms)}")
     if why is not None:
         for line in (f"Why: {why.sentence}", *waiting_lines(why.waiting, now_ms=now_ms)):
-            click.echo(line)
+            echo(line)
         if not progress.is_over and (countdown := countdown_text(progress, why)):
-            click.echo(countdown[0].upper() + countdown[1:])
+            echo(countdown[0].upper() + countdown[1:])
     draw_for_terminal(progress, now_ms=now_ms)
 
 
@@ -287,7 +285,7 @@ def _wait(ctx: click.Context, connection: Connection, key: Any, timeout_ms: int 
     if as_json:
         print_json(_info(details))
     else:
-        click.echo(last_sentence(progress))
+        echo(last_sentence(progress))
     ctx.exit(exit_code(progress))
 
 

@@ -52,6 +52,7 @@ PLANTED = {
     "core in the client": ("client/planted.py", "import scheduler.core", "scheduler.client is not allowed to import"),
     "a library in the executor": ("executor/planted.py", "import attrs", "scheduler.executor is not allowed to import"),
     "the house in the executor": ("executor/planted.py", "import scheduler.core", "scheduler.executor is not allowed"),
+    "the house below everything": ("visible.py", "import scheduler.core", "scheduler.visible is not allowed"),
     "Apache's library": ("rpc/planted.py", "from thrift.Thrift import TType", "is not allowed to import thrift"),
     "a room nobody entered": ("attic.py", "import json", "scheduler.attic"),
 }

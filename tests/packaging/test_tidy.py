@@ -15,6 +15,7 @@ SOURCES = sorted(path for path in (ROOT / "scheduler").rglob("*.py") if "__pycac
 _LEFT_OVER = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X|HA" + r"CK)\b")
 _DECIDES = ("core/", "controller/", "controller.py", "lifecycle/", "lifecycle.py", "contracts.py")
 _READS_A_CLOCK = {"now", "utcnow", "today"}
+_WRITES_TO_TERMINALS = ("client/output.py", "client/errors.py")
 _TOUCHES_THE_WORLD = {"open", "input", "print", "breakpoint", "exec", "eval"}
 
 
@@ -61,6 +62,8 @@ def _call(name: str, node: ast.Call) -> list[str]:
     found = []
     if name != "interface.py" and called in ("thriftpy2.load", "thriftpy2.load_fp", "thriftpy2.parser.parse"):
         found.append("only interface.py loads Thrift files")
+    if name.startswith("client/") and called in ("click.echo", "click.secho") and name not in _WRITES_TO_TERMINALS:
+        found.append("only client/output.py writes to terminals: what others wrote must not be obeyed there")
     # On CPython thriftpy2.transport.TMemoryBuffer is TCyMemoryBuffer by another name.
     if (last in ("TCyMemoryBuffer", "TMemoryBuffer") and (node.args or node.keywords)) or last == "setvalue":
         found.append(f"{last} for reading discloses freed memory when the bytes end early")
@@ -91,6 +94,7 @@ PLANTED = {
     "heap memory by another name": ("rpc/x.py", HEAD + "a = TMemoryBuffer(data)\n", "freed memory"),
     "heap memory, later": ("rpc/x.py", HEAD + "a.setvalue(data)\n", "freed memory"),
     "unchecked reading": ("rpc/x.py", HEAD + "from thriftpy2.utils import deserialize\n", "without checks"),
+    "raw text on a terminal": ("client/x.py", HEAD + "click.echo(answer)\n", "must not be obeyed"),
     "a clock": ("core/x.py", HEAD + "a = datetime.datetime.now(UTC)\n", "reads a clock"),
     "a clock in lifecycle": ("lifecycle.py", HEAD + "a = date.today()\n", "reads a clock"),
     "a file": ("controller/x.py", HEAD + "a = open('x')\n", "touches the world"),

@@ -14,7 +14,7 @@ from scheduler.client.admin.words import Words
 from scheduler.client.connection import Connection
 from scheduler.client.errors import CommandError, TimedOut, Usage
 from scheduler.client.options import Duration, server_option, timeout_option
-from scheduler.client.output import count_of
+from scheduler.client.output import count_of, echo
 from scheduler.interface import aurora
 
 __all__ = ["COMMANDS"]
@@ -83,7 +83,7 @@ class _Maintenance:
         """A line for each host. Raises CommandError when one is not known."""
         modes = self.modes()
         for name in sorted({*self._names} & {*modes}):
-            click.echo(f"{name} is in state {_MODES[modes[name]]}")
+            echo(f"{name} is in state {_MODES[modes[name]]}")
         unknown = sorted({*self._names} - {*modes})
         if unknown:
             raise CommandError(f"not known to the scheduler: {', '.join(unknown)}")

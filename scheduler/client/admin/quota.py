@@ -9,6 +9,7 @@ import click
 
 from scheduler.client.connection import Connection
 from scheduler.client.options import server_option
+from scheduler.client.output import echo
 from scheduler.client.quantities import parse_size_mb
 from scheduler.interface import aurora
 
@@ -78,7 +79,7 @@ def _amounts_of(aggregate: Any) -> Amounts:
 
 def _set(connection: Connection, role: str, amounts: Amounts) -> None:
     connection.call("setQuota", ownerRole=role, quota=amounts.aggregate())
-    click.echo(f"{role}: {amounts}")
+    echo(f"{role}: {amounts}")
 
 
 COMMANDS: Final = (set_quota, increase_quota)

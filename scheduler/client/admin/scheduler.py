@@ -12,6 +12,7 @@ from scheduler.client.admin.words import Words
 from scheduler.client.connection import Connection
 from scheduler.client.errors import CommandError
 from scheduler.client.options import server_option
+from scheduler.client.output import echo
 from scheduler.interface import aurora
 
 __all__ = ["COMMANDS"]
@@ -27,7 +28,7 @@ def get_scheduler(server: str) -> None:
     if answer.status_code != 200:
         raise CommandError(f"nobody leads: {urlsplit(answer.url).netloc} answered {answer.status_code} {answer.reason}")
     found = urlsplit(answer.url)
-    click.echo(f"Found leading scheduler at: {found.scheme}://{found.netloc}")
+    echo(f"Found leading scheduler at: {found.scheme}://{found.netloc}")
 
 
 @click.command("scheduler_snapshot")
@@ -49,7 +50,8 @@ def backup_now(server: str) -> None:
 def list_backups(server: str) -> None:
     """List the leader's backups, the oldest first."""
     found = Connection(server).call("listBackups").result.listBackupsResult.backups
-    click.echo("\n".join(sorted(found)) if found else "There are no backups.")
+    for name in sorted(found) or ["There are no backups."]:
+        echo(name)
 
 
 @click.command("scheduler_stage_recovery")
@@ -92,7 +94,7 @@ def unload_recovery(server: str) -> None:
 
 def _call(server: str, method: str, done: str, **arguments: Any) -> None:
     Connection(server, timeout_s=120).call(method, **arguments)
-    click.echo(done)
+    echo(done)
 
 
 COMMANDS: Final = (

@@ -12,7 +12,9 @@ from scheduler.client.admin.words import Words
 from scheduler.client.connection import Connection
 from scheduler.client.errors import Usage
 from scheduler.client.options import Instances, server_option
+from scheduler.client.output import echo
 from scheduler.interface import aurora
+from scheduler.visible import visible
 
 __all__ = ["COMMANDS", "write_tasks"]
 
@@ -82,11 +84,12 @@ def write_tasks(tasks: Iterable[Any], form: str = DEFAULT_FORMAT) -> None:
         return job.role, job.environment, job.name, task.assignedTask.instanceId, task.assignedTask.taskId
 
     for task in sorted(tasks, key=order):
-        click.echo(_line(task, form))
+        for line in _text(task, form).split("\n"):
+            echo(line)
 
 
-def _line(task: Any, form: str) -> str:
-    return re.sub(r"%(\w+)%", lambda found: str(FIELDS[found[1]](task)), form)
+def _text(task: Any, form: str) -> str:
+    return re.sub(r"%(\w+)%", lambda found: visible(str(FIELDS[found[1]](task))), form)
 
 
 def _check_format(form: str) -> None:
@@ -107,7 +110,7 @@ def prune_tasks(
     """Forget tasks that have ended."""
     wanted = aurora.TaskQuery(role=role, environment=environment, statuses=states and list(states), limit=limit)
     Connection(server, timeout_s=120).call("pruneTasks", query=wanted)
-    click.echo("tasks were pruned")
+    echo("tasks were pruned")
 
 
 @click.command("reconcile_tasks")
@@ -124,7 +127,7 @@ def reconcile_tasks(kind: str, batch_size: int | None, server: str) -> None:
     else:
         settings = aurora.ExplicitReconciliationSettings(batchSize=batch_size)
         connection.call("triggerExplicitTaskReconciliation", settings=settings)
-    click.echo(f"an {kind} reconciliation was begun")
+    echo(f"an {kind} reconciliation was begun")
 
 
 COMMANDS: Final = (query, prune_tasks, reconcile_tasks)

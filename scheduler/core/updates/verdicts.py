@@ -28,6 +28,7 @@ from scheduler.core.updates.records import JobUpdate, UpdateKey, UpdateStatus
 from scheduler.core.updates.standing import Outcome, Standing, standing
 from scheduler.core.updates.updater import block, move
 from scheduler.core.validation import require_update_key
+from scheduler.visible import visible
 
 MOST_AT_ONCE: Final = 1000
 """Heartbeats in one call: it is one decision."""
@@ -105,7 +106,7 @@ def _cut(told: Heartbeat) -> Heartbeat:
 
 
 def _line(text: str, most: int) -> str:
-    text = " ".join(text.split())
+    text = visible(" ".join(text.split()))
     return text if len(text) <= most else text[: most - 1] + "…"
 
 

@@ -64,3 +64,12 @@ def test_a_wait_survives_its_scheduler() -> None:
     script = scene("start new 0-1 pulse=10s", 'heartbeat WAIT source=probe "x"', "restart")
     hold = update_of(script).notes.hold
     assert hold is not None and (hold.reason, hold.source) == ("x", "probe")
+
+
+def test_a_reason_is_one_line_and_nothing_a_terminal_obeys() -> None:
+    script = scene("start new 0-1 pulse=10s")
+    told = Heartbeat(script.key(), MonitorVerdict.WAIT, "high \n\x1b]0;pwn\x07bad", "http://x/\x9b", "pro\u202ebe")
+    script.stage.ask(heartbeats, [told], "me")
+    hold = update_of(script).notes.hold
+    assert hold is not None
+    assert (hold.reason, hold.link, hold.source) == ("high \\x1b]0;pwn\\x07bad", "http://x/\\x9b", "pro\\u202ebe")
