@@ -121,5 +121,9 @@ class Monitors:
         return ill * 2 > len(mine)
 
     def heal(self) -> None:
+        """From now on each beats, says PROCEED, and begins anew: what it asked before may be answered with FINISHED, by
+        an update that nothing gated then and a WAIT has stopped since.
+        """
         for monitor in self.each:
+            monitor.asked = None
             monitor.mood, monitor.objection, monitor.finished = Mood.LYING, MonitorVerdict.WAIT, None
