@@ -79,7 +79,8 @@ def start(
     """Bring a job to what FILE says.
 
     Instance by instance, as the update section of FILE says. A job that does not exist is created. With --from instead
-    of FILE, an earlier update begins again from the job as it stands.
+    of FILE, an earlier update begins again from the job as it stands; one that only removed instances removes those
+    that are still there.
     """
     if (file is None) is (earlier is None):
         raise Usage("give either FILE or --from KEY")

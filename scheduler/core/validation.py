@@ -71,10 +71,16 @@ def require_job_key(job: JobKey | None) -> JobKey:
     return job
 
 
-def require_update_key(key: UpdateKey | None) -> UpdateKey:
+def require_update_job(key: UpdateKey | None) -> UpdateKey:
+    """Aurora asserts no more of an update's key, except for a heartbeat: a blank id is that of no update."""
     if key is None:
         raise Refused(error("The update key is missing: a job key and an id are needed"))
     require_job_key(key.job)
+    return key
+
+
+def require_update_key(key: UpdateKey | None) -> UpdateKey:
+    key = require_update_job(key)
     if not key.id.strip():
         raise Refused(error("The update key has no id"))
     return key

@@ -38,7 +38,7 @@ from scheduler.core.records import JobConfiguration, JobKey, Task, TaskConfig, T
 from scheduler.core.state import State
 from scheduler.core.updates.diff import compare, grouped
 from scheduler.core.updates.records import JobUpdate, UpdateKey
-from scheduler.core.validation import key_mistake, require_job_key, require_update_key, valid_config, valid_job
+from scheduler.core.validation import key_mistake, require_job_key, require_update_job, valid_config, valid_job
 
 KEY_IS_DEPRECATED = "The key argument is deprecated, use the query argument instead"
 
@@ -212,7 +212,7 @@ def update_details(state: State, policy: Policy, key: UpdateKey | None, query: U
         return Answer(result=UpdateDetails(tuple(find_updates(state, query))))
     if key is None:
         return error("Either key or query must be set.")
-    require_update_key(key)
+    require_update_job(key)
     update = state.updates.get(key)
     if update is None:
         return invalid(f"Invalid update: {key}")
@@ -252,11 +252,12 @@ def update_diff(state: State, policy: Policy, request: UpdateRequest) -> Answer:
         return error("request.taskConfig must be set")
     if request.instance_count < 0:
         return invalid(f"instanceCount must not be negative, it is {request.instance_count}")
+    if request.instance_count > policy.max_tasks_per_job:
+        return invalid(f"instanceCount must be at most {policy.max_tasks_per_job}, it is {request.instance_count}")
     config = state.configs.canonical(valid_config(policy, request.task_config, request.instance_count))
     refuse_cron(state, config.job, NO_CRON_DIFF)
     scope = request.settings.update_only_these_instances if request.settings is not None else ()
-    count = min(request.instance_count, policy.max_tasks_per_job + 1)
-    diff = compare(state.tasks.active.get(config.job, {}), config, count, scope)
+    diff = compare(state.tasks.active.get(config.job, {}), config, request.instance_count, scope)
     return Answer(
         result=UpdateDiff(
             add=_group(diff.added, dict.fromkeys(diff.added, config)),

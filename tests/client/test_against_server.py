@@ -90,6 +90,25 @@ def test_an_update_that_was_given_up_begins_again_from_the_job_as_it_stands(serv
     assert (unchanged["id"], unchanged["message"]) == (None, "Job is unchanged by proposed update.")
 
 
+def test_an_update_that_only_removes_begins_again_too(server: Served, tmp_path: Path) -> None:
+    key = "www-data/devel/fewer"
+    server.run("job", "create", job_file(tmp_path, "fewer"), "--wait")
+    first = server.json("update", "start", job_file(tmp_path, "fewer", instances=1, more="pulse_timeout: 60s"))["id"]
+    server.run("update", "abort", key)
+
+    server.run("update", "start", "--from", f"{key}/{first}")
+    pulse(server, "fewer")
+    assert server.run("update", "wait", key, "--timeout", "30s").returncode == 0
+
+    (job,) = server.json("job", "status", key)
+    assert [task["assignedTask"]["instanceId"] for task in job["active"]] == [0]
+    unchanged = server.json("update", "start", "--from", f"{key}/{first}")
+    assert (unchanged["id"], unchanged["message"]) == (None, "Job is unchanged by proposed update.")
+    server.run("job", "kill", key, "--wait")
+    nothing = server.run("update", "start", "--from", f"{key}/{first}", code=1).stderr
+    assert nothing == "thesan: nothing of the job would stay, and an update leaves something; use `job kill`\n"
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

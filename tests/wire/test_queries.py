@@ -287,7 +287,12 @@ def _details(house: House, hello: Any, store: Any) -> None:
     alone = ask(store)
     assert alone.result.getJobUpdateDetailsResult.details.update.summary.key == store
     assert "deprecated" in texts(alone)[0]
-    assert ask(api("JobUpdateKey", job=store.job, id="gone")).responseCode == INVALID_REQUEST
+    for gone in ("gone", "", " "):
+        unknown = ask(api("JobUpdateKey", job=store.job, id=gone))
+        assert (unknown.responseCode, texts(unknown)) == (
+            INVALID_REQUEST,
+            [f"Invalid update: {'/'.join(STORE)}/{gone}"],
+        )
     assert ask().responseCode == ERROR
     assert ask(role="nobody").result.getJobUpdateDetailsResult.detailsList == []
 
@@ -331,6 +336,8 @@ def test_diff_of_what_cannot_be(house: House) -> None:
     )
     broken = request(HELLO, 1)
     broken.taskConfig.executorConfig.name = "nobody"
+    many = ask(request(HELLO, 4001))
+    assert (many.responseCode, texts(many)) == (INVALID_REQUEST, ["instanceCount must be at most 4000, it is 4001"])
     refused = ask(broken)
     assert (refused.responseCode, "executorConfig.name" in texts(refused)[0]) == (INVALID_REQUEST, True)
     without = request(HELLO, 3)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
+from itertools import islice
 
 from attrs import frozen
 
 from scheduler.core.records import Task, TaskConfig
-from scheduler.core.updates.records import InstanceConfigs, Range, instance_ids, to_ranges
+from scheduler.core.updates.records import InstanceConfigs, Range, to_ranges
 
 
 @frozen
@@ -36,29 +37,31 @@ class Diff:
         return InstanceConfigs(config, to_ranges(ids)) if ids else None
 
 
-def compare(active: Mapping[int, Task], wanted: TaskConfig, instance_count: int, scope: tuple[Range, ...]) -> Diff:
-    """`scope`: only these instances may change; empty: all. Work is bounded by what exists and is wanted, not by it."""
+def compare(
+    active: Mapping[int, Task],
+    wanted: TaskConfig,
+    instance_count: int,
+    scope: tuple[Range, ...],
+    most_added: int | None = None,
+) -> Diff:
+    """`scope`: only these instances may change; empty: all. Both it and `instance_count` may name two thousand million
+    ids: work is bounded by what exists and by `most_added`, beyond which what is to be created is not counted.
+    """
     scope = _merged(scope)
     current = {i: task.config for i, task in active.items()}
     target = range(instance_count)
-    touched = [i for i in sorted(current.keys() | set(target)) if not scope or _within(i, scope)]
-    added, removed, replaced = [], [], []
-    for i in touched:
-        if i not in current:
-            added.append(i)
-        elif i not in target:
-            removed.append(i)
-        elif current[i] is not wanted and current[i] != wanted:
-            replaced.append(i)
-    changed = {*added, *removed, *replaced}
-    irrelevant = _outside(scope, current.keys() | set(target)) if scope else ()
+    inside = [i for i in sorted(current) if not scope or _within(i, scope)]
+    removed = [i for i in inside if i not in target]
+    replaced = [i for i in inside if i in target and current[i] is not wanted and current[i] != wanted]
+    changed = {*removed, *replaced}
+    spans = [range(max(r.first, 0), min(r.last + 1, instance_count)) for r in scope] if scope else [target]
     return Diff(
         current,
-        tuple(added),
+        tuple(islice((i for span in spans for i in span if i not in current), most_added)),
         tuple(removed),
         tuple(replaced),
         tuple(i for i in sorted(current) if i not in changed),
-        irrelevant,
+        _outside(scope, current, instance_count),
     )
 
 
@@ -82,16 +85,14 @@ def _first(r: Range) -> int:
     return r.first
 
 
-def _outside(merged: tuple[Range, ...], known: set[int], most: int = 20) -> tuple[int, ...]:
-    """The first few ids of the scope that nobody knows. A scope may name two thousand million ids."""
-    found: list[int] = []
-    for r in merged:
-        for i in instance_ids((r,)):
-            if i not in known:
-                found.append(i)
-            if len(found) == most:
-                return tuple(found)
-    return tuple(found)
+def _outside(
+    merged: tuple[Range, ...], current: Mapping[int, TaskConfig], count: int, most: int = 20
+) -> tuple[int, ...]:
+    """The first few ids of the scope that are neither there nor wanted."""
+    beyond = (
+        part for r in merged for part in (range(r.first, min(r.last + 1, 0)), range(max(r.first, count), r.last + 1))
+    )
+    return tuple(islice((i for part in beyond for i in part if i not in current), most))
 
 
 def grouped(pairs: Iterable[tuple[int, TaskConfig]]) -> tuple[InstanceConfigs, ...]:

@@ -21,7 +21,7 @@ from scheduler.core.updates.notes import Pause
 from scheduler.core.updates.noting import annotate, remark
 from scheduler.core.updates.records import Instructions, JobUpdate, UpdateEvent, UpdateKey, UpdateSettings, UpdateStatus
 from scheduler.core.updates.updater import enter_rolling, move
-from scheduler.core.validation import require_update_key, valid_config
+from scheduler.core.validation import require_update_job, require_update_key, valid_config
 
 NOOP: Final = "Job is unchanged by proposed update."
 MAX_MESSAGE_LENGTH: Final = 1024
@@ -64,9 +64,8 @@ def start(tx: Transaction, request: UpdateRequest, user: str, message: str | Non
 
 def _diff(tx: Transaction, config: TaskConfig, instance_count: int, settings: UpdateSettings) -> Diff:
     active = tx.state.tasks.active.get(config.job, {})
-    count = min(instance_count, tx.policy.max_tasks_per_job + 1)  # more is refused below; do not count to 2**31
-    wanted = tx.state.configs.canonical(config)
-    diff = compare(active, wanted, count, settings.update_only_these_instances)
+    wanted, scope = tx.state.configs.canonical(config), settings.update_only_these_instances
+    diff = compare(active, wanted, instance_count, scope, tx.policy.max_tasks_per_job + 1)  # more is refused anyway
     if diff.irrelevant:
         ids = ", ".join(map(str, diff.irrelevant))
         raise Refused(
@@ -178,7 +177,7 @@ BEATING: Final = Answer(result=PulseAnswer(finished=False))
 
 
 def required(tx: Transaction, key: UpdateKey, message: str | None, unknown: str) -> JobUpdate:
-    require_update_key(key)
+    require_update_job(key)
     _check_message(message)
     update = tx.state.updates.get(key)
     if update is None:

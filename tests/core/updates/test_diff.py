@@ -58,6 +58,8 @@ def test_a_hundred_thousand_ranges_are_no_burden() -> None:
     assert apart.irrelevant == tuple(range(4000, 4040, 2))
     nested = compare({}, CONFIGS["new"], 4000, tuple(Range(0, 3999) for _ in range(100_000)))
     assert (len(nested.added), nested.irrelevant) == (4000, ())
+    huge = compare({}, CONFIGS["new"], 2**31 - 1, (Range(5, 2**31 + 1),), 4001)
+    assert (huge.added, huge.irrelevant) == (tuple(range(5, 4006)), (2**31 - 1, 2**31, 2**31 + 1))
     assert time.process_time() - started < 2
 
 

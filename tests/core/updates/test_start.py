@@ -164,6 +164,21 @@ def test_a_negative_count_is_refused_in_words() -> None:
     assert answer == Answer(Code.INVALID_REQUEST, ("Instance count must be between 1 and 4000 inclusive.",))
 
 
+@pytest.mark.parametrize(("count", "only", "sentence"), [
+    (10_000, (Range(9000, 9000),), "Instance count must be between 1 and 4000 inclusive."),
+    (2**31 - 1, (Range(5000, 2**31 - 2),), "Instance count must be between 1 and 4000 inclusive."),
+    (2**31 - 1, (), "Instance count must be between 1 and 4000 inclusive."),
+    (10_000, (Range(0, 1), Range(10_000, 10_001)), "The update request attempted to update specific instances, but "
+     "some are irrelevant to the update and current job state: 10000, 10001"),
+])  # fmt: skip
+def test_what_too_large_a_count_names_is_wanted_and_refused_for_the_count(
+    count: int, only: tuple[Range, ...], sentence: str
+) -> None:
+    settings = evolve(GOOD["settings"], update_only_these_instances=only)
+    answer = start(stage_with(), UpdateRequest(service(JOB, "new"), count, settings))
+    assert answer == Answer(Code.INVALID_REQUEST, (sentence,))
+
+
 @pytest.mark.parametrize("only", [Range(-1, 0), Range(2, 1)])
 def test_a_scope_that_is_no_range_is_refused(only: Range) -> None:
     settings = evolve(GOOD["settings"], update_only_these_instances=(only,))

@@ -8,9 +8,11 @@ from __future__ import annotations
 import pytest
 
 from scheduler.core.answers import invalid
-from scheduler.core.updates import updater
-from scheduler.core.updates.records import UpdateStatus
+from scheduler.core.records import JobKey
+from scheduler.core.updates import requests, updater
+from scheduler.core.updates.records import UpdateKey, UpdateStatus
 from scheduler.testing.script import Script
+from scheduler.testing.stage import Stage
 from tests.core.updates.test_status import FOLLOWS
 
 SCENE = ["job web 0-1 old", "wait 60000"]
@@ -196,6 +198,15 @@ def test_verb(way: str, verb: str) -> None:
     if news and verb != "pulse":
         assert news[0].user == "ann"
     assert all(event.user is None for event in (news if verb == "pulse" else news[1:]))
+
+
+@pytest.mark.parametrize("blank", ["", " "])
+def test_a_blank_id_is_that_of_no_update(blank: str) -> None:
+    """Aurora asserts the key of the job only; a heartbeat's id, too: see `test_pulses.py`."""
+    stage, key = Stage(), UpdateKey(JobKey("www", "prod", "web"), blank)
+    for verb in (requests.pause, requests.abort, requests.rollback):
+        assert stage.ask(verb, key, "ann", None) == invalid(f"Update does not exist www/prod/web/{blank}")
+    assert stage.ask(requests.resume, key, "ann", None) == invalid(f"Update does not exist: www/prod/web/{blank}")
 
 
 @pytest.mark.usefixtures("poison")
