@@ -30,11 +30,11 @@ from scheduler.contracts import Engine, Entry
 from scheduler.controller.controller import Controller
 from scheduler.controller.gateway import Copy, Gateway
 from scheduler.coordinators.asking import FIGURES, Coordinators
-from scheduler.core import pruning
 from scheduler.core.sla.figures import Category
 from scheduler.core.transaction import World
 from scheduler.leadership.driver import Driver
 from scheduler.leadership.leading import CannotLead, Leading
+from scheduler.leadership.sweeping import Sweeping
 from scheduler.leadership.term import Membership, Term
 from scheduler.lifecycle import Lifecycle
 from scheduler.rpc.simple_json import simple
@@ -101,6 +101,8 @@ class Server:
         self._driver: Driver | None = None
         """That of the last term; it counts how often engine and state were compared."""
         self.status.add(self._of_driver)
+        self._sweeping: Sweeping | None = None
+        """That of the last term, too."""
         self._asked: Counter[str] = Counter()
         """Of coordinators."""
         self._sla = Sla(
@@ -152,6 +154,8 @@ class Server:
 
     def closed(self, why: str) -> None:
         self._sla.stop()
+        if self._sweeping is not None:
+            self._sweeping.stop()
         self.archive.close()
         self.members.reading.close(why)
 
@@ -161,9 +165,9 @@ class Server:
     def periodic(self, driver: Driver) -> Timers:
         self._driver = driver
         timers = Timers()
+        self._sweeping = Sweeping(driver)
         prune_s = self.settings.prune_interval_ms / 1000
-        timers.every("prune tasks", prune_s, lambda: driver.attempt(pruning.prune_tasks))
-        timers.every("prune updates", prune_s, lambda: driver.attempt(pruning.prune_updates))
+        timers.every("history", prune_s, self._sweeping.begin)
         sla_s = self.settings.sla_stat_refresh_interval_ms / 1000
         timers.every("SLA figures", sla_s, lambda: self._sla.begin(driver.controller.state, self.clock.wall_ms()))
         timers.every("backups", LOOK_EVERY_S, self.archive.look)

@@ -36,6 +36,7 @@ PACKAGES: Final = (
     "requests",
     "ruamel.yaml",
     "psutil",
+    "sortedcontainers",
 )
 LEAST_FREE_MB: Final = 512
 LEAST_OPEN_FILES: Final = 1024

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
-from scheduler.core.records import ACTIVE_STATES, JobKey, TaskConfig, TaskStatus
+from scheduler.core.records import ACTIVE_STATES, TERMINAL_STATES, JobKey, TaskConfig, TaskStatus
 from scheduler.core.state import State
 from scheduler.core.updates import status as table
 from scheduler.core.updates.notes import NO_NOTES
@@ -27,6 +27,7 @@ def broken(state: State, jobs: Iterable[JobKey] | None = None) -> list[str]:
     if jobs is None:
         found += _of_configs(state)
         found += _of_indexes(state)
+        found += _of_ended(state)
         found += _of_hosts(state)
         found += [f"{key}: remarks on no update" for key in state.remarks if key not in state.updates]
         planned = {update.key for update in state.updates.active.values()}
@@ -172,6 +173,15 @@ def _of_indexes(state: State) -> Iterator[str]:
     on_hosts = {t.task_id for t in state.tasks.values() if t.host is not None and t.status in ACTIVE_STATES}
     if on_hosts != {task_id for usage in state.tasks.by_host.values() for task_id in usage.tasks}:
         yield "the index of tasks by host differs from the tasks"
+
+
+def _of_ended(state: State) -> Iterator[str]:
+    tasks = {(t.job, t.latest_event_ms, t.task_id) for t in state.tasks.values() if t.status in TERMINAL_STATES}
+    if set(state.tasks.ended.rows()) != tasks:
+        yield "the index of ended tasks differs from the tasks"
+    ended = (u for u in state.updates.values() if u.status in table.TERMINAL_UPDATE_STATES)
+    if set(state.updates.ended.rows()) != {(u.key.job, u.last_modified_ms, u.key.id) for u in ended}:
+        yield "the index of ended updates differs from the updates"
 
 
 def _of_hosts(state: State) -> Iterator[str]:

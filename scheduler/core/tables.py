@@ -10,11 +10,12 @@ from collections.abc import ItemsView, Iterator, ValuesView
 from typing import Generic, TypeVar
 
 from scheduler.core.cron.records import CronJob
+from scheduler.core.ended import Ended
 from scheduler.core.placement.needs import need_of
-from scheduler.core.records import ACTIVE_STATES, Host, JobKey, Task, TaskConfig, TaskStatus
+from scheduler.core.records import ACTIVE_STATES, TERMINAL_STATES, Host, JobKey, Task, TaskConfig, TaskStatus
 from scheduler.core.updates.plan import Plan
 from scheduler.core.updates.records import InstanceProgress, JobUpdate, Phase, UpdateKey
-from scheduler.core.updates.status import ACTIVE_UPDATE_STATES
+from scheduler.core.updates.status import ACTIVE_UPDATE_STATES, TERMINAL_UPDATE_STATES
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -147,6 +148,7 @@ class TaskTable(Table[str, Task]):
         self.by_job: dict[JobKey, dict[str, Task]] = {}
         self.active: dict[JobKey, dict[int, Task]] = {}
         self.by_status: dict[TaskStatus, dict[str, Task]] = {status: {} for status in TaskStatus}
+        self.ended = Ended()
         self.pending: dict[TaskConfig, dict[str, Task]] = {}
         """Tasks that wait for a host, by configuration, in the order in which they came."""
         self.by_host: dict[str, Usage] = {}
@@ -166,6 +168,8 @@ class TaskTable(Table[str, Task]):
                 _drop(self.active, old.config.job, old.instance_id, old)
             if old.status is TaskStatus.PENDING:
                 _drop(self.pending, old.config, key, old)
+            if old.status in TERMINAL_STATES:
+                self.ended.drop(old.config.job, old.latest_event_ms, key)
             if new is None:
                 _drop(self.by_job, old.config.job, key, old)
         if new is not None:
@@ -176,6 +180,8 @@ class TaskTable(Table[str, Task]):
                 self.active.setdefault(job, {})[new.instance_id] = new
             if new.status is TaskStatus.PENDING:
                 self.pending.setdefault(new.config, {})[key] = new
+            if new.status in TERMINAL_STATES:
+                self.ended.add(job, new.latest_event_ms, key)
         if was_active is not is_active:
             self._count((new or old).config, +1 if is_active else -1)  # type: ignore[union-attr]
         self._occupy(key, old, new)
@@ -241,6 +247,7 @@ class UpdateTable(Table[UpdateKey, JobUpdate]):
         super().__init__()
         self.by_job: dict[JobKey, dict[UpdateKey, JobUpdate]] = {}
         self.active: dict[JobKey, JobUpdate] = {}
+        self.ended = Ended()
         self.plans: dict[UpdateKey, Plan] = {}
         """What `updater.plan_of` has derived from their instructions, which never change. It goes as the update goes or
         ends, and as its start is undone: so nobody needs to think of it."""
@@ -249,6 +256,8 @@ class UpdateTable(Table[UpdateKey, JobUpdate]):
         if old is not None:
             if self.active.get(key.job) is old:
                 del self.active[key.job]
+            if old.status in TERMINAL_UPDATE_STATES:
+                self.ended.drop(key.job, old.last_modified_ms, key.id)
             if new is None:
                 rows = self.by_job[key.job]
                 del rows[key]
@@ -259,6 +268,7 @@ class UpdateTable(Table[UpdateKey, JobUpdate]):
             if new.status in ACTIVE_UPDATE_STATES:
                 self.active[key.job] = new
                 return
+            self.ended.add(key.job, new.last_modified_ms, key.id)
         self.plans.pop(key, None)
 
 

@@ -43,8 +43,8 @@ async def tidy(house: House) -> None:
         for job in list(controller.state.tasks.active):
             controller.attempt(jobs.kill, job, (), "fuzz", None)
             await asyncio.sleep(0)
-        controller.attempt(pruning.prune_tasks)
-        controller.attempt(pruning.prune_updates)
+        for decision, left in pruning.steps(controller.state):
+            controller.attempt(decision, left)
 
 
 async def run() -> None:

@@ -301,8 +301,8 @@ class Script(Monitoring, Surrounding, Scheduling, Maintaining, Working):
         self.stage.restart()
 
     def do_prune(self) -> None:
-        self.stage.ask(pruning.prune_tasks)
-        self.stage.ask(pruning.prune_updates)
+        for decision, left in pruning.steps(self.stage.state):
+            self.stage.ask(decision, left)
 
     def do_show(self) -> None:
         update = self.update()

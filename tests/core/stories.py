@@ -143,7 +143,9 @@ class Teller:
         if kind == 10:
             return self._job_request(job, number // 2, which)
         if kind == 11:
-            return (pruning.prune_tasks if which % 2 else pruning.prune_updates), ()
+            tables = self.stage.state.tasks, self.stage.state.updates
+            prune, table = (pruning.prune_tasks, tables[0]) if which % 2 else (pruning.prune_updates, tables[1])
+            return prune, (pruning.Jobs(table.ended.jobs()),)
         return None
 
     def _start(self, job: JobKey, number: int, which: int) -> Decision:

@@ -8,7 +8,7 @@ import pytest
 from attrs import evolve
 
 from scheduler.core import invariants
-from scheduler.core.records import Task, TaskEvent, TaskStatus
+from scheduler.core.records import JobKey, Task, TaskEvent, TaskStatus
 from scheduler.core.state import State
 from scheduler.core.updates.records import (
     InstanceAction,
@@ -127,6 +127,8 @@ def config_unused(state: State) -> None:
     (lambda state: state.tasks.counts.clear(), "counts of active tasks"),
     (lambda state: state.updates.active.clear(), "index of active updates"),
     (lambda state: state.tasks.active.clear(), "index of active tasks"),
+    (lambda state: state.tasks.ended.add(JobKey("a", "b", "c"), 1, "gone"), "index of ended tasks"),
+    (lambda state: state.updates.ended.add(JobKey("a", "b", "c"), 1, "gone"), "index of ended updates"),
 ])  # fmt: skip
 def test_damage_is_noticed(state: State, damage: Callable[[State], None], sentence: str) -> None:
     assert invariants.broken(state) == []

@@ -89,7 +89,8 @@ def test_what_is_forgotten_and_what_took_too_long() -> None:
     stage.advance(policy.transient_task_state_timeout_ms)
     assert tally.figures()["timed_out_tasks"] == tally.figures()["task_transition_LOST"] == 1
     stage.advance(MINUTE_MS)
-    stage.controller.attempt(pruning.prune_tasks)
+    for decision, jobs in pruning.steps(stage.state):
+        stage.controller.attempt(decision, jobs)
     stage.settle()
     assert tally.figures()["tasks_pruned"] == 1
 

@@ -289,8 +289,8 @@ class Node:
 
     def _prune(self) -> None:
         assert self.controller is not None
-        self.controller.attempt(pruning.prune_tasks)
-        self.controller.attempt(pruning.prune_updates)
+        for decision, jobs in pruning.steps(self.controller.state):
+            self.controller.attempt(decision, jobs)
         self._later(PRUNE_EVERY_MS, self._prune)
 
     # --- the engine ---

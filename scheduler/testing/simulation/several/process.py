@@ -15,7 +15,6 @@ from scheduler.changelog.zookeeper_reading import Truncated
 from scheduler.contracts import ALWAYS, Changelog, Entry, Outcome, Permission, TaskReport
 from scheduler.controller.controller import Controller
 from scheduler.controller.gateway import Gateway
-from scheduler.core import pruning
 from scheduler.core.effects import AskCoordinator, Effect
 from scheduler.core.ops import Op
 from scheduler.core.state import State, apply
@@ -23,6 +22,7 @@ from scheduler.failpoints import Failpoint, arm, disarm
 from scheduler.leadership.driver import Driver
 from scheduler.leadership.leading import CannotLead, Leading
 from scheduler.leadership.shared import Ensemble as Members, Shared
+from scheduler.leadership.sweeping import Sweeping
 from scheduler.leadership.term import Term
 from scheduler.lifecycle import Input, Lifecycle, Stage
 from scheduler.testing.simulation.broken import Broken
@@ -167,6 +167,7 @@ class _Pruning:
         self._process = process
         self._loop = process.loop
         self._driver = driver
+        self._sweeping = Sweeping(driver)
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
@@ -175,11 +176,11 @@ class _Pruning:
     def _prune(self) -> None:
         if self._driver is not self._process.driver:
             self._process.world.fail(Broken("no timer outlives a term", f"{self._process.machine.name} prunes"))
-        self._driver.attempt(pruning.prune_tasks)
-        self._driver.attempt(pruning.prune_updates)
+        self._sweeping.begin()
         self.start()
 
     def stop(self) -> None:
+        self._sweeping.stop()
         if self._timer is not None:
             self._timer.cancel()
 
