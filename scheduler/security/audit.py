@@ -48,17 +48,21 @@ Audit = Callable[[Deed], None]
 def to_log(wall_ms: Callable[[], int], path: Path | None = None) -> Audit:
     """Lines go to the logger `thesan.audit`: the server's log, or a file of their own that may be rotated under us.
 
+    They pass whatever the levels of loggers are: who may turn those must not thereby act unseen.
     Raises OSError when the file cannot be opened.
     """
     logger = logging.getLogger(LOGGER)
-    logger.setLevel(logging.INFO)
     if path is not None:
         handler = logging.handlers.WatchedFileHandler(path, encoding="utf-8")
         handler.setFormatter(logging.Formatter("%(message)s"))
         logger.handlers[:] = [handler]
         logger.propagate = False
 
-    return lambda deed: logger.info("%s", line(deed, wall_ms()))
+    def tell(deed: Deed) -> None:
+        said = (line(deed, wall_ms()),)
+        logger.handle(logger.makeRecord(LOGGER, logging.INFO, __file__, 0, "%s", said, None))
+
+    return tell
 
 
 def line(deed: Deed, at_ms: int) -> str:

@@ -20,7 +20,7 @@ from scheduler.web.refusals import refuse, tell
 
 SERVICE: Final = "http.Admin"
 
-ADMIN_PAGES: Final = frozenset({"quitquitquit", "abortabortabort", "logconfig", "threads", "contention"})
+ADMIN_PAGES: Final = frozenset({"quitquitquit", "abortabortabort", "logconfig", "threads"})
 """First parts of paths; all methods of these want a user."""
 
 THRIFT: Final = frozenset({"api", "apibeta"})

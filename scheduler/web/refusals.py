@@ -8,7 +8,7 @@ from scheduler.web.guard import Scope, Send
 
 
 def tell(audit: Audit | None, scope: Scope, status: int) -> None:
-    """What became of a request for a page."""
+    """What became of a request for a page. One that was told more than its path put it into `scope["arguments"]`."""
     if audit is None:
         return
     client = scope.get("client")
@@ -21,6 +21,7 @@ def tell(audit: Audit | None, scope: Scope, status: int) -> None:
             target="",
             result=str(status),
             request_id=request_id(given[0] if len(given) == 1 else None),
+            arguments=scope.get("arguments", {}),
         )
     )
 

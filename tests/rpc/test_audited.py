@@ -229,6 +229,27 @@ def test_a_line_is_one_line_whatever_is_in_it() -> None:
     assert json.loads(found)["arguments"] == {"message": "\n\x00\x1b[31m"}
 
 
+@pytest.mark.parametrize("name", [LOGGER, "thesan", ""])
+def test_no_level_silences_the_trail(tmp_path: Path, name: str) -> None:
+    """Whoever may POST /logconfig switched it off with that, unseen."""
+    path = tmp_path / "audit.log"
+    turned = logging.getLogger(name)
+    before = turned.level
+    tell = to_log(lambda: AT_MS, path)
+    deed = Deed("alice", "h:1", "setQuota", "www", "OK", "id")
+    turned.setLevel(logging.CRITICAL + 10)
+    try:
+        tell(deed)
+        assert path.read_text() == line(deed, AT_MS) + "\n"
+    finally:
+        turned.setLevel(before)
+        logger = logging.getLogger(LOGGER)
+        for handler in logger.handlers:
+            handler.close()
+        logger.handlers.clear()
+        logger.propagate = True
+
+
 def test_a_file_of_its_own_may_be_rotated(tmp_path: Path) -> None:
     logger = logging.getLogger(LOGGER)
     path = tmp_path / "audit.log"

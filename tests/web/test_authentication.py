@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import logging
 from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,7 +33,7 @@ PAGES: Final = {
     ("GET", "/metrics"): "open",
     ("GET", "/events"): "open",
     ("GET", "/threads"): "admin",
-    ("GET", "/contention"): "admin",
+    ("GET", "/contention"): "open",
     ("GET", "/logconfig"): "logconfig",
     ("POST", "/logconfig"): "logconfig",
     ("POST", "/quitquitquit"): "admin",
@@ -101,14 +102,14 @@ def house(tmp_path: Path, heard: list[Deed]) -> Iterator[InThread]:
         yield found
 
 
-def ask(house: InThread, method: str, path: str, who: str) -> tuple[int, bool]:
+def ask(house: InThread, method: str, path: str, who: str, body: str | None = None) -> tuple[int, bool]:
     """Status, and whether it was a challenge."""
     headers = {}
     if who != "anonymous":
         user, password = ("admin", "wrong") if who == "wrong password" else (who, PASSWORDS[who])
         headers["Authorization"] = "Basic " + b64encode(f"{user}:{password}".encode()).decode()
     connection = http.client.HTTPConnection("127.0.0.1", house.http_port, timeout=10)
-    connection.request(method, path, headers=headers)
+    connection.request(method, path, body, headers)
     answer = connection.getresponse()
     connection.close()
     return answer.status, answer.getheader("WWW-Authenticate") is not None
@@ -179,6 +180,19 @@ def test_what_is_done_by_way_of_a_page_is_audited(house: InThread, heard: list[D
         ("reader", "POST /quitquitquit", "403"),
         ("admin", "POST /quitquitquit", "200"),
         ("UNSECURE", "POST /apibeta/killTasks", "401"),
+    ]
+
+
+def test_what_became_of_the_levels_of_loggers_is_audited(house: InThread, heard: list[Deed]) -> None:
+    logger = logging.getLogger("thesan")
+    before = logger.level
+    for form in ("logger=thesan&level=off", "logger=thesan.audit&level=OFF", "logger=" + "x" * 999):
+        assert ask(house, "POST", "/logconfig", "ops", form)[0] in (200, 400)
+    logger.setLevel(before)
+    assert [(deed.user, deed.call, deed.result, deed.arguments) for deed in heard] == [
+        ("ops", "POST /logconfig", "200", {"logger": "thesan", "level": "OFF"}),
+        ("ops", "POST /logconfig", "400", {"logger": "thesan.audit", "level": "OFF"}),
+        ("ops", "POST /logconfig", "400", {"logger": "x" * 100, "level": ""}),
     ]
 
 

@@ -18,6 +18,7 @@ from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from scheduler.security.audit import LOGGER as AUDIT_LOGGER
 from scheduler.web.pages.writing import SAFE, as_html, head, usage
 
 LEVELS: Final = {
@@ -34,6 +35,8 @@ LEVELS: Final = {
 
 MAX_FORM_BYTES: Final = 4096
 MAX_COROUTINES: Final = 1000
+MAX_TOLD: Final = 100
+"""Characters of what was posted that the audit trail is told."""
 
 LOG = logging.getLogger("thesan")
 
@@ -72,6 +75,7 @@ async def log_levels(request: Request) -> Response:
         if form is None:
             return usage(f"A form has at most {MAX_FORM_BYTES} bytes.", 413)
         name, level = form.get("logger", ""), form.get("level", "").upper()
+        request.scope["arguments"] = {"logger": name[:MAX_TOLD], "level": level[:MAX_TOLD]}
         if level not in LEVELS:
             return usage(f"level is {level!r}; it must be one of {', '.join(LEVELS)}")
         if name not in _known_loggers():
@@ -92,7 +96,9 @@ async def _form(request: Request) -> dict[str, str] | None:
 
 
 def _known_loggers() -> list[str]:
-    return ["", *sorted(name for name in logging.root.manager.loggerDict if name.partition(".")[0] in _OURS)]
+    """Those whose level may be changed. The audit trail has none."""
+    names = set(logging.root.manager.loggerDict) - {AUDIT_LOGGER}
+    return ["", *sorted(name for name in names if name.partition(".")[0] in _OURS)]
 
 
 _OURS: Final = frozenset({"thesan", "scheduler", "uvicorn", "kazoo", "apscheduler", "asyncio"})
