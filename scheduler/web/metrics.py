@@ -35,11 +35,29 @@ def _sorted(metrics: Metrics) -> dict[str, int | float | str]:
 # --- Prometheus ------------------------------------------------------------------------------------------------------
 
 _COUNTERS: Final = re.compile(
-    r"(_events|_total|_refused|_reads|_failures|_secs|_pruned|_runs|_fired|_no_match|_exceptions)\Z"
-    r"|\A(scheduler_thrift_response|task_transition|update_transition|update_instance_transition)_"
-    r"|\A(preemptor|cron_job|timed_out|sla_coordinator)_"
+    "|".join(
+        (
+            r"(jvm_uptime|process_uptime|process_cpu)_secs",
+            r"scheduler_thrift_\w+_(events|nanos_total)",
+            r"scheduler_thrift_response_\w+",
+            r"http_\d+_responses_events",
+            r"http_authentications_(failed|refused)",
+            r"rpc_(connections_refused|calls_limited)",
+            r"(task|update|update_instance)_transition_\w+",
+            r"timed_out_tasks|tasks_pruned|job_updates_pruned|uncaught_exceptions",
+            r"cron_job_\w+",
+            r"schedule_attempts_\w+",
+            r"preemptor_\w+",
+            r"reconciliation_(explicit|implicit)_runs",
+            r"sla_coordinator_(attempts|success|errors|user_errors|lock_starvation)",
+            r"scheduler_backup_(success|failed)",
+            r"events_tail_reads|log_cut_entries",
+            r"shiro_\w+",
+            r"tls_certificate_reloads_failed|tls_handshakes_failed",
+        )
+    )
 )
-"""Names of what only grows as long as the process lives; the rest goes up and down."""
+"""Whole names of what only grows as long as this process lives, or leads; the rest goes up and down."""
 
 _NOT_A_NAME: Final = re.compile(r"[^A-Za-z0-9_:]")
 
@@ -58,7 +76,7 @@ def prometheus(metrics: Metrics) -> Response:
             family, labels, value = f"{family}_info", {**labels, "value": value}, 1
         families.setdefault(family, []).append(f"{family}{_labels(labels)} {value}\n")
     parts = [
-        f"# TYPE {family} {'counter' if _COUNTERS.search(family) else 'gauge'}\n{''.join(samples)}"
+        f"# TYPE {family} {'counter' if _COUNTERS.fullmatch(family) else 'gauge'}\n{''.join(samples)}"
         for family, samples in sorted(families.items())
     ]
     return Response("".join(parts), media_type="text/plain; version=0.0.4")

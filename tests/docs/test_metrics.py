@@ -8,9 +8,10 @@ from pathlib import Path
 import requests
 
 from scheduler.testing.cluster import Cluster
+from scheduler.web.metrics import prometheus
 
 PAGE = (Path(__file__).parents[2] / "docs" / "compatibility.md").read_text(encoding="utf-8")
-ELSEWHERE = re.compile(r"sla_<job>_|zk_|log_|standby_|checkpoint_|shiro_|http_auth|tls_")
+ELSEWHERE = re.compile(r"sla_<job>_|zk_|log_|standby_|checkpoint_|snapshot_|shiro_|http_auth|tls_")
 """Figures of jobs, of ZooKeeper mode and of security, which this server has not."""
 
 AURORAS = """
@@ -46,6 +47,35 @@ sla_x_job_uptime_50_00_sec sla_cluster_mtta_ms job_update_recovery_errors
 """
 """The figures that Aurora's documentation names ("Monitoring your Aurora cluster", "SLA metrics")."""
 
+COUNTERS = """
+jvm_uptime_secs process_uptime_secs process_cpu_secs scheduler_thrift_<rpc>_events scheduler_thrift_<rpc>_nanos_total
+scheduler_thrift_response_<code> task_transition_<status> timed_out_tasks tasks_pruned job_updates_pruned
+update_transition_<status> update_instance_transition_<action> cron_job_triggers cron_job_misfires cron_job_collisions
+schedule_attempts_fired schedule_attempts_no_match preemptor_task_processor_runs
+preemptor_slot_search_attempts_for_<class> preemptor_slot_search_successful_for_<class>
+preemptor_slot_search_failed_for_<class> preemptor_tasks_preempted_<class> reconciliation_explicit_runs
+reconciliation_implicit_runs uncaught_exceptions sla_coordinator_attempts sla_coordinator_success
+sla_coordinator_errors sla_coordinator_user_errors sla_coordinator_lock_starvation http_<status>_responses_events
+scheduler_backup_success scheduler_backup_failed rpc_connections_refused events_tail_reads
+"""
+"""What only grows. Everything else that a server without ZooKeeper and security shows goes up and down."""
+
+COUNTERS_ELSEWHERE = """
+http_authentications_failed http_authentications_refused rpc_calls_limited shiro_authorization_failures
+shiro_bad_requests shiro_ini_reloads_failed tls_certificate_reloads_failed tls_handshakes_failed log_cut_entries
+"""
+GAUGES_ELSEWHERE = """
+tls_certificate_expires_timestamp_secs tls_handshakes_at_hand zk_connection_state_CONNECTED zk_session_timeout_ms
+log_head_offset log_replayed_entries_at_start standby_lag_entries standby_staleness_ms checkpoint_offset
+checkpoint_age_ms checkpoint_is_behind snapshot_offset snapshot_generation snapshot_failed
+sla_coordinator/prod/some_events_mtta_ms sla_a/b/c_platform_uptime_percent
+"""
+"""With ZooKeeper, with security, with jobs."""
+
+
+def types_of(exposition: str) -> dict[str, str]:
+    return dict(re.findall(r"^# TYPE (\S+) (\w+)$", exposition, re.MULTILINE))
+
 
 def lines() -> dict[str, str]:
     section = PAGE.partition("\n## Metrics\n")[2].partition("\n## ")[0]
@@ -64,10 +94,21 @@ def test_every_figure_has_its_line() -> None:
         base = f"http://127.0.0.1:{scheduler.http_port}"
         requests.post(f"{base}/apibeta/getJobs", timeout=10)
         names = set(requests.get(f"{base}/vars.json", timeout=10).json())
+        types = types_of(requests.get(f"{base}/metrics", timeout=10).text)
 
+    grow = {name for name, what in types.items() if what == "counter"}
+    assert {name for name in types if any(matches(line, name) for line in COUNTERS.split())} == grow
+    assert {line for line in COUNTERS.split() if not any(matches(line, name) for name in grow)} == set()
     assert {name for name in names if not any(matches(line, name) for line in served)} == set()
     unseen = {line for line in served if not any(matches(line, name) for name in names)}
     assert {line for line in unseen if not ELSEWHERE.match(line)} == set()
+
+
+def test_what_grows_elsewhere_is_a_counter_too() -> None:
+    counters, gauges = COUNTERS_ELSEWHERE.split(), GAUGES_ELSEWHERE.split()
+    types = types_of(bytes(prometheus(lambda: dict.fromkeys(counters + gauges, 0)).body).decode())
+    assert {name for name, what in types.items() if what == "counter"} == set(counters)
+    assert len(types) == len(counters + gauges)
 
 
 def test_every_figure_of_auroras_has_its_line() -> None:
