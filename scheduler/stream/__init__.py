@@ -1,1 +1,1 @@
-"""Readers of the changelog: cursors, listeners, set-aside work, webhooks."""
+"""Readers of the changelog: cursors, listeners, set-aside work."""

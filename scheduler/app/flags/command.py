@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,9 @@ from typing import Any
 import click
 
 from scheduler.app.flags.aurora import translate
+from scheduler.app.flags.environment import strangers, variable
 from scheduler.app.flags.groups import GROUPS, ROWS
-from scheduler.app.flags.reading import read_file, refuse_unsafe, settings_of, variable, warnings_of
+from scheduler.app.flags.reading import read_file, refuse_unsafe, settings_of, warnings_of
 from scheduler.app.flags.rows import Flag, Row, Unused, spelled
 from scheduler.settings import Settings, WrongSetting
 
@@ -49,7 +51,7 @@ class FlagCommand(click.Command):
     def _called(self, config: Path | None, **values: Any) -> None:
         given = {name: value for name, value in values.items() if value is not None}
         try:
-            self._run(settings_of(given, ROWS), warnings_of(given, ROWS))
+            self._run(settings_of(given, ROWS), [*strangers(os.environ, ROWS), *warnings_of(given, ROWS)])
         except WrongSetting as wrong:
             raise click.UsageError(str(wrong)) from None
 

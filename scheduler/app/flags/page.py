@@ -18,7 +18,7 @@ Drawn from the table of flags (`scheduler/app/flags/groups`): `python -m schedul
   flag wins over the environment, that over the file, that over the default.
 * Durations are a whole number and a unit: `500ms`, `4secs`, `5mins`, `1hrs`, `2days`. Sizes too: `512KB`, `128MB`.
 * A wrong value stops the start and is answered with the flag, the value and what is allowed; an unknown flag with the
-  names it comes near to.
+  names it comes near to. An unknown `THESAN_...` in the environment is a warning in the log, since programs share it.
 
 "Aurora" says whether a flag of this name is Aurora's: *same*, how it *differs*, or *ours*.
 """

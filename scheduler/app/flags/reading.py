@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import attrs
 import click
@@ -14,13 +14,6 @@ from scheduler.app.flags.aurora import unknown
 from scheduler.app.flags.rows import POLICY, Flag, Row, Unused, spelled
 from scheduler.core.policy import Policy
 from scheduler.settings import Settings, WrongSetting
-
-ENVIRONMENT: Final = "THESAN_"
-
-
-def variable(name: str) -> str:
-    """The environment's name of a flag: `THESAN_HTTP_PORT`."""
-    return ENVIRONMENT + name.upper()
 
 
 def read_file(path: Path, rows: Mapping[str, Row]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import click
@@ -10,6 +11,7 @@ from hypothesis import given, strategies as st
 
 from scheduler.app.flags.aurora import translate
 from scheduler.app.flags.command import read
+from scheduler.app.flags.environment import strangers
 from scheduler.app.flags.groups import GROUPS, ROWS
 from scheduler.app.flags.page import page
 from scheduler.app.flags.rows import Flag, Unused, by_name, default_of, spelled
@@ -121,6 +123,31 @@ def test_a_wrong_file_is_refused(tmp_path: Path, text: str, said: str) -> None:
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     assert "No such file" in refusal(f"--config={tmp_path / 'no'}")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("THESAN_HTTP_PROT", "; did you mean --http-port"),
+        ("THESAN_http_port", "; did you mean --http-port"),
+        ("THESAN_XYZZY", "; `thesan serve --help` lists them"),
+    ],
+)
+def test_a_mistyped_variable_is_warned_of(monkeypatch: pytest.MonkeyPatch, name: str, said: str) -> None:
+    monkeypatch.setenv(name, "3")
+
+    _, (warning,) = read([])
+
+    assert warning.startswith(f"{name} in the environment is no flag of this server{said}")
+
+
+def test_no_variable_that_the_house_knows_is_warned_of() -> None:
+    """Read off the sources: flags, the commands' variables, the tests', and those of tasks."""
+    files = [*(ROOT / "scheduler").rglob("*.py"), *(path for path in (ROOT / "scripts").rglob("*") if path.is_file())]
+    text = "".join(file.read_text(encoding="utf-8", errors="replace") for file in files)
+    named = set(re.findall(r"\bTHESAN_[A-Z][A-Z_]*", text))
+    assert {"THESAN_SERVER", "THESAN_ZK", "THESAN_FAILPOINT", "THESAN_TASK_ID", "THESAN_HTTP_PORT"} <= named
+    assert strangers([*named, "THESAN_PORT_HTTP", "THESAN_CONFIG", "HOME"], ROWS) == []
 
 
 def test_a_wrong_value_in_the_environment_names_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:

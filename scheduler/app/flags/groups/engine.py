@@ -80,6 +80,9 @@ GROUP = Group(
         Unused("thermos_executor_flags", NO_THERMOS),
         Unused("thermos_executor_resources", NO_THERMOS),
         Unused("thermos_home_in_sandbox", NO_THERMOS, switch=True),
-        Unused("webhook_config", "webhooks are not served yet; /events tells of every change"),
+        Unused(
+            "webhook_config",
+            "a webhook that is down loses events; clients read /events or watchEvents, in order, from where they stood",
+        ),
     ),
 )
