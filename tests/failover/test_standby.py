@@ -38,6 +38,10 @@ def names(member: Member) -> set[str]:
         return {task.assignedTask.task.job.name for task in tasks_of(client)}
 
 
+def offset(member: Member) -> int:
+    return int(member.scheduler.ask("getServerState").committedOffset)
+
+
 def test_a_standby_answers_reads_and_says_how_old_they_may_be(fleet: Fleet) -> None:
     leader = fleet.start(2)
     (standby,) = fleet.others(leader)
@@ -46,7 +50,10 @@ def test_a_standby_answers_reads_and_says_how_old_they_may_be(fleet: Fleet) -> N
     request = update_request("rolling", "sleep 600", 2, pulse_timeout_ms=HOUR_MS)
     key = leader.scheduler.ask("startJobUpdate", request, "go").result.startJobUpdateResult.key
 
-    until(lambda: names(standby) == {"one"})
+    running = aurora.TaskQuery(role="www", statuses={aurora.ScheduleStatus.RUNNING})
+    until(lambda: len(leader.scheduler.ask("getTasksStatus", running).result.scheduleStatusResult.tasks) == 2)
+    until(lambda: offset(standby) == offset(leader))  # and nothing moves any more
+    assert names(standby) == {"one"}
     for method, arguments in (("getJobs", (None,)), ("getRoleSummary", ()), ("getQuota", ("www",)),
                               ("getTierConfigs", ()), ("getJobUpdateSummaries", (update_query(),))):  # fmt: skip
         answer = standby.scheduler.ask(method, *arguments)
