@@ -136,7 +136,7 @@ class Archive:
 
     def _read(self, backup_id: str) -> State:
         state = State()
-        with TemporaryDirectory(prefix=".staging-", dir=self._folder) as scratch:
+        with TemporaryDirectory(prefix="thesan-staging-") as scratch:
             backup = read_backup(self._folder / backup_id, Path(scratch), lambda op: apply(state, op))
         if backup.cluster != self._cluster:
             raise Unreadable(f"it is of the cluster {backup.cluster!r}, this is {self._cluster!r}")
