@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from scheduler.changelog.backup import Backup, backup_id, list_backups, prune, read_backup, write_backup
+from scheduler.changelog.backup import Backup, backup_id, list_backups, made_s, prune, read_backup, write_backup
 from scheduler.changelog.errors import Unreadable
 from scheduler.contracts import Unavailable
 from scheduler.core.answers import Answer, Code, Refused, error
@@ -40,7 +40,7 @@ class Archive:
         self._staging = False
         self._writing = asyncio.Lock()
         self._looking: asyncio.Task[None] | None = None
-        self._since_s = time.time()
+        self._since_s = time.monotonic()
         self.made = self.failed = 0
 
     def open(self, copies: Copies, lineage: str) -> None:
@@ -92,7 +92,11 @@ class Archive:
         return name, size
 
     def look(self) -> None:
-        """Begin a backup if one is due: so long after the newest one, whoever made that. For a timer."""
+        """Begin a backup if one is due: so long after the newest one, whoever made that. For a timer.
+
+        The names tell when that was, since a file that is copied is as old as its copy. One from days to come is of a
+        clock that was wrong, and waits for nobody.
+        """
         if self._copies is not None and (self._looking is None or self._looking.done()):
             self._looking = asyncio.create_task(self._back_up_if_due(), name="backup")
 
@@ -103,10 +107,12 @@ class Archive:
 
     def _is_due(self) -> bool:
         try:
-            newest_s = max((self._folder / name).stat().st_mtime for name in list_backups(self._folder))
-        except (OSError, ValueError):
-            newest_s = self._since_s
-        return time.time() - newest_s >= self._interval_ms / 1000
+            made = [made_s(name) for name in list_backups(self._folder)]
+        except OSError:  # it is said when the backup is to be written
+            made = []
+        now_s = time.time()
+        ages_s = (now_s - one for one in made if one is not None and one <= now_s)
+        return min(ages_s, default=time.monotonic() - self._since_s) >= self._interval_ms / 1000
 
     async def backups(self) -> list[str]:
         try:

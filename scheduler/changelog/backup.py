@@ -7,6 +7,7 @@ is written beside its name, made durable, and renamed, so what has the name of a
 
 from __future__ import annotations
 
+import calendar
 import json
 import os
 import time
@@ -23,7 +24,7 @@ from scheduler.changelog.packing import PART_BYTES, Unpacking, packed
 from scheduler.changelog.store import Pointer, sync_folder
 from scheduler.core.ops import Op
 
-__all__ = ["Backup", "backup_id", "list_backups", "prune", "read_backup", "write_backup"]
+__all__ = ["Backup", "backup_id", "list_backups", "made_s", "prune", "read_backup", "write_backup"]
 
 _PREFIX: Final = "scheduler-backup-"
 _TEMPORARY: Final = "temp_"
@@ -86,6 +87,14 @@ class Backup:
 def backup_id(now_ms: int) -> str:
     """The name of a backup made now."""
     return _PREFIX + time.strftime("%Y-%m-%d-%H-%M", time.gmtime(now_ms / 1000))
+
+
+def made_s(name: str) -> int | None:
+    """When a backup of this name was made, in seconds since 1970, to the minute; None for another name."""
+    try:
+        return calendar.timegm(time.strptime(name, _PREFIX + "%Y-%m-%d-%H-%M"))
+    except ValueError:
+        return None
 
 
 def list_backups(folder: Path) -> list[str]:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
 
 from scheduler.app.archive import Archive
+from scheduler.changelog.backup import backup_id
 from scheduler.changelog.base import base_path
 from scheduler.changelog.store import Pointer
 from tests.changelog.stage import CLUSTER, contents, fill, look, told_until
+
+MONTH_S = 30 * 24 * 3600
 
 
 class Folded:
@@ -67,3 +72,42 @@ def test_it_is_staged_where_the_folder_is_full_or_read_only(
 
     asyncio.run(main())
     assert list(temporary.iterdir()) == []
+
+
+def name_of(seconds_ago: float) -> str:
+    return backup_id(int((time.time() - seconds_ago) * 1000))
+
+
+async def looked(archive: Archive) -> bool:
+    """Was one made?"""
+    before = archive.made
+    archive.look()
+    assert archive._looking is not None
+    await archive._looking
+    return archive.made > before
+
+
+@pytest.mark.parametrize(
+    ("seconds_ago", "touched_ago", "is_due"),
+    [
+        (4_000, 4_000, True),
+        (1_800, 1_800, False),
+        (4_000, -MONTH_S, True),  # copied by a machine whose clock is ahead
+        (1_800, 4_000, False),  # copied with the times of something else
+        (-MONTH_S, -MONTH_S, False),  # made under a wrong clock: as if there were none, an hour after the start
+    ],
+)
+def test_one_is_due_so_long_after_the_newest_one_was_made(
+    archive: Archive, folder: Path, seconds_ago: float, touched_ago: float, is_due: bool
+) -> None:
+    path = folder / name_of(seconds_ago)
+    path.touch()
+    os.utime(path, (time.time() - touched_ago,) * 2)
+    assert asyncio.run(looked(archive)) is is_due
+
+
+def test_one_from_days_to_come_waits_for_nobody(archive: Archive, folder: Path) -> None:
+    (folder / name_of(-MONTH_S)).touch()
+    (folder / name_of(4_000)).touch()
+    assert asyncio.run(looked(archive))
+    assert not asyncio.run(looked(archive))
