@@ -10,10 +10,20 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from scheduler.changelog.backup import Backup, backup_id, list_backups, made_s, prune, read_backup, write_backup
+from scheduler.changelog.backup import (
+    Backup,
+    backup_id,
+    list_backups,
+    made_s,
+    prune,
+    read_backup,
+    sweep_backups,
+    write_backup,
+)
 from scheduler.changelog.errors import Unreadable
 from scheduler.contracts import Unavailable
 from scheduler.core.answers import Answer, Code, Refused, error
@@ -87,9 +97,17 @@ class Archive:
         now_ms = time.time_ns() // 1_000_000
         name = backup_id(now_ms)
         backup = Backup(self._cluster, bytes.fromhex(self._lineage), now_ms, base)
+        await asyncio.to_thread(self._tidy, sweep_backups, self._folder)
         size = await asyncio.to_thread(write_backup, self._folder, name, backup, file)
-        await asyncio.to_thread(prune, self._folder, self._keep)
+        await asyncio.to_thread(self._tidy, prune, self._folder, self._keep, name)
         return name, size
+
+    def _tidy(self, remove: Callable[..., object], *args: object) -> None:
+        """What is in the way of that is not in the way of a backup."""
+        try:
+            remove(*args)
+        except OSError as wrong:
+            LOG.warning("what is not needed any more stays in %s: %s", self._folder, wrong)
 
     def look(self) -> None:
         """Begin a backup if one is due: so long after the newest one, whoever made that. For a timer.

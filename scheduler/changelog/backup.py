@@ -10,6 +10,7 @@ from __future__ import annotations
 import calendar
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -24,10 +25,12 @@ from scheduler.changelog.packing import PART_BYTES, Unpacking, packed
 from scheduler.changelog.store import Pointer, sync_folder
 from scheduler.core.ops import Op
 
-__all__ = ["Backup", "backup_id", "list_backups", "made_s", "prune", "read_backup", "write_backup"]
+__all__ = ["Backup", "backup_id", "list_backups", "made_s", "prune", "read_backup", "sweep_backups", "write_backup"]
 
 _PREFIX: Final = "scheduler-backup-"
 _TEMPORARY: Final = "temp_"
+_STAGING: Final = ".staging-"
+"""Folders of releases that unpacked what they staged here."""
 _MAGIC: Final = "thesan backup"
 _FORMAT: Final = 1
 _MAX_LINE: Final = 64 * 1024
@@ -98,10 +101,10 @@ def made_s(name: str) -> int | None:
 
 
 def list_backups(folder: Path) -> list[str]:
-    """Names, oldest first. Nothing when there is no such folder. Raises OSError."""
+    """Names of files, oldest first. Nothing when there is no such folder. Raises OSError."""
     if not folder.is_dir():
         return []
-    return sorted(path.name for path in folder.iterdir() if path.name.startswith(_PREFIX))
+    return sorted(path.name for path in folder.iterdir() if path.name.startswith(_PREFIX) and path.is_file())
 
 
 def write_backup(folder: Path, name: str, backup: Backup, base_file: Path) -> int:
@@ -126,13 +129,21 @@ def write_backup(folder: Path, name: str, backup: Backup, base_file: Path) -> in
     return size
 
 
-def prune(folder: Path, keep: int) -> list[str]:
-    """Remove the oldest until `keep` are left; returns which. Raises OSError."""
+def prune(folder: Path, keep: int, made: str = "") -> list[str]:
+    """Remove the oldest until `keep` are left, but never `made`; returns which. Raises OSError."""
     names = list_backups(folder)
-    gone = names[: max(0, len(names) - keep)]
+    gone = [name for name in names[: max(0, len(names) - keep)] if name != made]
     for name in gone:
         (folder / name).unlink(missing_ok=True)
     return gone
+
+
+def sweep_backups(folder: Path) -> None:
+    """Remove what a process left that ended in the middle. While no backup is being written. Raises OSError."""
+    for path in folder.glob(f"{_TEMPORARY}{_PREFIX}*") if folder.is_dir() else ():
+        path.unlink(missing_ok=True)
+    for path in folder.glob(f"{_STAGING}*") if folder.is_dir() else ():
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def read_backup(path: Path, scratch: Path, apply: Callable[[Op], None]) -> Backup:

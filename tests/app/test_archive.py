@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from scheduler.app.archive import Archive
-from scheduler.changelog.backup import backup_id
+from scheduler.changelog.backup import backup_id, list_backups
 from scheduler.changelog.base import base_path
 from scheduler.changelog.store import Pointer
 from tests.changelog.stage import CLUSTER, contents, fill, look, told_until
@@ -40,11 +40,16 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
+@pytest.fixture(scope="module")
+def copies(tmp_path_factory: pytest.TempPathFactory) -> Folded:
+    data_dir = tmp_path_factory.mktemp("data")
+    fill(data_dir, 60, fold_at=60)
+    return Folded(data_dir)
+
+
 @pytest.fixture
-def archive(folder: Path, tmp_path: Path) -> Archive:
+def archive(folder: Path, copies: Folded) -> Archive:
     """Of a leader whose log has 60 entries; a backup is due each hour, two are kept."""
-    fill(tmp_path / "data", 60, fold_at=60)
-    copies = Folded(tmp_path / "data")
     made = Archive(folder, CLUSTER, interval_ms=3_600_000, keep=2)
     made.open(copies, copies.found.lineage)
     return made
@@ -111,3 +116,45 @@ def test_one_from_days_to_come_waits_for_nobody(archive: Archive, folder: Path) 
     (folder / name_of(4_000)).touch()
     assert asyncio.run(looked(archive))
     assert not asyncio.run(looked(archive))
+
+
+def test_what_a_killed_server_left_is_swept_with_the_next_one(archive: Archive, folder: Path) -> None:
+    (folder / "temp_scheduler-backup-2026-11-21-10-00").write_bytes(b"half of it")
+    (folder / ".staging-x1").mkdir()
+    (folder / ".staging-x1" / "base-00000001").touch()
+    (folder / "notes.txt").touch()
+    asyncio.run(archive.back_up())
+    assert sorted(path.name for path in folder.iterdir()) == ["notes.txt", *list_backups(folder)]
+
+
+def test_a_folder_with_the_name_of_a_backup_is_none(archive: Archive, folder: Path) -> None:
+    for name in ("scheduler-backup-2020-01-01-00-00", "scheduler-backup-2020-01-02-00-00", "temp_scheduler-backup-x"):
+        (folder / name).mkdir()
+    older = [f"scheduler-backup-2020-01-0{day}-00-00" for day in (3, 4)]
+    for name in older:
+        (folder / name).touch()
+
+    async def main() -> list[str]:
+        await archive.back_up()
+        return await archive.backups()
+
+    kept, made = asyncio.run(main())
+    assert (kept, archive.made, archive.failed) == (older[1], 1, 0)
+    assert made > kept
+
+
+def test_what_cannot_be_pruned_does_not_unmake_a_backup(
+    archive: Archive, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (folder / "temp_scheduler-backup-x").mkdir()  # unlink refuses a folder, whoever asks
+    asyncio.run(archive.back_up())
+    assert (len(list_backups(folder)), archive.made) == (1, 1)
+    assert f"what is not needed any more stays in {folder}: " in caplog.text
+
+
+def test_the_one_that_was_made_is_kept_beside_those_of_a_clock_that_was_ahead(archive: Archive, folder: Path) -> None:
+    ahead = [name_of(-MONTH_S), name_of(-2 * MONTH_S)]
+    for name in ahead:
+        (folder / name).touch()
+    asyncio.run(archive.back_up())
+    assert [name for name in list_backups(folder) if name not in ahead]
