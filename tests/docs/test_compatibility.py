@@ -1,7 +1,10 @@
 """docs/compatibility.md says of every RPC how it stands here, and of every endpoint."""
 
 import re
+from collections import Counter
 from pathlib import Path
+
+import pytest
 
 from scheduler.interface import aurora
 from scheduler.rpc.writers import Writers
@@ -81,6 +84,23 @@ def test_every_endpoint_has_its_line() -> None:
     assert served == {*PAGES, *BESIDE}
     assert {path for path, _, here in rows if here != "ours"} == set(AURORAS)
     assert {path for path, who, _ in rows if who == "leader"} == {p for p, _, _ in rows if is_for_leader(p)}
+
+
+def tables() -> list[list[str]]:
+    """The first cells of every table that says how something stands here, without its head."""
+    found = re.findall(r"^\|[^\n]* here \|[^\n]*\n\|[ :|-]+\|\n((?:\|[^\n]*\n)+)", PAGE, re.MULTILINE)
+    return [[row.split(" | ")[0].removeprefix("| ") for row in rows.splitlines()] for rows in found]
+
+
+@pytest.mark.parametrize("cells", tables(), ids=lambda cells: cells[0])
+def test_nothing_stands_twice_in_a_table(cells: list[str]) -> None:
+    """One of two lines would be wrong sooner or later."""
+    names = [name for cell in cells for name in (cell.split(", ") if cell.startswith("/") else [cell])]
+    assert [name for name, times in Counter(names).items() if times > 1] == []
+
+
+def test_all_tables_are_looked_at() -> None:
+    assert {"getRoleSummary", "/api", "framework_registered"} <= {cells[0] for cells in tables()}
 
 
 def test_every_method_has_its_line() -> None:
