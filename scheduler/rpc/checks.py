@@ -3,8 +3,8 @@
 Its decoder trusts sizes: a forty-byte message that announces a list of 2^31 elements that take no bytes keeps the
 whole process busy for seconds, and a million empty structs fit into a megabyte. So a walk over the bytes comes first.
 It accepts exactly what can be decoded safely: known types, sizes that fit what is there, bounded nesting and a bounded
-number of elements; and it refuses a known field of another type, which Thrift's libraries would silently take for
-absent ("kill these instances" would become "kill all").
+number of fields and elements; and it refuses a known field of another type, which Thrift's libraries would silently
+take for absent ("kill these instances" would become "kill all").
 
 The walk can stop where bytes are missing and go on when more have come, so it also finds the end of a message that
 comes without a length.
@@ -16,6 +16,7 @@ import struct
 from typing import Any, Final
 
 from scheduler.rpc.messages import (
+    MAX_FIELDS,
     MAX_METHOD_NAME_BYTES,
     MAX_NESTING,
     MAX_WEIGHT,
@@ -63,7 +64,7 @@ class Walk:
     header without a version. `end` is the number of bytes of the message, `args_at` where its arguments begin.
     """
 
-    __slots__ = ("_budget", "_limit", "_stack", "_strict", "args_at", "end", "kind", "method", "seqid")
+    __slots__ = ("_budget", "_fields", "_limit", "_stack", "_strict", "args_at", "end", "kind", "method", "seqid")
 
     def __init__(self, limit: int, *, strict: bool = True) -> None:
         self.method = ""
@@ -71,6 +72,7 @@ class Walk:
         self._limit = limit
         self._strict = strict
         self._budget = MAX_WEIGHT
+        self._fields = MAX_FIELDS
         self._stack: list[Any] = []  # Shape and _Items
 
     def feed(self, data: bytes | bytearray) -> bool:
@@ -127,8 +129,15 @@ class Walk:
             if at > size:
                 return False
             self.end = at
+            # Counted only now, that it is once, however often the walk is resumed.
             if top.__class__ is _Items:
                 top.left -= 1
+            elif self._fields:
+                self._fields -= 1
+                if kind == STRUCT:
+                    self._charge(STRUCT_WEIGHT)
+            else:
+                raise BadMessage(TOO_HEAVY)
             if push is not None:
                 if len(stack) >= MAX_NESTING:
                     raise BadMessage(f"structs and containers are nested more than {MAX_NESTING} deep")
@@ -160,13 +169,16 @@ class Walk:
         plain = all(WIDTH[k] for k in kinds)
         if plain and at + count * least > len(data):
             raise struct.error  # bytes are missing: nothing is counted yet
-        self._budget -= count * sum(WEIGHT[k] for k in kinds)
-        if self._budget < 0:
-            raise BadMessage(TOO_HEAVY)
+        self._charge(count * sum(WEIGHT[k] for k in kinds))
         if plain:
             return at + count * least, None
         # A map's values are counted down from an even number: keys first, as `elements` is indexed backwards.
         return at, _Items(count * len(kinds), inner)
+
+    def _charge(self, weight: int) -> None:
+        self._budget -= weight
+        if self._budget < 0:
+            raise BadMessage(TOO_HEAVY)
 
     def _unknown_field(self, shape: Shape, kind: int, field: int) -> None:
         """A field nobody told us of is skipped; one we know with another type is a mistake."""

@@ -23,11 +23,14 @@ is decoded in one go nobody else can interrupt."""
 NUMBER_WEIGHT: Final = 1
 STRING_WEIGHT: Final = 5
 STRUCT_WEIGHT: Final = 50
-"""Of a struct, and of a container inside another one."""
+"""Of a struct, in a container or in a field, and of a container inside another one."""
+
+MAX_FIELDS: Final = 100_000
+"""Of all structs of one message together, known or not: to skip one of three bytes takes as long as to read one."""
 
 TOO_HEAVY: Final = (
-    f"the message's lists, sets and maps hold too much: {MAX_WEIGHT // STRUCT_WEIGHT} structs, "
-    f"{MAX_WEIGHT // STRING_WEIGHT} strings or {MAX_WEIGHT} numbers are allowed, or a mix of them"
+    f"the message holds too much: {MAX_WEIGHT // STRUCT_WEIGHT} structs, {MAX_WEIGHT // STRING_WEIGHT} strings or "
+    f"{MAX_WEIGHT} numbers in lists, sets and maps, or a mix of them, are allowed, and {MAX_FIELDS} fields of structs"
 )
 
 MAX_NESTING: Final = 64

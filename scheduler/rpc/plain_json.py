@@ -10,13 +10,15 @@ from __future__ import annotations
 import base64
 import difflib
 from collections.abc import Callable, Iterable
-from functools import cache
+from functools import cache, partial
 from json.encoder import encode_basestring_ascii
 from typing import Any, Final
 
 from scheduler.rpc import shapes
+from scheduler.rpc.json_bounds import LIGHT_BYTES, parse
 from scheduler.rpc.messages import (
     CALL,
+    MAX_FIELDS,
     MAX_WEIGHT,
     NUMBER_WEIGHT,
     REPLY,
@@ -27,7 +29,7 @@ from scheduler.rpc.messages import (
     Call,
 )
 from scheduler.rpc.replies import SUCCESS
-from scheduler.rpc.tjson import BITS, LIGHT_BYTES, binary, double, integer, parse, string
+from scheduler.rpc.tjson import BITS, binary, double, integer, read_all, string
 
 Reader = Callable[[Any, str], Any]
 """Turns a JSON value into a Thrift one; the text names where it stands."""
@@ -158,21 +160,29 @@ def read_call(method: str, data: bytes) -> Call:
     doc = parse(data) if data.strip() else {}
     if not isinstance(doc, dict):
         raise BadMessage("the body is not a JSON object of arguments by name")
-    if len(data) > LIGHT_BYTES and _weight(doc) > MAX_WEIGHT:
-        raise BadMessage(TOO_HEAVY)
+    if len(data) > LIGHT_BYTES:
+        _check_load(doc)
     return Call(method, CALL, 0, _fill(shapes.ARGS[method](), doc, method))
 
 
-def _weight(value: Any) -> int:
-    """What the elements of all containers count for; objects are counted as structs."""
-    inner: Iterable[Any] = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return sum(_own(item) + _weight(item) for item in inner)
-
-
-def _own(value: Any) -> int:
-    if isinstance(value, (dict, list)):
-        return STRUCT_WEIGHT
-    return STRING_WEIGHT if isinstance(value, str) else NUMBER_WEIGHT
+def _check_load(value: Any) -> None:
+    """Count what a message holds; a map's entries count as fields, since both are objects. Raises BadMessage."""
+    weight = fields = 0
+    inside = [value]
+    while inside:
+        value = inside.pop()
+        items: Iterable[Any] = value
+        if isinstance(value, dict):
+            items = value.values()
+            fields += len(value)
+        for item in items:
+            if isinstance(item, (dict, list)):
+                weight += STRUCT_WEIGHT
+                inside.append(item)
+            else:
+                weight += STRING_WEIGHT if isinstance(item, str) else NUMBER_WEIGHT
+    if fields > MAX_FIELDS or weight > MAX_WEIGHT:
+        raise BadMessage(TOO_HEAVY)
 
 
 def _fill(obj: Any, data: Any, where: str) -> Any:
@@ -210,14 +220,14 @@ def _reader(kind: int, inner: Any) -> Reader:
     if kind == shapes.I32 and inner is not None:
         return lambda value, where: _enum(inner, value, where)
     if kind in BITS:
-        return lambda value, where: integer(kind, value, where)
+        return partial(integer, kind)
     return {shapes.BOOL: _bool, shapes.DOUBLE: double, shapes.STRING: string, shapes.BINARY: binary}[kind]
 
 
 def _list(read: Reader, value: Any, where: str) -> list[Any]:
     if not isinstance(value, list):
         raise BadMessage(f"{where} is not a list")
-    return [read(item, f"{where}[{i}]") for i, item in enumerate(value)]
+    return read_all(read, value, where)
 
 
 def _map(key: Reader, item: Reader, value: Any, where: str) -> dict[Any, Any]:

@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import re
-from collections.abc import Callable
-from functools import cache
-from itertools import islice
+from collections.abc import Callable, Collection
+from functools import cache, partial
 from json.encoder import encode_basestring_ascii
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from scheduler.rpc import shapes, tjson_out
+from scheduler.rpc.json_bounds import LIGHT_BYTES, parse
 from scheduler.rpc.messages import (
+    MAX_FIELDS,
     MAX_METHOD_NAME_BYTES,
-    MAX_NESTING,
     MAX_WEIGHT,
     NUMBER_WEIGHT,
     STRING_WEIGHT,
@@ -33,15 +32,14 @@ from scheduler.rpc.shapes import ARGS
 from scheduler.rpc.tjson_out import TAGS
 
 BITS: Final = {shapes.I08: 8, shapes.I16: 16, shapes.I32: 32, shapes.I64: 64}
+_BOUNDS: Final = {kind: 1 << (bits - 1) for kind, bits in BITS.items()}
 _VERSION: Final = 1
 _BINARY_BEGINS: Final = b"\x80\x01"
-# Two JSON brackets (a field's object and its value's) stand for one level of Thrift.
-_MAX_BRACKETS: Final = 2 * MAX_NESTING
-LIGHT_BYTES: Final = 24 * 1024
-"""A message of this size cannot hold more than is allowed: the lightest struct takes three bytes."""
+_STRUCT: Final = TAGS[shapes.STRUCT]
+_MAP: Final = TAGS[shapes.MAP]
+_STRING: Final = TAGS[shapes.STRING]
+_INNER: Final = frozenset(TAGS[kind] for kind in (shapes.STRUCT, shapes.MAP, shapes.LIST, shapes.SET))
 _FIELD_ID: Final = re.compile(r"0|-?[1-9][0-9]{0,4}")
-_STRINGS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
-_NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 
 Reader = Callable[[Any, str], Any]
 """Turns a JSON value into a Thrift one; the text names where it stands."""
@@ -95,6 +93,11 @@ JSON = Json()
 
 def load(data: bytes) -> list[Any]:
     """One message as JSON: [1, method, kind, seqid, {...}]. Raises BadMessage."""
+    if data.startswith(_BINARY_BEGINS):
+        raise BadMessage(
+            "the message is in Thrift's binary protocol, and its Content-Type says JSON (application/x-thrift does"
+            " too, as in Aurora); send application/vnd.apache.thrift.binary, or JSON"
+        )
     doc = parse(data)
     if not isinstance(doc, list) or len(doc) != 5 or not isinstance(doc[4], dict):
         raise BadMessage('the message is not a Thrift call: expected [1, "method", kind, seqid, {arguments}]')
@@ -103,59 +106,56 @@ def load(data: bytes) -> list[Any]:
         raise BadMessage(f"the message has version {version!r:.20} of Thrift's JSON; only {_VERSION} is known")
     if not isinstance(method, str) or not method.isascii() or len(method) > MAX_METHOD_NAME_BYTES:
         raise BadMessage("the method's name is not a short ASCII string")
-    if len(data) > LIGHT_BYTES and _weight(doc[4]) > MAX_WEIGHT:
-        raise BadMessage(TOO_HEAVY)
+    if len(data) > LIGHT_BYTES:
+        _Load().add(doc[4])
     integer(shapes.I08, kind, "the message's kind")
     integer(shapes.I32, seqid, "the message's sequence number")
     return doc
 
 
-def parse(data: bytes) -> Any:
-    """Any JSON, if it is not too much of it. Raises BadMessage."""
-    if data.count(b",") + data.count(b"{") + data.count(b"[") > 2 * MAX_WEIGHT:
-        raise BadMessage(TOO_HEAVY)
-    if data.count(b"{") + data.count(b"[") > _MAX_BRACKETS:
-        _check_nesting(data)
-    try:
-        return json.loads(data.decode("utf-8"), parse_constant=_no_constant)
-    except UnicodeDecodeError as wrong:
-        if data.startswith(_BINARY_BEGINS):
-            raise BadMessage(
-                "the message is in Thrift's binary protocol, and its Content-Type says JSON (application/x-thrift does"
-                " too, as in Aurora); send application/vnd.apache.thrift.binary, or JSON"
-            ) from None
-        raise BadMessage(f"the message is not UTF-8: {wrong.reason} at byte {wrong.start}") from None
-    except (ValueError, RecursionError) as wrong:
-        raise BadMessage(f"the message is not JSON: {wrong}") from None
+class _Load:
+    """What a message holds, as `checks.py` counts it: fields, and the weight of structs and of what containers hold.
 
+    It goes by the types that are written down: where something else stands, it is refused when it is read.
+    """
 
-def _weight(value: Any) -> int:
-    """What the elements of all containers count for that are in a value, as `checks.py` counts them."""
-    if isinstance(value, dict):  # a struct
-        return sum(_weight(inner) for field in value.values() if isinstance(field, dict) for inner in field.values())
-    if not isinstance(value, list):
-        return 0
-    if len(value) == 4 and isinstance(value[3], dict) and not isinstance(value[2], dict):  # a map
-        return sum(_own(key) + _own(item) + _weight(item) for key, item in value[3].items())
-    return sum(_own(item) + _weight(item) for item in islice(value, 2, None))
+    def __init__(self) -> None:
+        self.fields = 0
+        self.weight = 0
 
+    def add(self, fields: dict[str, Any]) -> None:
+        """Count the fields of a struct. Raises BadMessage."""
+        self.fields += len(fields)
+        if self.fields > MAX_FIELDS:
+            raise BadMessage(TOO_HEAVY)
+        for entry in fields.values():
+            if isinstance(entry, dict):
+                for tag, value in entry.items():
+                    if tag == _STRUCT:
+                        self._elements(tag, (value,))
+                    elif tag in _INNER:
+                        self._inner(tag, value)
 
-def _own(value: Any) -> int:
-    if isinstance(value, (dict, list)):
-        return STRUCT_WEIGHT
-    return STRING_WEIGHT if isinstance(value, str) else NUMBER_WEIGHT
+    def _inner(self, tag: str, value: Any) -> None:
+        if tag == _STRUCT:
+            if isinstance(value, dict):
+                self.add(value)
+        elif isinstance(value, list):
+            if tag == _MAP and len(value) == 4 and isinstance(value[3], dict):
+                self._elements(value[0], value[3])
+                self._elements(value[1], value[3].values())
+            elif tag != _MAP and len(value) > 2:
+                self._elements(value[0], value[2:])
 
-
-def _check_nesting(data: bytes) -> None:
-    depth = 0
-    for bracket in _STRINGS.sub(b"", data).translate(None, _NOT_BRACKETS):
-        depth += 1 if bracket in b"[{" else -1
-        if depth > _MAX_BRACKETS:
-            raise BadMessage(f"structs and containers are nested more than {MAX_NESTING} deep")
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a JSON number")
+    def _elements(self, tag: Any, values: Collection[Any]) -> None:
+        is_inner = isinstance(tag, str) and tag in _INNER
+        weight = STRUCT_WEIGHT if is_inner else STRING_WEIGHT if tag == _STRING else NUMBER_WEIGHT
+        self.weight += weight * len(values)
+        if self.weight > MAX_WEIGHT:
+            raise BadMessage(TOO_HEAVY)
+        if is_inner:
+            for value in values:
+                self._inner(tag, value)
 
 
 def _fill(obj: Any, data: Any, where: str) -> Any:
@@ -204,7 +204,7 @@ def _reader(kind: int, inner: Any) -> Reader:
         key, item = _element(inner[0]), _element(inner[1])
         return lambda value, where: _map(key, item, value, where)
     if kind in BITS:
-        return lambda value, where: integer(kind, value, where)
+        return partial(integer, kind)
     return {shapes.BOOL: _bool, shapes.DOUBLE: double, shapes.STRING: string, shapes.BINARY: binary}[kind]
 
 
@@ -219,7 +219,19 @@ def _list(element: tuple[str, Reader], value: Any, where: str) -> list[Any]:
         raise BadMessage(f'{where} is not of the form ["{tag}", count, ...]')
     if value[0] != tag and len(value) > 2:
         raise BadMessage(f'{where} has elements of type {value[0]!r:.20}, not "{tag}"')
-    return [read(item, f"{where}[{i}]") for i, item in enumerate(value[2:])]
+    return read_all(read, value[2:], where)
+
+
+def read_all(read: Reader, values: list[Any], where: str) -> list[Any]:
+    """Read each; which one it was is looked for only when one is wrong, since there may be half a million."""
+    found: list[Any] = []
+    try:
+        for value in values:
+            found.append(read(value, where))
+    except BadMessage:
+        read(values[len(found)], f"{where}[{len(found)}]")
+        raise
+    return found
 
 
 def _map(key: tuple[str, Reader], item: tuple[str, Reader], value: Any, where: str) -> dict[Any, Any]:
@@ -232,11 +244,11 @@ def _map(key: tuple[str, Reader], item: tuple[str, Reader], value: Any, where: s
 
 
 def integer(kind: int, value: Any, where: str) -> int:
-    bits = BITS[kind]
     if type(value) is not int:
         raise BadMessage(f"{where} is not a whole number")
-    if not -(1 << (bits - 1)) <= value < 1 << (bits - 1):
-        raise BadMessage(f"{where} does not fit {bits} bits")
+    bound = _BOUNDS[kind]
+    if not -bound <= value < bound:
+        raise BadMessage(f"{where} does not fit {BITS[kind]} bits")
     return value
 
 

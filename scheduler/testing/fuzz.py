@@ -2,13 +2,15 @@
 
 The messages are honest calls of every method with a few things changed; a share of them must get past the checks to the
 decoder, or nothing much was tried. Afterwards the server must be the same process, hold no more memory than before,
-have met no exception of its own, and have answered an innocent client in time throughout.
+have met no exception of its own, and have answered an innocent client in time throughout. Then come the heaviest
+messages there can be: what one of them costs the server stops everybody.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import resource
 import signal
@@ -29,6 +31,7 @@ from scheduler.rpc.checks import check_call
 from scheduler.rpc.messages import BadMessage, Codec
 from scheduler.rpc.tjson import JSON, load
 from scheduler.testing.bench.verdict import Report
+from scheduler.testing.fuzz_heavy import heavy
 from scheduler.testing.fuzz_messages import altered, honest, mutated
 
 COUNT: Final = 10_000
@@ -36,6 +39,7 @@ SEED: Final = 4711
 LEAST_DECODED: Final = 0.2
 MOST_MEMORY_MB: Final = 50.0
 MOST_P99_MS: Final = 100.0
+MOST_HEAVY_MS: Final = 500.0
 HEAD_SHARE: Final = 0.02
 """Of the HTTP requests, those whose head is broken instead of their body."""
 
@@ -180,6 +184,18 @@ def greet(carrier: Carrier) -> None:
     carrier.close()
 
 
+def burden(server: Server, carrier: Carrier) -> dict[str, float]:
+    """Send the heaviest messages: by what each is full of, milliseconds of CPU that it costs the server."""
+    found = {}
+    chance = random.Random(1)  # no head is broken by the first few of its numbers
+    for name, message in heavy(carrier.codec).items():
+        before = server.cpu_ms()
+        carrier.send(message, chance)
+        found[name] = server.cpu_ms() - before
+    carrier.close()
+    return found
+
+
 class Server:
     """The running server."""
 
@@ -202,6 +218,10 @@ class Server:
     @property
     def is_alive(self) -> bool:
         return self.process.poll() is None
+
+    def cpu_ms(self) -> float:
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) * 1000 / os.sysconf("SC_CLK_TCK")
 
     def memory_mb(self) -> float:
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
@@ -248,7 +268,9 @@ def innocent(port: int) -> Iterator[Callable[[], dict[str, Any]]]:
 
 @frozen
 class Result:
-    """What one run found. `late_p99_ms` is how late the innocent client's own timer was."""
+    """What one run found. `late_p99_ms` is how late the innocent client's own timer was; `heavy_ms` what the heaviest
+    messages cost, by carrier and by what they are full of.
+    """
 
     outcomes: list[Outcome]
     is_alive: bool
@@ -256,6 +278,7 @@ class Result:
     calls: int
     p99_ms: float
     late_p99_ms: float
+    heavy_ms: dict[str, dict[str, float]]
 
 
 def fuzz(count: int, seed: int) -> Result:
@@ -269,7 +292,9 @@ def fuzz(count: int, seed: int) -> Result:
             seen = end()
         alive = server.is_alive
         grown = server.memory_mb() - before if alive else 0.0
-    return Result(outcomes, alive, grown, seen["calls"], seen["p99_ms"], seen["late_p99_ms"])
+        heavy_ms = {carrier.name: burden(server, carrier) for carrier in server.carriers()} if alive else {}
+        alive = server.is_alive
+    return Result(outcomes, alive, grown, seen["calls"], seen["p99_ms"], seen["late_p99_ms"], heavy_ms)
 
 
 def main() -> None:
@@ -295,6 +320,9 @@ def main() -> None:
     report.figure("how late its own timer was, p99", result.late_p99_ms, "ms")
     allowed = MOST_P99_MS + result.late_p99_ms
     report.figure("how long its calls took, p99 (the machine's lateness allowed)", result.p99_ms, "ms", at_most=allowed)
+    for carrier, found in result.heavy_ms.items():
+        name = max(found, key=found.__getitem__)
+        report.figure(f"{carrier}: CPU for the heaviest message: {name}", found[name], "ms", at_most=MOST_HEAVY_MS)
     report.finish()
 
 

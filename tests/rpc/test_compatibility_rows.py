@@ -26,7 +26,7 @@ from tests.rpc.calls import JOB, args_of, binary_call, framed, job, json_call, r
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "compatibility.md"
 BINARY_TYPE: Final = "application/vnd.apache.thrift.binary"
-MAX_MESSAGE_BYTES: Final = 300_000
+MAX_MESSAGE_BYTES: Final = 2_000_000
 
 Row = tuple[str, str, str]
 
@@ -172,6 +172,15 @@ def heavy(way: Way) -> Iterator[bytes]:
     # As many as fit the message, of what weighs most.
     binary = struct.pack(">BhBi", 15, 77, 12, 10_001) + b"\0" * 10_001
     yield with_args(way, "getJobs", binary, '"77":{"lst":["rec",10001' + ",{}" * 10_001 + "]}")
+    structs = '"77":{"rec":{' + ",".join(f'"{number}":{{"rec":{{}}}}' for number in range(10_000)) + "}}"
+    yield with_args(way, "getJobs", struct.pack(">BhB", 12, 77, 0) * 10_001, structs)
+
+
+def full_of_fields(way: Way) -> Iterator[bytes]:
+    of_five = ",{" + ",".join(f'"{number}":{{"tf":1}}' for number in range(20_000)) + "}"
+    yield with_args(
+        way, "getJobs", struct.pack(">BhB", 2, 77, 1) * 100_001, '"77":{"lst":["rec",5' + of_five * 5 + "]}"
+    )
 
 
 def other_types(way: Way) -> Iterator[bytes]:
@@ -260,6 +269,8 @@ MESSAGES: Final[dict[str, Callable[[Way], Iterator[bytes]]]] = {
         [raw_call("getJobs", struct.pack(">Bh", kind, 77)) for kind in (1, 99)]
     ),
     "more than 10,000 structs, 100,000 strings or 500,000 numbers": heavy,
+    "more than 100,000 fields of structs": full_of_fields,
+    "a whole number of more than 40 characters": json_only(f'[1,"getJobs",1,1,{{"77":{{"i64":{"1" * 41}}}}}]'),
     "nesting deeper than 64": lambda way: (with_args(way, "getJobs", *deep(count)) for count in (64, 5000)),
     "a string that is not UTF-8": not_utf8,
     "half of a surrogate pair": json_only('[1,"getJobs",1,1,{"1":{"str":"\\ud83d"}}]'),

@@ -20,3 +20,6 @@ def test_ten_thousand_broken_messages_on_each_carrier() -> None:
     assert result.grown_mb <= fuzz.MOST_MEMORY_MB
     assert result.calls > 100
     assert result.p99_ms <= fuzz.MOST_P99_MS + result.late_p99_ms
+    assert len(result.heavy_ms) == 4
+    for carrier, found in result.heavy_ms.items():
+        assert max(found.values()) <= fuzz.MOST_HEAVY_MS, (carrier, found)
