@@ -1,7 +1,8 @@
 """Backups: files to keep elsewhere. Each is the whole state at one offset, whichever mode it was made in.
 
-A line of JSON says whose state it is and what must come out of what follows: a base file, packed (`packing.py`). A file
-is written beside its name, made durable, and renamed, so what has the name of a backup is whole. Names are Aurora's,
+A line of JSON says whose state it is and what must come out of what follows: a base file, packed (`packing.py`). The
+last field of the line is a checksum of all that stands before it; in format 1 there is none. A file is written beside
+its name, made durable, and renamed, so what has the name of a backup is whole. Names are Aurora's,
 `scheduler-backup-<yyyy-MM-dd-HH-mm>`, in UTC; a second one in the same minute takes the place of the first, as there.
 """
 
@@ -13,14 +14,16 @@ import os
 import shutil
 import time
 from collections.abc import Callable
+from hashlib import blake2b
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from attrs import frozen
 
 from scheduler.changelog.base import base_path, read_base
 from scheduler.changelog.configs import Configs
 from scheduler.changelog.errors import Damaged, Unreadable
+from scheduler.changelog.frame import CHECKSUM_BYTES
 from scheduler.changelog.packing import PART_BYTES, Unpacking, packed
 from scheduler.changelog.store import Pointer, sync_folder
 from scheduler.core.ops import Op
@@ -32,8 +35,13 @@ _TEMPORARY: Final = "temp_"
 _STAGING: Final = ".staging-"
 """Folders of releases that unpacked what they staged here."""
 _MAGIC: Final = "thesan backup"
-_FORMAT: Final = 1
+_FORMAT: Final = 2
+_SEALED: Final = b', "line_checksum": "'
 _MAX_LINE: Final = 64 * 1024
+_MOST: Final = 2**62
+"""Of a number in the line: what is added to it later still has 63 bits."""
+_MOST_MS: Final = 253_402_300_799_999
+"""Of an instant: the end of the year 9999."""
 
 
 @frozen
@@ -61,7 +69,8 @@ class Backup:
             "size_bytes": base.size_bytes,
             "base_checksum": base.base_checksum.hex(),
         }
-        return json.dumps(told).encode() + b"\n"
+        line = json.dumps(told).encode()[:-1]
+        return line + _SEALED + _checksum(line) + b'"}\n'
 
     @classmethod
     def from_line(cls, line: bytes, name: str) -> Backup:
@@ -70,21 +79,44 @@ class Backup:
             told = json.loads(line)
             if told["what"] != _MAGIC:
                 raise ValueError(told["what"])
-            if told["format"] != _FORMAT:
-                raise Unreadable(f"{name} has format {told['format']}, this version reads {_FORMAT}")
+            if _whole(told, "format") > _FORMAT:
+                raise Unreadable(f"{name} has format {told['format']}, this version reads up to {_FORMAT}")
+            if told["format"] > 1 or "line_checksum" in told:
+                sealed, _, checksum = line.rpartition(_SEALED)
+                if checksum != _checksum(sealed) + b'"}\n':
+                    raise Unreadable(f"{name} is damaged: the checksum of its first line does not match")
             base = Pointer(
                 1,
-                int(told["offset"]),
-                int(told["epoch"]),
-                int(told["timestamp_ms"]),
-                bytes.fromhex(told["checksum"]),
-                int(told["chunks"]),
-                int(told["size_bytes"]),
-                bytes.fromhex(told["base_checksum"]),
+                _whole(told, "offset"),
+                _whole(told, "epoch"),
+                _whole(told, "timestamp_ms", _MOST_MS),
+                _digest(told, "checksum"),
+                _whole(told, "chunks"),
+                _whole(told, "size_bytes"),
+                _digest(told, "base_checksum"),
             )
-            return cls(str(told["cluster"]), bytes.fromhex(told["lineage"]), int(told["created_ms"]), base)
-        except (ValueError, KeyError, TypeError) as error:
+            return cls(str(told["cluster"]), _digest(told, "lineage"), _whole(told, "created_ms", _MOST_MS), base)
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise Unreadable(f"{name} is no backup of Thesan's ({error!r})") from None
+
+
+def _checksum(data: bytes) -> bytes:
+    """In hexadecimal, as it stands in the line."""
+    return blake2b(data, digest_size=CHECKSUM_BYTES).hexdigest().encode()
+
+
+def _whole(told: dict[str, Any], name: str, most: int = _MOST) -> int:
+    value = told[name]
+    if type(value) is not int or not 0 <= value <= most:
+        raise ValueError(f"{name} is {value!r}, and must be a whole number from 0 to {most}")
+    return value
+
+
+def _digest(told: dict[str, Any], name: str) -> bytes:
+    value = bytes.fromhex(told[name])
+    if len(value) != CHECKSUM_BYTES:
+        raise ValueError(f"{name} has {len(value)} bytes, and must have {CHECKSUM_BYTES}")
+    return value
 
 
 def backup_id(now_ms: int) -> str:
@@ -153,16 +185,17 @@ def read_backup(path: Path, scratch: Path, apply: Callable[[Op], None]) -> Backu
     """
     with path.open("rb") as file:
         backup = Backup.from_line(file.readline(_MAX_LINE), path.name)
-        with Unpacking(base_path(scratch, backup.base.generation), backup.base) as base:
-            while part := file.read(PART_BYTES):
-                base.add(part)
-            base.finish()
-    try:
-        for ops in read_base(scratch, backup.base, backup.lineage, Configs()):
-            for op in ops:
-                apply(op)
-    except Damaged as wrong:
-        raise Unreadable(f"{path.name} is damaged: {wrong}") from None
-    finally:
-        base_path(scratch, backup.base.generation).unlink(missing_ok=True)
+        unpacked = base_path(scratch, backup.base.generation)
+        try:
+            with Unpacking(unpacked, backup.base) as base:
+                while part := file.read(PART_BYTES):
+                    base.add(part)
+                base.finish()
+            for ops in read_base(scratch, backup.base, backup.lineage, Configs()):
+                for op in ops:
+                    apply(op)
+        except Damaged as wrong:
+            raise Unreadable(f"{path.name} is damaged: {wrong.what}") from None
+        finally:
+            unpacked.unlink(missing_ok=True)
     return backup

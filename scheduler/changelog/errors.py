@@ -16,6 +16,7 @@ class Damaged(Unreadable):
         where = "" if offset is None else f" at offset {offset}"
         super().__init__(f"the changelog is damaged{where}: {what}; restore a backup")
         self.offset = offset
+        self.what = what
 
 
 class ForeignLineage(Damaged):

@@ -70,6 +70,8 @@ class Unpacking:
         if self._size != self._base.size_bytes or not self._unpack.eof:
             said = f"{self._size} bytes and should have {self._base.size_bytes}"
             raise Damaged(self._base.covered, f"the packed state has {said}")
+        if self._unpack.unused_data:
+            raise Damaged(self._base.covered, "something stands behind the packed state")
         self._file.flush()
         os.fsync(self._file.fileno())
         sync_folder(self._folder)

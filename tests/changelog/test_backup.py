@@ -12,10 +12,12 @@ from scheduler.changelog.backup import Backup, backup_id, list_backups, prune, r
 from scheduler.changelog.base import base_path
 from scheduler.changelog.errors import Unreadable
 from scheduler.changelog.fold import fold
+from scheduler.changelog.store import Pointer, open_for_reading, read_meta
 from scheduler.core.state import State, apply
 from tests.changelog.stage import CLUSTER, contents, fill, told_until
 
 NAME = "scheduler-backup-2026-11-21-10-00"
+TOLD = Backup(CLUSTER, bytes(range(16)), 1_000, Pointer(1, 60, 3, 900, b"c" * 16, 2, 4_000, b"b" * 16))
 
 
 @pytest.fixture
@@ -25,8 +27,6 @@ def made(tmp_path: Path) -> tuple[Path, Backup]:
     folded = fold(tmp_path / "data")
     assert folded is not None
     backup = Backup(CLUSTER, bytes(16), 1_000, folded.pointer)
-    from scheduler.changelog.store import open_for_reading, read_meta
-
     db = open_for_reading(tmp_path / "data")
     backup = evolve(backup, lineage=read_meta(db).lineage)
     db.close()
@@ -62,6 +62,7 @@ def test_no_byte_can_be_altered_or_lost(made: tuple[Path, Backup], tmp_path: Pat
         whole[: len(whole) // 2],
         whole[: begin + 50] + bytes([whole[begin + 50] ^ 1]) + whole[begin + 51 :],
         whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:],
+        whole + b"more",
         b"some other file\n" + whole,
         b'{"what": "other"}\n',
     ):
@@ -72,13 +73,63 @@ def test_no_byte_can_be_altered_or_lost(made: tuple[Path, Backup], tmp_path: Pat
             path.unlink()
 
 
-def test_a_later_format_is_refused_by_its_number(made: tuple[Path, Backup], tmp_path: Path) -> None:
-    folder, _ = made
+def test_no_bit_of_the_first_line_can_be_altered() -> None:
+    line = TOLD.to_line()
+    assert Backup.from_line(line, NAME) == TOLD
+    assert json.loads(line)["offset"] == 60
+    for at in range(len(line)):
+        for spoiled in (line[:at], line[:at] + line[at + 1 :], *(_flipped(line, at, bit) for bit in range(8))):
+            with pytest.raises(Unreadable):
+                Backup.from_line(spoiled, NAME)
+
+
+def _flipped(line: bytes, at: int, bit: int) -> bytes:
+    return line[:at] + bytes([line[at] ^ 1 << bit]) + line[at + 1 :]
+
+
+def changed(line: bytes, **fields: object) -> bytes:
+    told = json.loads(line) | fields
+    return json.dumps({name: value for name, value in told.items() if name != "line_checksum"}).encode() + b"\n"
+
+
+def test_a_later_format_is_refused_by_its_number() -> None:
+    with pytest.raises(Unreadable, match="has format 3, this version reads up to 2"):
+        Backup.from_line(changed(TOLD.to_line(), format=3), NAME)
+
+
+def test_the_format_before_has_no_checksum_of_its_line(made: tuple[Path, Backup], tmp_path: Path) -> None:
+    folder, backup = made
     line, _, rest = (folder / NAME).read_bytes().partition(b"\n")
-    told = json.loads(line) | {"format": 2}
-    (folder / NAME).write_bytes(json.dumps(told).encode() + b"\n" + rest)
-    with pytest.raises(Unreadable, match="has format 2, this version reads 1"):
-        read(folder / NAME, tmp_path / "scratch")
+    (folder / NAME).write_bytes(changed(line, format=1) + rest)
+    state, found = read(folder / NAME, tmp_path / "scratch")
+    assert contents(state) == told_until(60) and found == backup
+    with pytest.raises(Unreadable, match="the checksum of its first line does not match"):
+        Backup.from_line(changed(line), NAME)
+
+
+@pytest.mark.parametrize("name", ["offset", "epoch", "timestamp_ms", "created_ms", "chunks", "size_bytes", "format"])
+@pytest.mark.parametrize("value", [-1, 2**70, float("inf"), 1.5, "4", True, None, [1]])
+def test_a_number_that_cannot_be_is_refused_by_its_name(name: str, value: object) -> None:
+    """Format 1 does not see that a digit was altered; what it takes does no harm."""
+    line = changed(TOLD.to_line(), format=1)
+    with pytest.raises(Unreadable, match=f"no backup of Thesan's.*{name} is "):
+        Backup.from_line(changed(line, **{name: value}), NAME)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"", b"[]", b"4", b'"what"', b"[" * 60_000, b'{"what": "thesan backup", "format": 1}', b"\xff\xfe", b"{\n"],
+)
+def test_what_is_no_first_line_is_no_backup(line: bytes) -> None:
+    with pytest.raises(Unreadable, match="is no backup of Thesan's"):
+        Backup.from_line(line, NAME)
+
+
+@pytest.mark.parametrize("name", ["lineage", "checksum", "base_checksum"])
+@pytest.mark.parametrize("value", ["", "00", "00" * 17, "zz" * 16, 5])
+def test_a_digest_that_cannot_be_is_refused(name: str, value: object) -> None:
+    with pytest.raises(Unreadable, match="is no backup of Thesan's"):
+        Backup.from_line(changed(TOLD.to_line(), format=1, **{name: value}), NAME)
 
 
 def test_the_oldest_go(tmp_path: Path) -> None:
