@@ -99,6 +99,8 @@ class Settings:
     """In which a request must arrive, and in which a client must take something of its answer."""
     max_connections: int = 10_000
     max_connections_per_address: int = 2_500
+    max_unfinished_message_bytes: int = 256 * 1024 * 1024
+    """Of long messages that are not complete, on all connections together; beyond it only short ones are taken in."""
     backup_dir: Path | None = None
     """Where backups are kept; None: `backups` under `data_dir`."""
     backup_interval_ms: int = 3_600_000

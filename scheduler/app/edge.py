@@ -17,6 +17,7 @@ from scheduler.app.status import Status
 from scheduler.controller.gateway import Gateway
 from scheduler.rpc import to_thrift
 from scheduler.rpc.apibeta import ApiBeta
+from scheduler.rpc.arriving import Arriving
 from scheduler.rpc.doors import Doors
 from scheduler.rpc.handler import Handler
 from scheduler.rpc.http import Api
@@ -65,24 +66,27 @@ class Edge:
             audit=self._security.audit,
         )
         self._doors = _doors(settings)
+        arriving = Arriving(settings.max_unfinished_message_bytes)
         self._raw = RawServer(
             processor,
             message_timeout_s=settings.request_timeout_ms / 1000,
             max_message_bytes=settings.max_message_bytes,
             doors=self._doors,
+            arriving=arriving,
             tls=self._security.tls,
         )
         status.add(lambda: {**_of_doors(self._doors), **_of_replies(processor), **_of_stream(stream)})
+        status.add(lambda: _of_arriving(arriving))
         status.add(self._security.metrics)
         status.add(archive.metrics)
         events = EventSource(stream)
         status.add(lambda: {"events_listeners": events.listeners})
         cors = settings.enable_cors_for
         self._web_app = application(
-            Api(processor, enable_cors_for=cors, max_message_bytes=settings.max_message_bytes),
+            Api(processor, enable_cors_for=cors, max_message_bytes=settings.max_message_bytes, arriving=arriving),
             pages(gateway, Writers(), status.metrics, ending, cluster_name=settings.cluster_name),
             leader,
-            apibeta=ApiBeta(processor, max_message_bytes=settings.max_message_bytes),
+            apibeta=ApiBeta(processor, max_message_bytes=settings.max_message_bytes, arriving=arriving),
             events=events,
             hostnames=(settings.hostname,),
             enable_cors_for=cors,
@@ -163,6 +167,10 @@ def _doors(settings: Settings) -> Doors:
 
 def _of_doors(doors: Doors) -> dict[str, int]:
     return {"rpc_connections": doors.connections, "rpc_connections_refused": doors.refused}
+
+
+def _of_arriving(arriving: Arriving) -> dict[str, int]:
+    return {"rpc_unfinished_message_bytes": arriving.bytes, "rpc_unfinished_messages_refused": arriving.refused}
 
 
 def _of_replies(processor: Processor) -> dict[str, int]:

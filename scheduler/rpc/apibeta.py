@@ -15,7 +15,7 @@ from scheduler.rpc.shapes import ARGS
 
 PREFIX: Final = "/apibeta/"
 
-_CODES: Final = {401: "AUTH_FAILED", 405: "INVALID_REQUEST", 413: "INVALID_REQUEST"}
+_CODES: Final = {401: "AUTH_FAILED", 405: "INVALID_REQUEST", 413: "INVALID_REQUEST", 503: "ERROR_TRANSIENT"}
 """Of a refusal with this status; ERROR else, as in Aurora."""
 
 

@@ -13,6 +13,7 @@ from typing import Final, Protocol
 
 from scheduler.contracts import Outcome
 from scheduler.rpc.access import Unauthenticated
+from scheduler.rpc.arriving import Arriving, Crowded
 from scheduler.rpc.binary import STRICT
 from scheduler.rpc.callers import NOBODY, Caller
 from scheduler.rpc.doors import Doors
@@ -41,6 +42,7 @@ class Server(Protocol):
 
     processor: Processor
     doors: Doors
+    arriving: Arriving
     max_message_bytes: int
     connections: set[Connection]
 
@@ -124,7 +126,7 @@ class Connection(asyncio.Protocol):
         self._is_secured = False
         self._loop = asyncio.get_running_loop()
         self._since = self._loop.time()
-        self._incoming = Incoming(server.max_message_bytes)
+        self._incoming = Incoming(server.max_message_bytes, server.arriving.message())
         self._slots: deque[_Slot] = deque()
         self._waiting_bytes = 0
         self._paused = False
@@ -304,8 +306,8 @@ class Connection(asyncio.Protocol):
             else:
                 self._again = True
                 self._loop.call_soon(self._go_on)
-        except BadMessage as bad:
-            log.warning("raw connection from %s closed: %s", self.caller.address, bad)
+        except (BadMessage, Crowded) as wrong:
+            log.warning("raw connection from %s closed: %s", self.caller.address, wrong)
             self.finish()
             return
         self._read_or_not()

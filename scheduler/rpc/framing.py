@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from scheduler.rpc.arriving import Unfinished
 from scheduler.rpc.binary import STRICT
 from scheduler.rpc.checks import Walk
 from scheduler.rpc.messages import BadMessage, Call
@@ -16,13 +17,14 @@ UNFRAMED: Final = 0x80
 
 
 class Incoming:
-    """What has come and was not answered yet."""
+    """What has come and was not answered yet. A message that is not complete is told to `unfinished`."""
 
-    __slots__ = ("_max_message_bytes", "_walk", "buffer", "mode")
+    __slots__ = ("_max_message_bytes", "_unfinished", "_walk", "buffer", "mode")
 
-    def __init__(self, max_message_bytes: int) -> None:
+    def __init__(self, max_message_bytes: int, unfinished: Unfinished) -> None:
         self.mode: int | None = None
         self._max_message_bytes = max_message_bytes
+        self._unfinished = unfinished
         self.buffer = bytearray()
         self._walk: Walk | None = None
 
@@ -34,9 +36,10 @@ class Incoming:
 
     def clear(self) -> None:
         self.buffer.clear()
+        self._unfinished.drop()
 
     def next_call(self) -> Call | None:
-        """The next message, decoded; None when it is not complete. Raises BadMessage."""
+        """The next message, decoded; None when it is not complete. Raises BadMessage, and Crowded."""
         if not self.buffer:
             return None
         if self.mode is None:
@@ -44,7 +47,10 @@ class Incoming:
             if self.mode not in (FRAMED, UNFRAMED):
                 what = "this is no HTTP port" if 0x41 <= self.mode <= 0x5A else "this is no Thrift"
                 raise BadMessage(f"its first byte is {self.mode:#04x}: {what}")
-        return self._next_framed() if self.mode == FRAMED else self._next_unframed()
+        call = self._next_framed() if self.mode == FRAMED else self._next_unframed()
+        if call is None:
+            self._unfinished.holds(len(self.buffer))
+        return call
 
     def _next_framed(self) -> Call | None:
         buffer = self.buffer
@@ -72,6 +78,7 @@ class Incoming:
 
     def _drop(self, count: int) -> None:
         """Forget the first bytes. An emptied buffer is replaced, or a large message would keep its memory for ever."""
+        self._unfinished.drop()
         if count == len(self.buffer):
             self.buffer = bytearray()
         else:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from scheduler.contracts import Outcome
 from scheduler.rpc.access import Unauthenticated
+from scheduler.rpc.arriving import Arriving, Crowded, Unfinished
 from scheduler.rpc.callers import NOBODY, Caller
 from scheduler.rpc.content_types import Headers, UnsupportedType, reply_codec, request_codec, values
 from scheduler.rpc.large import Large, TooSlow
@@ -45,6 +46,7 @@ _STATUSES: Final[dict[type[Exception], int]] = {
     UnsupportedType: 415,
     TooLarge: 413,
     BadMessage: 400,
+    Crowded: 503,
     Unauthenticated: 401,
 }
 
@@ -58,8 +60,10 @@ class Api:
         *,
         enable_cors_for: str | None = None,
         max_message_bytes: int = MAX_MESSAGE_BYTES,
+        arriving: Arriving | None = None,
     ) -> None:
         self.processor = processor
+        self._arriving = arriving or Arriving()
         self._max_message_bytes = max_message_bytes
         self._cors: list[tuple[bytes, bytes]] = []
         if enable_cors_for is not None:
@@ -83,7 +87,9 @@ class Api:
             headers.append((b"allow", ", ".join((*self.methods, "OPTIONS")).encode()))
         if status == 401:
             headers.append(CHALLENGE)
-        if status in (413, 415):
+        if status == 503:
+            headers.append((b"retry-after", b"1"))
+        if status in (413, 415, 503):
             headers.append((b"connection", b"close"))  # the rest of the body is not read
         await send({"type": "http.response.start", "status": status, "headers": headers})
         if isinstance(body, Large):
@@ -147,17 +153,24 @@ class Api:
             raise TooLarge(f"the body has {announced[0]} bytes; at most {limit} are allowed")
         pieces: list[bytes] = []
         size = 0
-        while True:
-            event = await receive()
-            if event["type"] == "http.disconnect":
-                raise _Gone
-            piece = event.get("body", b"")
-            size += len(piece)
-            if size > limit:
-                raise TooLarge(f"the body has more than {limit} bytes")
-            pieces.append(piece)
-            if not event.get("more_body", False):
-                return b"".join(pieces)
+        unfinished: Unfinished | None = None
+        try:
+            while True:
+                event = await receive()
+                if event["type"] == "http.disconnect":
+                    raise _Gone
+                piece = event.get("body", b"")
+                size += len(piece)
+                if size > limit:
+                    raise TooLarge(f"the body has more than {limit} bytes")
+                pieces.append(piece)
+                if not event.get("more_body", False):
+                    return b"".join(pieces)
+                unfinished = unfinished or self._arriving.message()
+                unfinished.holds(size)
+        finally:
+            if unfinished is not None:
+                unfinished.drop()
 
     async def _when_durable(self, pending: Pending) -> Payload | None:
         """The reply, once it may leave; None when neither yes nor no may be said."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from scheduler.rpc.arriving import Arriving
 from scheduler.rpc.connection import Connection
 from scheduler.rpc.doors import Doors
 from scheduler.rpc.messages import MAX_MESSAGE_BYTES
@@ -25,6 +26,7 @@ class RawServer:
         message_timeout_s: float = 30,
         max_message_bytes: int = MAX_MESSAGE_BYTES,
         doors: Doors | None = None,
+        arriving: Arriving | None = None,
         tls: Tls | None = None,
     ) -> None:
         if not 0 < max_message_bytes <= MAX_MESSAGE_BYTES:
@@ -32,6 +34,7 @@ class RawServer:
         self.processor = processor
         self.max_message_bytes = max_message_bytes
         self.doors = doors or Doors()
+        self.arriving = arriving or Arriving()
         self._tls = tls
         self.connections: set[Connection] = set()
         self._idle_timeout_s = idle_timeout_s

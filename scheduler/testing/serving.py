@@ -16,6 +16,7 @@ from scheduler.core.answers import Answer
 from scheduler.core.updates.records import UpdateKey
 from scheduler.rpc.access import Access
 from scheduler.rpc.apibeta import ApiBeta
+from scheduler.rpc.arriving import Arriving
 from scheduler.rpc.handler import Handler
 from scheduler.rpc.http import Api
 from scheduler.rpc.messages import MAX_MESSAGE_BYTES
@@ -142,7 +143,8 @@ class Serving:
         self.limits = limits
         self.audit = audit
         self.processor = Processor(self.handler, access=self.access, limits=limits, audit=audit)
-        self.raw = RawServer(self.processor, max_message_bytes=max_message_bytes, tls=tls)
+        self.arriving = Arriving()
+        self.raw = RawServer(self.processor, max_message_bytes=max_message_bytes, arriving=self.arriving, tls=tls)
         self._max_message_bytes = max_message_bytes
         self.web: web_server.WebServer | None = None
         self.thrift_port = 0
@@ -154,10 +156,11 @@ class Serving:
 
     async def start(self) -> None:
         self.thrift_port = await self.raw.start("127.0.0.1", 0)
+        bounds: Any = {"max_message_bytes": self._max_message_bytes, "arriving": self.arriving}
         app = application(
-            Api(self.processor, enable_cors_for=self._enable_cors_for, max_message_bytes=self._max_message_bytes),
+            Api(self.processor, enable_cors_for=self._enable_cors_for, **bounds),
             pages(self.core, Writers(), self._figures, self.ending, cluster_name="test"),
-            apibeta=ApiBeta(self.processor, max_message_bytes=self._max_message_bytes),
+            apibeta=ApiBeta(self.processor, **bounds),
             events=self.event_source,
             hostnames=("scheduler.test",),
             enable_cors_for=self._enable_cors_for,

@@ -438,6 +438,30 @@ async def no_room(way: Way) -> list[str]:
     return [found]
 
 
+async def no_room_to_arrive(way: Way) -> list[str]:
+    arriving = way.house.arriving
+    arriving.max_bytes = 500_000
+    message = way.wrap(way.call("getJobs", ownerRole="x" * 400_000))
+    _, first = await way.connect()
+    first.write(message[:-10])
+    await until(lambda: arriving.bytes > 300_000)
+    found = [await way.say(message[:-10])]
+    assert await way.say(way.wrap(way.call("getTierConfigs"))) in ("OK", "200, OK"), "a short one gets through"
+    first.transport.abort()
+    await until(lambda: arriving.bytes == 0)
+    assert arriving.refused == 1
+    assert await way.say(message) in ("OK", "200, OK"), "there is room again"
+    return found
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    for _ in range(6000):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it never came to that")
+
+
 async def mistaken(way: Way) -> list[str]:
     def broken(*args: Any) -> Any:
         raise RuntimeError("the table is on fire")
@@ -487,6 +511,7 @@ STORIES: Final[dict[str, Callable[[Way], Awaitable[list[str]]]]] = {
     "more than 32 requests sent ahead": ahead,
     "one connection above `--max-connections`": crowded({"all": 2, "each": 9}),
     "one connection above `--max-connections-per-address`": crowded({"all": 9, "each": 2}),
+    "a message above 32 KB, above `--max-unfinished-message-bytes`": no_room_to_arrive,
     "a large answer above `--max-outstanding-answer-bytes`": no_room,
     "an exception of ours": mistaken,
     "the outcome of a change is unknown": unknown_outcome,

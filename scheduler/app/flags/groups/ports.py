@@ -70,6 +70,13 @@ GROUP = Group(
             "one client cannot take them all",
         ),
         Flag(
+            "max_unfinished_message_bytes",
+            Size(bare=True),
+            "max_unfinished_message_bytes",
+            "Of long messages that are not complete, on all connections; beyond it only those up to 32 KB get in.",
+            "as much memory as slow senders may hold",
+        ),
+        Flag(
             "max_outstanding_answer_bytes",
             Size(bare=True),
             "max_outstanding_answer_bytes",
