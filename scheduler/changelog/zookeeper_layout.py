@@ -20,6 +20,7 @@ from attrs import frozen
 from scheduler.changelog.errors import Damaged
 from scheduler.changelog.frame import genesis
 from scheduler.changelog.packing import PART_BYTES
+from scheduler.zk.errors import MISREAD
 
 __all__ = ["Head", "Layout", "Manifest", "numbers"]
 
@@ -118,8 +119,10 @@ class Head:
         """Raises Damaged."""
         try:
             told = json.loads(data)
+            if not 0 < int(told["next"]) < 2**62:
+                raise ValueError(f"next is {told['next']}")
             return cls(int(told["next"]), bytes.fromhex(told["checksum"]), bytes.fromhex(told["lineage"]))
-        except (ValueError, KeyError, TypeError) as error:
+        except MISREAD as error:
             raise Damaged(None, f"the head of the log in ZooKeeper cannot be read ({error!r})") from None
 
 
@@ -154,5 +157,5 @@ class Manifest:
             told: dict[str, Any] = json.loads(data[len(_MANIFEST) :])
             uuid, previous, checksum = (bytes.fromhex(told[name]) for name in ("uuid", "previous", "checksum"))
             return cls(int(told["epoch"]), uuid, previous, checksum, int(told["parts"]), int(told["size"]))
-        except (ValueError, KeyError, TypeError) as error:
+        except MISREAD as error:
             raise Damaged(offset, f"its manifest cannot be read ({error!r})") from None

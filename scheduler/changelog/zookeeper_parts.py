@@ -18,7 +18,7 @@ from scheduler.changelog.zookeeper_layout import Layout, Manifest, numbers
 from scheduler.failpoints import failpoint
 from scheduler.zk.client import Client
 from scheduler.zk.epoch import Claim
-from scheduler.zk.errors import NodeExists, NoNode
+from scheduler.zk.errors import MISREAD, NodeExists, NoNode
 
 __all__ = ["offset_of_parts", "read_parts", "sweep_parts", "write_parts"]
 
@@ -46,7 +46,7 @@ def offset_of_parts(told: bytes) -> int | None:
     """What the folder of some parts says of itself: for which entry they are. None when it is no such folder."""
     try:
         return int(json.loads(told)["offset"])
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+    except MISREAD:
         return None
 
 

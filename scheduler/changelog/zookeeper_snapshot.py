@@ -23,7 +23,7 @@ from scheduler.changelog.store import Pointer
 from scheduler.changelog.zookeeper_layout import Head, Layout
 from scheduler.contracts import Unavailable
 from scheduler.zk.client import Client
-from scheduler.zk.errors import NoNode
+from scheduler.zk.errors import MISREAD, NoNode
 
 __all__ = ["GENERATION", "Snapshot", "fetch", "fetch_of", "read_snapshot", "room"]
 
@@ -88,7 +88,7 @@ class Snapshot:
             )
             lineage, previous = bytes.fromhex(told["lineage"]), told["previous"]
             return cls(lineage, base, str(told["folder"]), int(told["parts"]), int(told["cut"]), previous)
-        except (ValueError, KeyError, TypeError) as error:
+        except MISREAD as error:
             raise Damaged(None, f"the pointer to the snapshot in ZooKeeper cannot be read ({error!r})") from None
 
 

@@ -66,7 +66,7 @@ def _url(data: bytes, where: str) -> str:
         endpoints = json.loads(data)["additionalEndpoints"]
         scheme = next(one for one in SCHEMES if one in endpoints)
         host, port = str(endpoints[scheme]["host"]), int(endpoints[scheme]["port"])
-    except (ValueError, KeyError, TypeError, StopIteration):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError, StopIteration):
         raise Unreachable(f"{where}: the leader's entry names no http or https endpoint", sent=False) from None
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 

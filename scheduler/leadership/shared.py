@@ -30,7 +30,7 @@ from scheduler.leadership.tenure import Tenure
 from scheduler.zk.client import Client, Condition
 from scheduler.zk.clock import boot_ms
 from scheduler.zk.election import Election, candidates
-from scheduler.zk.errors import Refusal, SessionOver, ZkError
+from scheduler.zk.errors import MISREAD, Refusal, SessionOver, ZkError
 from scheduler.zk.serverset import Endpoint, LeaderWatch
 
 LOG = logging.getLogger("thesan")
@@ -230,5 +230,5 @@ def _reads(introduction: bytes) -> int:
     """The newest level a candidate reads; the first one, when it does not say."""
     try:
         return int(json.loads(introduction)["reads"])
-    except (ValueError, KeyError, TypeError):
+    except MISREAD:
         return 1

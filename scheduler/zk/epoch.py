@@ -11,7 +11,7 @@ import json
 from attrs import frozen
 
 from scheduler.zk.client import Client
-from scheduler.zk.errors import BadVersion, MultiRefused, NoNode, Superseded, UnreadableEpoch
+from scheduler.zk.errors import MISREAD, BadVersion, MultiRefused, NoNode, Superseded, UnreadableEpoch
 from scheduler.zk.ops import ANY_VERSION, Op, check, set_data
 
 __all__ = ["Claim", "claim", "epoch_bytes", "prove", "read_epoch"]
@@ -40,10 +40,13 @@ async def read_epoch(client: Client, path: str) -> Claim:
     try:
         data, stat = await client.get(path)
         told = json.loads(data)
-        return Claim(path, int(told["number"]), str(told["holder"]), stat.version)
+        number = int(told["number"])
+        if not 0 <= number < 2**62:
+            raise ValueError(f"the number {number}")
+        return Claim(path, number, str(told["holder"]), stat.version)
     except NoNode as missing:
         raise UnreadableEpoch(str(missing)) from None
-    except (ValueError, KeyError, TypeError) as wrong:
+    except MISREAD as wrong:
         raise UnreadableEpoch(f"{path} in ZooKeeper holds something else ({wrong!r})") from None
 
 

@@ -20,6 +20,7 @@ from kazoo.exceptions import (
 )
 
 __all__ = [
+    "MISREAD",
     "BadVersion",
     "MultiRefused",
     "NoAuth",
@@ -74,6 +75,9 @@ class Superseded(Exception):
 class UnreadableEpoch(Exception):
     """Somebody removed the node that holds the epoch, or wrote something else into it. The sentence says which."""
 
+
+MISREAD: Final = (ValueError, KeyError, TypeError, OverflowError, RecursionError)
+"""What it may raise to take a node for the JSON that it should hold: anybody may have put anything there."""
 
 _WORDS: Final[dict[type[Exception], str]] = {
     BadVersion: "was changed by somebody else",

@@ -19,7 +19,7 @@ from attrs import frozen
 
 from scheduler.zk.client import Client
 from scheduler.zk.epoch import Claim
-from scheduler.zk.errors import MultiRefused, NoNode, Refusal, SessionOver, Superseded, ZkError
+from scheduler.zk.errors import MISREAD, MultiRefused, NoNode, Refusal, SessionOver, Superseded, ZkError
 from scheduler.zk.ops import Op, create, delete
 
 __all__ = ["PREFIX", "Advertisement", "Endpoint", "LeaderWatch", "read_leader"]
@@ -50,7 +50,7 @@ def _from_bytes(data: bytes) -> Endpoint | None:
     try:
         told: dict[str, Any] = json.loads(data)["serviceEndpoint"]
         return Endpoint(str(told["host"]), int(told["port"]))
-    except (ValueError, KeyError, TypeError):
+    except MISREAD:
         return None
 
 

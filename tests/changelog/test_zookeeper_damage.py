@@ -15,6 +15,7 @@ from scheduler.changelog.errors import Damaged, FormatTooNew
 from scheduler.changelog.zookeeper_fenced import remove_folder
 from scheduler.changelog.zookeeper_layout import Head, Layout, Manifest
 from scheduler.changelog.zookeeper_reading import Truncated
+from scheduler.changelog.zookeeper_snapshot import Snapshot
 from scheduler.contracts import Entry, Fenced
 from scheduler.core import ops
 from scheduler.core.records import TaskConfig, content_hash
@@ -349,10 +350,17 @@ def test_heads_and_manifests_come_back_as_they_were() -> None:
     manifest = Manifest(3, bytes(16), bytes(range(16)), bytes(range(16, 32)), 7, 2_500_000)
     assert Manifest.from_bytes(manifest.to_bytes(), 17) == manifest
     assert Manifest.from_bytes(b"TSNl...", 17) is None
-    for garbage in (b"TSNm", b"TSNm{}", b"TSNm[]", b'TSNm{"epoch": 1}', manifest.to_bytes()[:-3]):
+    fields = json.loads(manifest.to_bytes()[4:])
+    deep, endless = b"[" * 100_000, json.dumps(fields | {"epoch": float("inf")}).encode()
+    for garbage in (b"", b"{}", b"[]", b'{"epoch": 1}', manifest.to_bytes()[4:-3], deep, endless):
         with pytest.raises(Damaged, match="offset 17: its manifest cannot be read"):
-            Manifest.from_bytes(garbage, 17)
-    json.loads(manifest.to_bytes()[4:])
+            Manifest.from_bytes(b"TSNm" + garbage, 17)
+    for following in ("Infinity", "-1", "0", str(2**70), "x"):
+        garbage = head.to_bytes().replace(b'"next": 17', b'"next": ' + following.encode())
+        with pytest.raises(Damaged, match="the head of the log in ZooKeeper cannot be read"):
+            Head.from_bytes(garbage)
+    with pytest.raises(Damaged, match="the pointer to the snapshot in ZooKeeper cannot be read"):
+        Snapshot.from_bytes(b'{"generation": Infinity}')
 
 
 @pytest.mark.parametrize("size", [0, 1, 409_599, 409_600, 409_601, 1_000_000])

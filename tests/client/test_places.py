@@ -83,8 +83,20 @@ def test_the_endpoint_that_is_called(endpoints: object, url: str) -> None:
     assert _url(json.dumps({"additionalEndpoints": endpoints}).encode(), "there") == url
 
 
-@pytest.mark.parametrize("data", [b"", b"[]", b"{}", b'{"additionalEndpoints": {}}', b'{"additionalEndpoints": 3}',
-                                  b'{"additionalEndpoints": {"http": {"host": "h"}}}', b"\xff"])  # fmt: skip
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"additionalEndpoints": {}}',
+        b'{"additionalEndpoints": 3}',
+        b'{"additionalEndpoints": {"http": {"host": "h"}}}',
+        b'{"additionalEndpoints": {"http": {"host": "h", "port": Infinity}}}',
+        pytest.param(b"[" * 100_000, id="deep"),
+        b"\xff",
+    ],
+)
 def test_an_entry_nobody_can_read(data: bytes) -> None:
     with pytest.raises(Unreachable, match="names no http or https endpoint"):
         _url(data, "there")

@@ -16,7 +16,7 @@ from scheduler.contracts import ChangelogError, Entry, Fenced, Unavailable
 from scheduler.core import ops
 from scheduler.core.records import JobKey, Quota, TaskConfig, content_hash
 from scheduler.core.state import State, apply
-from scheduler.leadership.shared import Ensemble, Shared
+from scheduler.leadership.shared import Ensemble, Shared, _reads
 from scheduler.leadership.shared_term import SharedTerm
 from scheduler.testing.zookeeper import expire_session, shared_server
 from scheduler.zk.ops import delete
@@ -141,6 +141,20 @@ def test_a_term_ends_when_its_candidate_is_removed_and_may_commit_what_it_decide
     on_stage(play)
 
 
+@pytest.mark.parametrize(
+    ("told", "level"),
+    [
+        (b'{"reads": 2}', 2),
+        (b"{}", 1),
+        (b'{"reads": Infinity}', 1),
+        pytest.param(b"[" * 100_000, 1, id="deep"),
+        (b"\xff", 1),
+    ],
+)
+def test_a_candidate_that_does_not_say_reads_the_first_level(told: bytes, level: int) -> None:
+    assert _reads(told) == level
+
+
 def test_an_epoch_has_the_format_level_that_everybody_reads(tmp_path: Path) -> None:
     async def play(stage: Stage) -> None:
         await base(stage)
@@ -260,7 +274,8 @@ def test_parts_that_are_removed_with_their_folder_are_no_matter(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("garbage", "says"), [(b"", "holds something else"), (b"[]", "holds something else"), (None, "is not there")]
+    ("garbage", "says"),
+    [(b"", "holds something else"), (b'{"number": Infinity}', "holds something else"), (None, "is not there")],
 )
 def test_an_epoch_that_is_gone_is_said_with_what_to_do(tmp_path: Path, garbage: bytes | None, says: str) -> None:
     async def play(stage: Stage) -> None:

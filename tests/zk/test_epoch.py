@@ -95,7 +95,12 @@ def test_without_its_node_there_is_no_epoch() -> None:
         client = await stage.client()
         with pytest.raises(UnreadableEpoch, match="/epoch in ZooKeeper is not there"):
             await claim(client, "/epoch", "me", within_s=5)
-        await client.create("/epoch", epoch_bytes(0, ""))
+        await client.create("/epoch", b"")
+        for number in ("Infinity", "-1", str(2**70), "[]", "x"):
+            await client.set("/epoch", f'{{"number": {number}, "holder": ""}}'.encode(), -1)
+            with pytest.raises(UnreadableEpoch, match="holds something else"):
+                await claim(client, "/epoch", "me", within_s=5)
+        await client.set("/epoch", epoch_bytes(0, ""), -1)
         held = await claim(client, "/epoch", "me", within_s=5)
         await client.delete("/epoch")
         with pytest.raises(Superseded):

@@ -200,6 +200,7 @@ def test_what_cannot_be_removed_is_left_and_said_once(
         ([], None),
         ([b"not json"], None),
         ([b'{"serviceEndpoint": {}}'], None),
+        ([b'{"serviceEndpoint": {"host": "a", "port": Infinity}}'], None),
         ([b'{"serviceEndpoint": {"host": "a", "port": 1}}'], Endpoint("a", 1)),
         ([b'{"serviceEndpoint": {"host": "a", "port": 1}}', b'{"serviceEndpoint": {"host": "b", "port": 2}}'], None),
     ],
