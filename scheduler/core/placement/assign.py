@@ -180,6 +180,7 @@ def _send_home(tx: Transaction) -> None:
 
 
 def _preempt(tx: Transaction) -> bool:
+    refresh(tx)  # what was kept for a task that this pass placed is free: nobody has to make way for it again
     tx.state.placement.search_wanted = preemption.search(tx)
     return tx.state.placement.search_wanted
 

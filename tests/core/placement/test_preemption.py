@@ -126,6 +126,19 @@ def test_nobody_makes_way_where_others_go_anyway() -> None:
     assert (scene.where(HIGH), scene.where(OTHER)) == ({0: "a"}, {0: None})
 
 
+def test_nobody_makes_way_for_what_was_kept_for_a_task_that_has_a_host_now() -> None:
+    """The search comes in the pass that places it."""
+    scene = full(*[1.0] * 6, cpus=6.0)
+    scene.create(asking(HIGH, cpus=2.0, **PREFERRED), 2)
+    scene.stage.advance(3 * MINUTE_MS)
+    assert preempting(scene) == [("low", 0), ("low", 1)]
+    scene.stage.report(scene.task(1, LOW), TaskStatus.KILLED)
+    scene.stage.state.placement.search_wanted = True
+    scene.stage.report(scene.task(2, LOW), TaskStatus.KILLED)
+    assert scene.where(HIGH) == {0: "a", 1: None}
+    assert preempting(scene) == [("low", 0), ("low", 3)]
+
+
 def test_nobody_makes_way_who_has_nothing_of_what_is_short() -> None:
     scene = Scene(host("a"))
     scene.create(asking(LOW, data="cores", cpus=3.0, ram_mb=64))
