@@ -28,6 +28,8 @@ FAULTS: Final = (
         "host silent",
         "engine unreachable",
         "log slow",
+        "host announces to go away",
+        "host stays after all",
     ),
     *("clock set back", "clock set forward", "poison"),
     *(f"log {fault.value}" for fault in Fault),
@@ -55,14 +57,22 @@ CRON: Final = (
 )
 """What came of cron jobs."""
 
-_NOT_ASKED: Final = "maintenance and preemption do not exist yet, so nothing brings a task there"
-_UNREACHABLE_TASK_STATES: Final = {
-    T.INIT: "never stored: a task begins PENDING or THROTTLED",
-    T.DRAINING: _NOT_ASKED,
-    T.PREEMPTING: _NOT_ASKED,
-}
+MAINTENANCE: Final = (
+    *("scheduled", "drains: drain", "drains: sla_drain", "drained", "drained under another leader"),
+    *("drains, and has announced to go", "back in service", "back while it drained"),
+)
+"""What came of hosts that operators took out of service, or that went by themselves."""
+
+PREEMPTION: Final = (
+    *("by tier", "by priority", "several make way for one", "between those who go before others"),
+    "what leaves anyway is kept",
+)
+"""Who made way for whom."""
+
+_UNREACHABLE_TASK_STATES: Final = {T.INIT: "never stored: a task begins PENDING or THROTTLED"}
 UNREACHABLE_TASK_ROWS: Final[dict[tuple[T, T | None], str]] = {
     (T.PARTITIONED, T.ASSIGNED): "engines report STARTING and later states only",
+    (T.PARTITIONED, T.PREEMPTING): "a task that nobody hears of frees nothing: it is not asked to make way",
     (T.KILLING, None): "a task without a host is removed at once; one with a host ends first",
 }
 UNREACHABLE_UPDATE_ROWS: Final[dict[tuple[U, U], str]] = {
@@ -115,6 +125,10 @@ class Coverage:
                 yield "verdict", f"{verdict.name} while {condition}"
         for name in SAID:
             yield "said", name
+        for name in MAINTENANCE:
+            yield "maintenance", name
+        for name in PREEMPTION:
+            yield "preemption", name
         for name in CRON:
             yield "cron", name
         yield "restart", "inside a commit"

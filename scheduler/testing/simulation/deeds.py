@@ -19,6 +19,7 @@ from scheduler.testing.simulation.catalog import JOBS, config, settings
 from scheduler.testing.simulation.checks.cron import START
 from scheduler.testing.simulation.crontab import CRON_JOBS, template
 from scheduler.testing.simulation.engine import HOSTS
+from scheduler.testing.simulation.fleet_deeds import FLEET
 from scheduler.testing.simulation.healing import PERSON
 from scheduler.testing.simulation.monitors import Mood
 from scheduler.testing.simulation.node import Trap
@@ -279,4 +280,4 @@ DEEDS: Final[dict[str, Callable[..., None]]] = {
         crash,
         heal,
     )
-}
+} | FLEET

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from enum import IntEnum
 from typing import Final, Protocol
 
-from attrs import define
+from attrs import define, evolve
 
 from scheduler.contracts import EngineError, EngineSnapshot, LaunchOrder, Signal, TaskReport
 from scheduler.core.records import TERMINAL_STATES, Host, TaskStatus
@@ -91,6 +91,8 @@ class SimulatedEngine:
         self.unreachable_until_ms = 0
         self._told_until_ms = 0
         self.away: set[str] = set()
+        self.leaves_at: dict[str, int] = {}
+        """When hosts will go away that have said so, by the wall's clock."""
         self.silent: dict[str, list[tuple[str, Signal]]] = {}
         """Hosts that nobody hears of, and what their tasks were told in vain. What runs there runs on."""
         self.attempts: dict[Place, int] = {}
@@ -113,7 +115,11 @@ class SimulatedEngine:
             self.listener = None
 
     def hosts(self) -> list[Host]:
-        return [host for host in HOSTS if host.name not in self.away and host.name not in self.silent]
+        there = [host for host in HOSTS if host.name not in self.away and host.name not in self.silent]
+        return [
+            evolve(host, unavailable_from_ms=self.leaves_at[host.name]) if host.name in self.leaves_at else host
+            for host in there
+        ]
 
     def snapshot(self) -> EngineSnapshot:
         """All tasks but those of silent hosts, for which it does not speak. Raises EngineError."""
@@ -318,6 +324,31 @@ class SimulatedEngine:
         self.away.discard(name)
         self._tell_hosts()
 
+    def announce(self, name: str, at_ms: int) -> None:
+        """It says that it will go away then."""
+        self.leaves_at[name] = at_ms
+        self._tell_hosts()
+
+    def take_back(self, name: str) -> bool:
+        if self.leaves_at.pop(name, None) is None:
+            return False
+        self._tell_hosts()
+        return True
+
+    def depart(self, name: str, at_ms: int) -> bool:
+        """It goes, if it still wants to go then."""
+        if self.leaves_at.get(name) != at_ms:
+            return False
+        self.lose_host(name)
+        return True
+
+    def come_back(self, name: str, at_ms: int) -> bool:
+        if self.leaves_at.get(name) != at_ms:
+            return False
+        del self.leaves_at[name]
+        self.restore_host(name)
+        return True
+
     def _tell_hosts(self) -> None:
         if self.listener is not None:
             self.listener.hosts_changed(self.hosts())
@@ -328,6 +359,8 @@ class SimulatedEngine:
         self.next_hang.clear()
         self.next_crashes.clear()
         self.deaf.clear()
+        for name in list(self.leaves_at):
+            self.take_back(name)
         for name in list(self.away):
             self.restore_host(name)
         for name in list(self.silent):

@@ -13,7 +13,8 @@ from typing import Any, Final
 from attrs import define, field, frozen
 
 from scheduler.core import ops
-from scheduler.core.records import TERMINAL_STATES, JobKey, TaskConfig, TaskStatus
+from scheduler.core.maintenance.records import Maintenance
+from scheduler.core.records import TERMINAL_STATES, JobKey, MaintenanceMode, TaskConfig, TaskStatus
 from scheduler.core.updates.notes import NO_NOTES, Notes, Remark
 from scheduler.core.updates.records import (
     InstanceEvent,
@@ -31,6 +32,7 @@ ROLLING: Final = frozenset({U.ROLLING_FORWARD, U.ROLLING_BACK})
 AWAITING: Final = frozenset({U.ROLL_FORWARD_AWAITING_PULSE, U.ROLL_BACK_AWAITING_PULSE})
 PAUSED: Final = frozenset({U.ROLL_FORWARD_PAUSED, U.ROLL_BACK_PAUSED})
 BACK: Final = frozenset({U.ROLLING_BACK, U.ROLL_BACK_PAUSED, U.ROLL_BACK_AWAITING_PULSE})
+END_ASKED: Final = frozenset({TaskStatus.KILLING, TaskStatus.RESTARTING, TaskStatus.DRAINING, TaskStatus.PREEMPTING})
 ENDED: Final = frozenset({U.ROLLED_FORWARD, U.ROLLED_BACK, U.ABORTED, U.FAILED, U.ERROR})
 
 
@@ -156,11 +158,20 @@ class Noted:
 
 
 @frozen
+class Maintained:
+    """What is known of a host's service is not what it was. `old` None: nothing was."""
+
+    row: Maintenance
+    old: Maintenance | None
+
+
+@frozen
 class Begun:
     epoch: int
 
 
-Change = Created | Moved | Removed | Started | Turned | Acted | Progressed | Noted | Begun | CronChange | None
+UpdateChange = Started | Turned | Acted | Progressed | Noted
+Change = Created | Moved | Removed | UpdateChange | Maintained | Begun | CronChange | None
 
 
 class Ledger:
@@ -171,6 +182,7 @@ class Ledger:
         self.updates: dict[UpdateKey, UpdateRow] = {}
         self.active: dict[JobKey, UpdateRow] = {}
         self.crons: dict[JobKey, CronRow] = {}
+        self.maintenance: dict[str, Maintenance] = {}
         self.epoch = 0
 
     def copy(self) -> Ledger:
@@ -184,6 +196,7 @@ class Ledger:
             if row.status not in ENDED:
                 other.active[key.job] = twin
         other.crons = {key: copy(row) for key, row in self.crons.items()}
+        other.maintenance = dict(self.maintenance)
         other.epoch = self.epoch
         return other
 
@@ -307,6 +320,14 @@ def _remove_updates(ledger: Ledger, op: ops.RemoveUpdates) -> Change:
     return None
 
 
+def _save_maintenance(ledger: Ledger, op: ops.SaveMaintenance) -> Change:
+    row = op.maintenance
+    old = ledger.maintenance.pop(row.host, None)
+    if row.mode is not MaintenanceMode.NONE:
+        ledger.maintenance[row.host] = row
+    return Maintained(row, old)
+
+
 _FOLD: Final[dict[type, Callable[[Ledger, Any], Change]]] = {
     ops.EpochBegun: _epoch,
     ops.SaveConfig: _nothing,
@@ -325,5 +346,5 @@ _FOLD: Final[dict[type, Callable[[Ledger, Any], Change]]] = {
     ops.SaveCronJob: lambda ledger, op: cron_rows.saved(ledger.crons, op),
     ops.MoveCronJob: lambda ledger, op: cron_rows.moved(ledger.crons, op),
     ops.RemoveCronJob: lambda ledger, op: cron_rows.removed(ledger.crons, op),
-    ops.SaveMaintenance: _nothing,
+    ops.SaveMaintenance: _save_maintenance,
 }

@@ -28,8 +28,10 @@ from scheduler.testing.simulation.checks.cron import Cron
 from scheduler.testing.simulation.checks.exits import Exits
 from scheduler.testing.simulation.checks.gate import Gate, Silence
 from scheduler.testing.simulation.checks.hosts import Hosts
+from scheduler.testing.simulation.checks.maintenance import Maintenance
 from scheduler.testing.simulation.checks.orders import Orders
 from scheduler.testing.simulation.checks.poison import Poison
+from scheduler.testing.simulation.checks.preemption import Preemption
 from scheduler.testing.simulation.checks.replay import Replay
 from scheduler.testing.simulation.checks.takeover import TakeOver
 from scheduler.testing.simulation.checks.told import Told
@@ -37,9 +39,9 @@ from scheduler.testing.simulation.checks.waits import Waits
 from scheduler.testing.simulation.checks.words import Words
 from scheduler.testing.simulation.clients import Callee, Clients, Request
 from scheduler.testing.simulation.coverage import Coverage, row_name
-from scheduler.testing.simulation.crontab import cron_policy_of
 from scheduler.testing.simulation.deeds import DEEDS
 from scheduler.testing.simulation.engine import EngineTask, SimulatedEngine
+from scheduler.testing.simulation.fleet import policy_of_run
 from scheduler.testing.simulation.ledger import ENDED, Ledger, Moved, Removed, Turned
 from scheduler.testing.simulation.monitors import Monitors
 from scheduler.testing.simulation.node import IN_FLIGHT, Node
@@ -58,7 +60,7 @@ class World:
     def __init__(self, seed: int) -> None:
         self.seed = seed
         self.schedulers = 1
-        self.policy = cron_policy_of(seed)
+        self.policy = policy_of_run(seed)
         self.clock = VirtualClock(1_700_000_000_000)
         self.agenda = Agenda(self.clock)
         self.trace = Trace()
@@ -96,6 +98,8 @@ class World:
             Hosts,
             Told,
             Cron,
+            Maintenance,
+            Preemption,
         )
         self.checks: list[Check] = [*(kind(self) for kind in kinds), self._orders]
         self.clients = self._make_clients(chance)

@@ -23,7 +23,7 @@ RFA, RBA = U.ROLL_FORWARD_AWAITING_PULSE, U.ROLL_BACK_AWAITING_PULSE
 
 _LOOKS: Final = frozenset(
     {"start", "resume", "rollback", "pulse", "begin_epoch", "reached", "take_reports", "reconcile", "pass_once"}
-    | {"monitor ROLL_BACK", "override", "retry", "skip", "resume due", "progress due"}
+    | {"monitor ROLL_BACK", "override", "retry", "skip", "resume due", "progress due", "drain"}
 )
 """Causes (see `said.py`) by which an update may think."""
 AUTO_PAUSED: Final = "Update auto paused"
@@ -89,7 +89,7 @@ class Causes(Check):
             raise Broken(self.rule, f"{turn} by a {decision.name} of {decision.args[0]}")
         if why not in (_LOOKS if auto else causes):
             raise Broken(self.rule, f"{turn} by {why}")
-        if why == "progress due":
+        if why == "progress due" and event.status is not U.ROLLED_BACK:  # that follows when nothing was ever started
             self._stood_still(decision, change)
 
     def _stood_still(self, decision: Decision, change: Turned) -> None:

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Final
 from scheduler.contracts import Entry
 from scheduler.core.effects import Effect, Forget, Launch, Terminate
 from scheduler.core.ops import EpochBegun, Op
-from scheduler.core.records import TERMINAL_STATES, TaskStatus
+from scheduler.core.records import TERMINAL_STATES
 from scheduler.testing.simulation.broken import Broken
 from scheduler.testing.simulation.checks.base import Check, Witness
 from scheduler.testing.simulation.clients import Fate, Request
+from scheduler.testing.simulation.ledger import END_ASKED
 from scheduler.testing.simulation.watched import Decision
-
-_END_ASKED: Final = frozenset({TaskStatus.KILLING, TaskStatus.RESTARTING, TaskStatus.DRAINING, TaskStatus.PREEMPTING})
 
 if TYPE_CHECKING:
     from scheduler.testing.simulation.world import World
@@ -115,7 +114,7 @@ class Effects(Check):
                 raise Broken(self.rule, f"{effect.task.task_id} is launched and the log does not say where")
         elif isinstance(effect, Terminate):
             row = tasks.get(effect.task_id)
-            if row is not None and row.status not in _END_ASKED and row.status not in TERMINAL_STATES:
+            if row is not None and row.status not in END_ASKED and row.status not in TERMINAL_STATES:
                 raise Broken(self.rule, f"{effect.task_id} is ended and the log has it {row.status.name}")
         elif isinstance(effect, Forget):
             rows = [tasks[task_id] for task_id in effect.task_ids if task_id in tasks]

@@ -11,7 +11,7 @@ from scheduler.core.records import TaskStatus
 from scheduler.core.transaction import DeadlineKind
 from scheduler.testing.simulation.broken import Broken
 from scheduler.testing.simulation.checks.base import Check, Witness
-from scheduler.testing.simulation.ledger import AWAITING, PAUSED, UpdateRow
+from scheduler.testing.simulation.ledger import AWAITING, END_ASKED, PAUSED, UpdateRow
 
 _NOTHING = "nothing"
 
@@ -67,7 +67,7 @@ def _instance(witness: Witness, update: UpdateRow, instance: int, engine_tasks: 
     if task.status is TaskStatus.THROTTLED:
         armed = (DeadlineKind.THROTTLE, task.task_id) in deadlines
         return f"{name}, which waits for {'the end of its penalty' if armed else _NOTHING}"
-    if task.status in (TaskStatus.KILLING, TaskStatus.RESTARTING):
+    if task.status in END_ASKED:
         armed = (DeadlineKind.KILL, task.task_id) in deadlines
         return f"{name}, which waits for {'its end' if armed else _NOTHING}"
     if task.status is TaskStatus.ASSIGNED:

@@ -21,9 +21,11 @@ FAULTS: Final = (
     *(f"ZooKeeper's {role} {what}" for role in ("leader", "follower") for what in ("killed", "cut", "lags")),
     *("session expired", "candidate removed", "stopped"),
     *("clock set back", "clock set forward", "one clock set back", "one clock set forward"),
-    *("engine unreachable", "host lost", "poison"),
+    *("engine unreachable", "host lost", "host announces to go away", "poison"),
 )
 CRON: Final = ("due", "missed: nobody led", "a run that waited begins")
+MAINTENANCE: Final = ("drains: drain", "drains: sla_drain", "drained", "drained under another leader")
+PREEMPTION: Final = ("by tier", "by priority", "several make way for one")
 MET: Final = (
     "a multi that was refused",
     "a write of a leader that was none any more, refused",
@@ -71,3 +73,7 @@ class SeveralCoverage(Coverage):
             yield "met", what
         for what in CRON:
             yield "cron", what
+        for what in MAINTENANCE:
+            yield "maintenance", what
+        for what in PREEMPTION:
+            yield "preemption", what
