@@ -28,8 +28,6 @@ GRACE_S: Final = 30.0
 LEAST_BYTES_PER_S: Final = 64 * 1024
 """After that it must have taken so many on average, or it is cut off: others wait for the room."""
 
-Piece = bytes | memoryview
-
 
 class TooSlow(Exception):
     """A client takes its answer so slowly that it is cut off."""
@@ -81,7 +79,7 @@ class Parts:
     def whole(self) -> bytes:
         return b"".join([part for _, batch in self._made for part in batch])
 
-    def pieces(self) -> Iterator[Piece]:
+    def pieces(self) -> Iterator[bytes]:
         """All that was made, in pieces of about `PIECE_BYTES`, none much longer."""
         gathered: list[bytes] = []
         room = PIECE_BYTES
@@ -96,8 +94,7 @@ class Parts:
                     gathered.clear()
                     room = PIECE_BYTES
                 if len(part) > PIECE_BYTES:
-                    whole = memoryview(part)
-                    yield from (whole[at : at + PIECE_BYTES] for at in range(0, len(part), PIECE_BYTES))
+                    yield from (part[at : at + PIECE_BYTES] for at in range(0, len(part), PIECE_BYTES))
                 else:
                     gathered.append(part)
                     room -= len(part)
@@ -159,7 +156,7 @@ class Large:
 
     async def pieces(
         self, frame: bytes = b"", *, clock: Callable[[], float] = time.monotonic
-    ) -> AsyncGenerator[Piece, None]:
+    ) -> AsyncGenerator[bytes, None]:
         """What is to be sent, one piece in a turn, after `frame`; to be called when prepared.
 
         Ends early when the answer is dropped. Raises TooSlow when it is not taken.

@@ -277,6 +277,33 @@ def test_a_reply_that_is_encoded_in_one_go_leaves_in_pieces_too() -> None:
     asyncio.run(run())
 
 
+@pytest.mark.parametrize("is_http", [False, True])
+def test_a_part_that_is_longer_than_a_piece(is_http: bool) -> None:
+    """One configuration may have megabytes."""
+    text = "z" * (2 * large.PIECE_BYTES + 1)
+    executor = aurora.ExecutorConfig(name="AuroraExecutor", data=text)
+
+    async def run() -> None:
+        inner = Serving()
+        await inner.start()
+        assert await ask(inner, binary_call("createJob", description=job(2, executorConfig=executor))) == 1
+        port, call = (inner.http_port, http_call_of_big()) if is_http else (inner.thrift_port, framed(BIG))
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(call)
+        if is_http:
+            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)
+            length = int(head.partition(b"content-length: ")[2].partition(b"\r")[0])
+            payload = await asyncio.wait_for(reader.readexactly(length), 60)
+            assert payload.count(text.encode()) == 2
+        else:
+            payload = await frame(reader)
+            assert [task.assignedTask.task.executorConfig.data for task in tasks_of(payload)] == [text] * 2
+        writer.close()
+        await inner.stop()
+
+    asyncio.run(run())
+
+
 @in_loop
 async def test_who_hangs_up_is_forgotten(inner: Serving) -> None:
     for piece in (framed(BIG), BIG):

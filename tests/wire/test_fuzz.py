@@ -22,4 +22,5 @@ def test_ten_thousand_broken_messages_on_each_carrier() -> None:
     assert result.p99_ms <= fuzz.MOST_P99_MS + result.late_p99_ms
     assert len(result.heavy_ms) == 4
     for carrier, found in result.heavy_ms.items():
-        assert max(found.values()) <= fuzz.MOST_HEAVY_MS, (carrier, found)
+        # Three times the script's aim, for machines that do much else; what it guards against took seconds.
+        assert max(found.values()) <= 3 * fuzz.MOST_HEAVY_MS, (carrier, found)
