@@ -42,7 +42,7 @@ _COUNTERS: Final = re.compile(
             r"scheduler_thrift_response_\w+",
             r"http_\d+_responses_events",
             r"http_authentications_(failed|refused)",
-            r"rpc_(connections_refused|calls_limited)",
+            r"rpc_(connections_refused|calls_limited|unfinished_messages_refused)",
             r"(task|update|update_instance)_transition_\w+",
             r"timed_out_tasks|tasks_pruned|job_updates_pruned|uncaught_exceptions",
             r"cron_job_\w+",
