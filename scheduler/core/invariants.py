@@ -11,6 +11,7 @@ from itertools import pairwise
 from scheduler.core.records import ACTIVE_STATES, TERMINAL_STATES, JobKey, TaskConfig, TaskStatus
 from scheduler.core.state import State
 from scheduler.core.updates import status as table
+from scheduler.core.updates.folding import MOST_OF_ONE
 from scheduler.core.updates.notes import NO_NOTES
 from scheduler.core.updates.records import InstanceAction, JobUpdate, Phase, UpdateStatus
 from scheduler.core.updates.set_aside import LEFT_OUT, TAKEN_UP
@@ -88,7 +89,8 @@ def _of_update(state: State, update: JobUpdate) -> Iterator[str]:
 
 def _of_instance_events(update: JobUpdate) -> Iterator[str]:
     """Each action once for each time that the instance was taken up; a person's word about it stands apart, and so does
-    what its SLA says: CHECKING once, and after it a PASSED for each task that was ended."""
+    what its SLA says: CHECKING once, and after it a PASSED for each task that was ended. Of an instance with many
+    events the first may have given way."""
     recorded: set[tuple[int, InstanceAction]] = set()
     checking: set[tuple[int, InstanceAction]] = set()
     for event in update.instance_events:
@@ -97,13 +99,18 @@ def _of_instance_events(update: JobUpdate) -> Iterator[str]:
             recorded -= {(event.instance_id, action) for action in InstanceAction}
             checking -= {(event.instance_id, action) for action in InstanceAction}
         if said in (CHECKING, PASSED):
-            if ((event.instance_id, event.action) in checking) is (said == CHECKING):
+            out_of_turn = ((event.instance_id, event.action) in checking) is (said == CHECKING)
+            if out_of_turn and not (said == PASSED and _may_be_cut(update, event.instance_id)):
                 yield f"{update.key}: instance {event.instance_id} records {said!r} out of turn"
             checking.add((event.instance_id, event.action))
             continue
         if (event.instance_id, event.action) in recorded and not said.startswith(LEFT_OUT):
             yield f"{update.key}: an instance action is recorded twice"
         recorded.add((event.instance_id, event.action))
+
+
+def _may_be_cut(update: JobUpdate, instance: int) -> bool:
+    return sum(event.instance_id == instance for event in update.instance_events) >= MOST_OF_ONE
 
 
 def _of_notes(update: JobUpdate) -> Iterator[str]:

@@ -2,15 +2,25 @@
 
 from itertools import pairwise
 
+from attrs import evolve
 from hypothesis import given, settings, strategies as st
 
-from scheduler.core import jobs, views
+from scheduler.core import invariants, jobs, views
 from scheduler.core.history import History
 from scheduler.core.queries import SettingsRequest, UpdateQuery, UpdateRequest
 from scheduler.core.records import JobConfiguration, JobKey, TaskStatus
 from scheduler.core.updates import requests, set_aside, status as table
-from scheduler.core.updates.folding import LONG, LONG_OF_INSTANCES, MOST_OF_ONE, VERY_LONG, with_event
+from scheduler.core.updates.folding import (
+    LONG,
+    LONG_OF_INSTANCES,
+    MOST_OF_ONE,
+    VERY_LONG,
+    with_event,
+    with_instance_event,
+)
 from scheduler.core.updates.records import (
+    InstanceAction,
+    InstanceEvent,
     Instructions,
     JobUpdate,
     QueueStrategy,
@@ -19,6 +29,8 @@ from scheduler.core.updates.records import (
     UpdateSettings,
     UpdateStatus,
 )
+from scheduler.core.updates.set_aside import LEFT_OUT, TAKEN_UP
+from scheduler.core.updates.sla_kills import CHECKING, PASSED
 from scheduler.testing.stage import Stage, service
 
 JOB = JobKey("www", "prod", "web")
@@ -149,3 +161,22 @@ def test_an_instance_that_is_left_out_and_taken_up_all_day() -> None:
     kept = list(update.instance_events)
     stage.restart()
     assert list(stage.state.updates[key].instance_events)[: len(kept)] == kept
+
+
+def test_what_gave_way_of_an_instance_breaks_no_invariant() -> None:
+    """Also where an SLA check begins with what gave way; where nothing did, one that passes unasked is seen."""
+    updating, stage = InstanceAction.INSTANCE_UPDATING, Stage()
+    key = started(stage)
+    update = evolve(stage.state.updates[key], instance_events=History())
+    first: set[str | None] = set()
+    for at_ms, said in enumerate((CHECKING, PASSED, PASSED, LEFT_OUT, TAKEN_UP) * (LONG_OF_INSTANCES // 2)):
+        event = InstanceEvent(1, at_ms, updating, said)
+        update = evolve(update, instance_events=with_instance_event(update, event))
+        stage.state.replace(stage.state.updates, key, update)
+        assert invariants.broken(stage.state) == []
+        first.add(update.instance_events[0].message)
+    assert PASSED in first
+
+    unasked = History((InstanceEvent(1, 0, updating, PASSED),))
+    stage.state.replace(stage.state.updates, key, evolve(update, instance_events=unasked))
+    assert len(invariants.broken(stage.state)) == 1
