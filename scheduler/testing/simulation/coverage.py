@@ -60,6 +60,7 @@ CRON: Final = (
 MAINTENANCE: Final = (
     *("scheduled", "drains: drain", "drains: sla_drain", "drained", "drained under another leader"),
     *("drains, and has announced to go", "back in service", "back while it drained"),
+    *("tasks stay for their SLA", "its time is over"),
 )
 """What came of hosts that operators took out of service, or that went by themselves."""
 

@@ -33,6 +33,7 @@ from scheduler.testing.simulation.checks.orders import Orders
 from scheduler.testing.simulation.checks.poison import Poison
 from scheduler.testing.simulation.checks.preemption import Preemption
 from scheduler.testing.simulation.checks.replay import Replay
+from scheduler.testing.simulation.checks.sla import Sla
 from scheduler.testing.simulation.checks.takeover import TakeOver
 from scheduler.testing.simulation.checks.told import Told
 from scheduler.testing.simulation.checks.waits import Waits
@@ -100,6 +101,7 @@ class World:
             Cron,
             Maintenance,
             Preemption,
+            Sla,
         )
         self.checks: list[Check] = [*(kind(self) for kind in kinds), self._orders]
         self.clients = self._make_clients(chance)

@@ -7,15 +7,18 @@ here is written from the specification, not from the code. Also: one active upda
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from scheduler.core.ops import Op
-from scheduler.core.updates.records import UpdateStatus as U
+from scheduler.core.updates.records import UpdateKey, UpdateStatus as U
 from scheduler.testing.simulation.broken import Broken
 from scheduler.testing.simulation.checks.base import Check, Witness
 from scheduler.testing.simulation.ledger import ENDED, Acted, Change, Moved, Started, Turned
 from scheduler.testing.simulation.said import cause
 from scheduler.testing.simulation.watched import Decision
+
+if TYPE_CHECKING:
+    from scheduler.testing.simulation.world import World
 
 RF, RB = U.ROLLING_FORWARD, U.ROLLING_BACK
 RFP, RBP = U.ROLL_FORWARD_PAUSED, U.ROLL_BACK_PAUSED
@@ -61,9 +64,18 @@ _CAUSES: Final[dict[tuple[U, U], frozenset[str]]] = {
 class Causes(Check):
     rule = "causes"
 
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        self._turned_now: set[UpdateKey] = set()
+        """In this decision already: what follows from that at once has no other cause."""
+
+    def deciding(self, witness: Witness, decision: Decision) -> None:
+        self._turned_now.clear()
+
     def changed(self, witness: Witness, decision: Decision, op: Op, change: Change) -> None:
         if isinstance(change, Turned):
             self._turned(decision, change)
+            self._turned_now.add(change.update.key)
         elif isinstance(change, Started):
             first = RFA if change.update.timeout_ms else RF
             if change.update.status is not first:
@@ -89,7 +101,7 @@ class Causes(Check):
             raise Broken(self.rule, f"{turn} by a {decision.name} of {decision.args[0]}")
         if why not in (_LOOKS if auto else causes):
             raise Broken(self.rule, f"{turn} by {why}")
-        if why == "progress due" and event.status is not U.ROLLED_BACK:  # that follows when nothing was ever started
+        if why == "progress due" and update.key not in self._turned_now:
             self._stood_still(decision, change)
 
     def _stood_still(self, decision: Decision, change: Turned) -> None:
