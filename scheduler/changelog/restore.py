@@ -39,7 +39,6 @@ __all__ = ["EPOCH_GAP", "OFFSET_GAP", "Restored", "read_for_restore", "restore_i
 EPOCH_GAP: Final = 1_000_000
 """Added to the backup's epoch: more take-overs than there can have been since."""
 
-
 OFFSET_GAP: Final = 1_000_000_000
 """Added to the backup's offset, if the milliseconds since 1970 are not above that anyway.
 

@@ -33,7 +33,6 @@ GENERATION: Final = 1
 _AT_ONCE: Final = 4
 """Parts on their way at a time: below 2 MB."""
 
-
 _log = logging.getLogger("thesan")
 
 
