@@ -7,6 +7,8 @@ from resource import RLIMIT_NOFILE, RUSAGE_CHILDREN, getrlimit, getrusage, setrl
 
 from scheduler.executor.light import SIGHUP, SIGINT, SIGKILL, SIGPIPE, SIGXFSZ
 
+LIST = "/proc/self/task/{}/children"
+"""The kernel's list of the children of one of our threads; the executor has only one."""
 _IGNORED_BY_US = [SIGPIPE, SIGXFSZ, SIGINT, SIGHUP]
 
 
@@ -50,25 +52,44 @@ def reap() -> tuple[list[tuple[int, int]], bool]:
         ended.append((pid, os.waitstatus_to_exitcode(status)))
 
 
-def signal_group(pid: int, number: int) -> None:
-    """Signal a process we started and whatever stayed in its group. It is not reaped yet, so the pid is its own."""
+def signal_group(group: int, number: int) -> None:
+    """Signal a group that a child of ours is in. The child is not reaped yet, so the number is still theirs."""
     try:
-        os.killpg(pid, number)
+        os.killpg(group, number)
     except ProcessLookupError:
         pass  # between fork and setsid, or nobody left
     except PermissionError:
         pass  # it changed its user: TERM cannot reach it, and root's executor is never refused
 
 
+def groups() -> set[int]:
+    """The process groups our children are in: those we started, and orphans that have become ours."""
+    found = set()
+    for pid in _children():
+        try:  # noqa: SIM105  # contextlib costs every task memory
+            found.add(os.getpgid(pid))
+        except ProcessLookupError:
+            pass
+    return found
+
+
 def kill_children() -> None:
     """Kill every child. Orphans below them become our children then: call it again until `reap` says none is left."""
+    for pid in _children():
+        try:  # noqa: SIM105  # contextlib costs every task memory
+            os.kill(pid, SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            pass
+
+
+def _children() -> list[int]:
+    """From the kernel's list, for there may be very many other processes; not every kernel has it."""
     me = os.getpid()
-    for name in os.listdir("/proc"):
-        if name.isdigit() and _parent(name) == me:
-            try:  # noqa: SIM105  # contextlib costs every task memory
-                os.kill(int(name), SIGKILL)
-            except (ProcessLookupError, PermissionError):
-                pass
+    try:
+        with open(LIST.format(me), "rb") as f:
+            return [int(pid) for pid in f.read().split()]
+    except FileNotFoundError:
+        return [int(name) for name in os.listdir("/proc") if name.isdigit() and _parent(name) == me]
 
 
 def _parent(pid: str) -> int:

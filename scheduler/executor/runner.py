@@ -13,7 +13,7 @@ from scheduler.executor.health import Health
 from scheduler.executor.light import SIGKILL, SIGTERM, SIGUSR1, Signals, become_subreaper, dumps
 from scheduler.executor.probe import HttpRequest
 from scheduler.executor.processes import Process, Processes
-from scheduler.executor.stopping import KILL, POST, TERM, Escalation
+from scheduler.executor.stopping import KILL, POST, Escalation
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ class Runner:
         self._end: tuple[str, str] | None = None
         self._request: HttpRequest | None = None
         self._children_left = False
+        self._asked: set[int] = set()
+        """The process groups that have had TERM."""
         self._running_reported = False
 
     def run(self) -> None:
@@ -82,13 +84,13 @@ class Runner:
             self._folder.record_processes(self._processes.summary())
 
     def _decide(self) -> None:
-        """Has the task come to its end, and is anything left to be killed?"""
+        """Has the task come to its end? If its processes ended unasked, what they left behind is not asked either."""
         if not self._end:
             outcome = self._processes.outcome()
             if outcome:
                 self._stop(*outcome, calls=False)
-        if self._end and not self._processes.running() and self._children_left:
-            children.kill_children()
+        if self._stopping and not self._stopping.has_asked and not self._processes.running():
+            self._stopping.skip_to_kill()
 
     def _stop(self, status: str, message: str, *, calls: bool = True) -> None:
         """Settle the end, once; from now on nothing is started. What still runs is stopped step by step.
@@ -156,23 +158,28 @@ class Runner:
 
     def _escalate(self, now: float) -> None:
         assert self._stopping is not None
-        if self._stopping.is_killing:
-            return
         step = self._stopping.next(now)
-        if step is None:
-            return
-        self._drop_request()
-        if step.action == POST:
-            timeout = min(SHUTDOWN_CALL_SECS, step.wait_secs)
-            self._request = HttpRequest("POST", step.port, step.path, timeout_secs=timeout, now=now)
-        elif step.action == TERM:
-            self._signal_all(SIGTERM)
-        elif step.action == KILL:
-            self._signal_all(SIGKILL)
+        if step:
+            self._drop_request()
+            if step.action == POST:
+                timeout = min(SHUTDOWN_CALL_SECS, step.wait_secs)
+                self._request = HttpRequest("POST", step.port, step.path, timeout_secs=timeout, now=now)
+            elif step.action == KILL:
+                for p in self._processes.running():
+                    children.signal_group(p.pid, SIGKILL)
+        if self._stopping.is_killing:
+            if not self._processes.running():
+                children.kill_children()
+        elif self._stopping.has_asked:
+            self._ask()
 
-    def _signal_all(self, number: int) -> None:
-        for p in self._processes.running():
-            children.signal_group(p.pid, number)
+    def _ask(self) -> None:
+        """TERM to the groups of our processes, and of orphans as they become ours. To each once: a shell may be gone
+        at once and what it waited for still be at its clean end."""
+        groups = {p.pid for p in self._processes.running()} | children.groups()
+        for group in groups - self._asked:
+            children.signal_group(group, SIGTERM)
+        self._asked |= groups
 
     # --- waiting -----------------------------------------------------------------------------------------------------
 
@@ -200,7 +207,7 @@ class Runner:
         if self._stopping:
             if not self._stopping.is_killing:
                 dues.append(self._stopping.until)
-            if not self._processes.running():
+            elif not self._processes.running():
                 dues.append(now + NUDGE_RETRY_SECS)  # orphans are being killed
             return dues
         if self._processes.outcome():

@@ -55,5 +55,10 @@ class Escalation:
             self.until = 0.0
 
     @property
+    def has_asked(self) -> bool:
+        """TERM was due, so nothing is killed before its time is over."""
+        return self.current is not None and self.current.action != POST
+
+    @property
     def is_killing(self) -> bool:
         return self.current is not None and self.current.action == KILL

@@ -8,12 +8,23 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import scheduler.executor
+from scheduler.executor import children
 
 MAIN = Path(scheduler.executor.__file__).with_name("__main__.py")
+PATIENCE_SECS = 60.0
+
+SERVER = "(trap 'sleep 0.1; touch clean; exit' TERM; touch up; while :; do sleep 0.01; done)"
+"""Ends cleanly when asked, after a moment."""
+DEAF = "(trap '' TERM; touch up; exec sleep 1000)"
 
 
 def folder(root: Path, *commands: str, **changes: Any) -> Path:
@@ -49,6 +60,25 @@ def folder(root: Path, *commands: str, **changes: Any) -> Path:
 def run(path: Path, *, check: bool = False, **more: Any) -> subprocess.CompletedProcess[str]:
     words = [sys.executable, "-I", "-S", str(MAIN), str(path)]
     return subprocess.run(words, check=check, capture_output=True, text=True, timeout=20, cwd="/", **more)
+
+
+@contextmanager
+def running(path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """An executor that is at work; left alone if the test ends it."""
+    executor = subprocess.Popen([sys.executable, "-I", "-S", str(MAIN), str(path)], cwd="/")
+    try:
+        yield executor
+    finally:
+        if executor.poll() is None:
+            executor.send_signal(signal.SIGUSR1)
+            executor.wait(PATIENCE_SECS)
+
+
+def wait_for(path: Path) -> None:
+    give_up_at = time.monotonic() + PATIENCE_SECS
+    while not path.exists():
+        assert time.monotonic() < give_up_at, f"{path} did not appear"
+        time.sleep(0.01)
 
 
 def exit_record(path: Path) -> dict[str, Any]:
@@ -158,3 +188,51 @@ def test_nothing_is_imported_once_it_runs(tmp_path: Path) -> None:
     out = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout == "set()\n"
     assert exit_record(path)["status"] == "FAILED"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        f"{SERVER} | cat",
+        f"{SERVER}; echo the shell waits for more",
+        f'setsid sh -c "{SERVER}" | cat',
+        f'(setsid sh -c "{SERVER}" &); exec sleep 1000',
+    ],
+    ids=["in a pipe", "behind a shell", "in a session of its own", "adopted before"],
+)
+def test_a_clean_end_is_waited_for_whoever_stands_in_front(tmp_path: Path, command: str) -> None:
+    """The shell has no handler: TERM ends it at once, and the server is an orphan while it ends."""
+    path = folder(tmp_path, command)
+    with running(path) as executor:
+        wait_for(path / "sandbox/up")
+        executor.send_signal(signal.SIGTERM)
+        assert executor.wait(PATIENCE_SECS) == 0
+    assert (path / "sandbox/clean").exists()
+    assert exit_record(path)["status"] == "KILLED"
+
+
+def test_an_orphan_that_does_not_listen_is_killed_when_its_time_is_over(tmp_path: Path) -> None:
+    path = folder(tmp_path, f"{DEAF}; echo the shell waits for more", finalization_wait_secs=0.3)
+    with running(path) as executor:
+        wait_for(path / "sandbox/up")
+        asked_at = time.monotonic()
+        executor.send_signal(signal.SIGTERM)
+        assert executor.wait(PATIENCE_SECS) == 0
+        assert time.monotonic() - asked_at >= 0.3
+    assert exit_record(path)["status"] == "KILLED"
+
+
+def test_what_a_task_left_behind_that_ended_by_itself_is_killed_at_once(tmp_path: Path) -> None:
+    path = folder(tmp_path, f"{DEAF} & while [ ! -e up ]; do sleep 0.01; done", finalization_wait_secs=1000)
+    run(path, check=True)
+    assert exit_record(path)["status"] == "FINISHED"
+
+
+def test_children_are_found_without_the_kernels_list_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    with subprocess.Popen(["sleep", "1000"], start_new_session=True) as child:
+        try:
+            assert child.pid in children.groups()
+            monkeypatch.setattr(children, "LIST", "/proc/self/task/{}/nothing")
+            assert child.pid in children.groups()
+        finally:
+            child.kill()
