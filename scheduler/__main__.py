@@ -5,6 +5,7 @@ import sys
 import click
 
 from scheduler.client.cli import cli
+from scheduler.client.output import forget_unwritten
 
 
 @cli.command(
@@ -38,7 +39,10 @@ cli.add_lazy("log", "scheduler.app.offline", "log", "Look at a changelog without
 
 
 def main() -> None:
-    cli(prog_name="thesan")
+    try:
+        cli(prog_name="thesan")
+    finally:
+        forget_unwritten()
 
 
 if __name__ == "__main__":

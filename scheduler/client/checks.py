@@ -46,11 +46,18 @@ class Check(Protocol):
 
 @frozen
 class RunCheck:
-    """A command of the shell: exit code 0 passes. What it started is ended with it when it hangs."""
+    """A command of the shell: exit code 0 passes. What is left of its process group is ended with it: a beat may come
+    every 100 ms, and one process for each would fill the machine."""
 
     command: str
 
     def look(self, timeout_s: float) -> Finding:
+        try:
+            return self._run(timeout_s)
+        except OSError as failure:  # no processes, no files, no room: the machine's trouble, which may pass
+            return Finding(False, f"cannot be run: {(failure.strerror or str(failure)).lower()}")
+
+    def _run(self, timeout_s: float) -> Finding:
         with tempfile.TemporaryFile() as out:
             process = subprocess.Popen(
                 self.command, shell=True, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
@@ -68,11 +75,12 @@ class RunCheck:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(_END_S)
+    # The shell may have ended. While one of its group is left nobody else gets the group's number, and when none is, it
+    # has been free for an instant only: Linux gives numbers in turn.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(_END_S)
 
 
 def _last_line(out: IO[bytes]) -> str:
@@ -111,9 +119,13 @@ class PageCheck:
             if self._reader.is_alive():
                 return Finding(False, f"{self._name} still has not answered the check before")
         found: list[Finding] = []
-        self._reader = threading.Thread(target=lambda: found.append(self._read(timeout_s)), daemon=True)
-        self._reader.start()
-        self._reader.join(timeout_s)
+        reader = threading.Thread(target=lambda: found.append(self._read(timeout_s)), daemon=True)
+        try:
+            reader.start()
+        except RuntimeError as failure:  # the machine has no room for another thread
+            return Finding(False, f"{self._name}: {failure}")
+        self._reader = reader
+        reader.join(timeout_s)
         return found[0] if found else Finding(False, self._too_late(timeout_s))
 
     def _too_late(self, timeout_s: float) -> str:

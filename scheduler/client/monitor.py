@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import socket
 import time
@@ -144,8 +145,14 @@ def _find(server: str, job: Job, update_id: str | None) -> Any:
         time.sleep(RETRY_S)
 
 
-def _teller(*, to_stderr: bool) -> Any:
-    return lambda line: echo(line, err=to_stderr)
+def _teller(*, to_stderr: bool) -> Callable[[str], None]:
+    """Whatever becomes of its words: an update stands still without its monitor."""
+
+    def tell(line: str) -> None:
+        with contextlib.suppress(OSError):
+            echo(line, err=to_stderr)
+
+    return tell
 
 
 def _report(key: Any, status: int, tally: Tally, as_json: bool) -> None:
@@ -166,7 +173,7 @@ def _report(key: Any, status: int, tally: Tally, as_json: bool) -> None:
         )
         return
     late = f"late by {tally.late_mean_ms:.0f} ms on average and {tally.latest_ms:.0f} ms at most"
-    echo(
+    _teller(to_stderr=False)(
         f"{path_of(key.job)}: {name}; {tally.heartbeats} heartbeats, {tally.failed_checks} checks failed, {late}, "
         f"longest gap {duration_text(tally.longest_gap_ms)}"
     )

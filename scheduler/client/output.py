@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +22,18 @@ def echo(*parts: str | tuple[str, str], err: bool = False) -> None:
     """One line for people; a part may come with its colour. What others wrote into it is shown and not obeyed."""
     shown = [visible(part) if isinstance(part, str) else click.style(visible(part[0]), fg=part[1]) for part in parts]
     click.echo("".join(shown), err=err)
+
+
+def forget_unwritten() -> None:
+    """Let go of what stdout has not taken. The interpreter would try it once more at its end, and exit with 120."""
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def write_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
