@@ -58,7 +58,8 @@ def has_fleet(seed: int) -> bool:
 
 
 def policy_of_run(seed: int) -> Policy:
-    """The rules of a run. Of the seeds with hosts that come and go every other one protects all jobs from drains."""
+    """The rules of a run. Of the seeds with hosts that come and go every other one protects all jobs from drains;
+    in the others updated instances go where they were, and executors take something too."""
     policy = cron_policy_of(seed)
     if not has_fleet(seed):
         return policy
@@ -71,6 +72,9 @@ def policy_of_run(seed: int) -> Policy:
         unavailability_threshold_ms=4_000,
         min_required_instances_for_sla_check=4,
         sla_aware_kill_non_prod=seed % 2 == 0,
+        enable_update_affinity=seed % 2 == 1,
+        update_affinity_reservation_hold_ms=10_000,
+        executor_milli_cpus=100 * (seed % 2),
     )
 
 

@@ -6,6 +6,8 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
 from scheduler.core.records import MaintenanceMode, TaskStatus
+from scheduler.testing.simulation.agenda import GRID_MS
+from scheduler.testing.simulation.catalog import JOBS
 from scheduler.testing.simulation.engine import HOSTS
 from scheduler.testing.simulation.fleet import RIVALS
 
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 Told = tuple[str, dict[str, Any]]
 
 _NAMES: Final = tuple(host.name for host in HOSTS)
+_RIVALS: Final = {int(rival.job.name.rpartition("-")[2]): number for number, rival in enumerate(RIVALS)}
+"""Which of them it is, by the number in its name."""
 _OUT: Final = frozenset({MaintenanceMode.DRAINING, MaintenanceMode.DRAINED, MaintenanceMode.SCHEDULED})
 
 
@@ -72,8 +76,22 @@ def _announce(random: Random, host: str) -> Told:
     return "announce", {"host": host, "in_ms": in_ms, "away_ms": random.choice((1_000, 4_000))}
 
 
-def going_tasks(world: World) -> list[tuple[int, int]]:
-    """Job numbers and instances of those that make way, or leave a host that drains: it does not last long."""
+def upset(random: Random, world: World) -> Told | None:
+    """Something happens to one that makes way, or leaves a host that drains: it does not last long."""
+    going = _going(world)
+    if not going or random.random() >= 0.35:
+        return None
+    job, instance = random.choice(going)
+    fault = random.choice(("kill", "kill", "crash", "exit", "lost", "partition, back"))
+    if fault == "kill" and job in _RIVALS:
+        return "rival_kill", {"rival": _RIVALS[job], "instances": [instance]}
+    if fault == "kill" and job < len(JOBS):
+        return "kill", {"job": job, "instances": [instance]}
+    return "instance", {"job": job, "instance": instance, "fault": fault, "for_ms": 4 * GRID_MS}
+
+
+def _going(world: World) -> list[tuple[int, int]]:
+    """Job numbers and instances: of those that make way, or else of those that leave a host that drains."""
     if world.witness is None:
         return []
     state = world.witness.controller.state

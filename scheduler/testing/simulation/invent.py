@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from scheduler.core.records import TaskStatus
 from scheduler.core.updates.records import Phase
+from scheduler.testing.simulation import fleet_invent
 from scheduler.testing.simulation.agenda import GRID_MS
 from scheduler.testing.simulation.catalog import INSTANCES, JOBS, random_settings
 from scheduler.testing.simulation.crontab import CRON_JOBS, EVERY_MS, has_cron
 from scheduler.testing.simulation.engine import HOSTS, SHORT
 from scheduler.testing.simulation.fleet import has_fleet
-from scheduler.testing.simulation.fleet_invent import going_tasks, upkeep
 from scheduler.testing.simulation.ledger import AWAITING, PAUSED, UpdateRow
 from scheduler.testing.simulation.monitors import Mood
 from scheduler.testing.simulation.node import PLACES
@@ -42,7 +42,8 @@ class Inventor:
         self._versions = 0
         self._healed_at_step = 0
         cron = ((Inventor._cron, 9),) if has_cron(seed) else ()
-        fleet = ((Inventor._upkeep, 14),) if has_fleet(seed) else ()
+        self._has_fleet = has_fleet(seed)
+        fleet = ((Inventor._upkeep, 14),) if self._has_fleet else ()
         self.weights: tuple[tuple[Callable[..., Told | None], int], ...] = (*_WEIGHTS, *cron, *fleet)
         self._follow_ups: list[Told] = []
         """What comes next at once, to meet something that does not last."""
@@ -74,9 +75,9 @@ class Inventor:
         rare = [number for number in _rolling_back(world) if _is_poisonable(world, number)]
         if rare and self._random.random() < 0.05:
             return self._poison(world, self._random.choice(rare))
-        going = going_tasks(world)
-        if going and self._random.random() < 0.35:
-            return self._upset(*self._random.choice(going))
+        upset = self._has_fleet and fleet_invent.upset(self._random, world)
+        if upset:
+            return upset
         kinds, weights = zip(*self.weights, strict=True)
         while True:
             kind = self._random.choices(kinds, weights)[0]
@@ -141,7 +142,7 @@ class Inventor:
     def _upset(self, job: int, instance: int) -> Told:
         """Something else happens to an instance that was just asked to end."""
         fault = self._random.choice(("kill", "crash", "exit", "lost", "partition, back"))
-        if fault == "kill" and job < len(JOBS):
+        if fault == "kill":
             return "kill", {"job": job, "instances": [instance]}
         return "instance", {"job": job, "instance": instance, "fault": fault, "for_ms": 4 * GRID_MS}
 
@@ -228,7 +229,7 @@ class Inventor:
         return "cron_set", {"cron": cron, "data": data, **told, "policy": policy, "new": random.random() < 0.7}
 
     def _upkeep(self, world: World, job: int) -> Told:
-        return upkeep(self._random, world, self._version().removesuffix("-bad"), self._follow_ups)
+        return fleet_invent.upkeep(self._random, world, self._version().removesuffix("-bad"), self._follow_ups)
 
     def _instance(self, world: World, job: int) -> Told:
         random = self._random
