@@ -33,8 +33,14 @@ def objection(config: TaskConfig) -> str | None:
 
 
 def stop_wait_ms(config: TaskConfig) -> int:
-    """How long the executor's own steps to end a task may take; what is not understood has none."""
-    return 0 if objection(config) else thermos.parse(config).stop_wait_ms
+    """How long the executor's own steps to end a task may take; what is not understood has none.
+
+    Raises nothing: it is asked about whatever is stored, also what would not be accepted any more.
+    """
+    try:
+        return thermos.parse(config).stop_wait_ms
+    except ValueError:
+        return 0
 
 
 def engine_warning(settings: Settings) -> str | None:

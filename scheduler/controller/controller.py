@@ -46,7 +46,7 @@ class Controller:
         self.deadlines = Deadlines()
         self._moments = Moments(clock, state)
         self.failures: list[tuple[str, BaseException]] = []
-        """Decisions nobody asked for that raised; the driver logs them."""
+        """Decisions nobody asked for, and parts of decisions, that raised; the driver logs them."""
         self.ready: Callable[[], None] = lambda: None
         """Called when there is something to append, to do or to wait for."""
         self._durable = offset
@@ -67,6 +67,7 @@ class Controller:
         """Run `decision(tx, *args)`; all of it or nothing. Exceptions other than Refused come through."""
         tx = Transaction(self.state, self.world, self._moments.take())
         answer = decide(tx, decision, *args)
+        self.failures += tx.failures
         if tx.ops:
             self._ops += tx.ops
             if not self._placement_wanted:
@@ -78,7 +79,7 @@ class Controller:
         if len(self._ops) >= self.ops_per_entry:
             self._full.append(self._take_gathered())
         self._effects.extend((offset, effect) for effect in tx.effects)
-        if tx.ops or tx.effects or tx.armed or tx.wants_placement:
+        if tx.ops or tx.effects or tx.armed or tx.wants_placement or tx.failures:
             self.ready()
         return Ticket(offset, answer)
 

@@ -104,6 +104,7 @@ class Transaction:
         "changes",
         "cleared",
         "effects",
+        "failures",
         "journal",
         "mono_ms",
         "now_ms",
@@ -127,6 +128,8 @@ class Transaction:
         """Instances that updates took up in this decision. What changed in it had changed before."""
         self.cleared: set[str] = set()
         """Ids of tasks whose coordinators have let them go."""
+        self.failures: list[tuple[str, Exception]] = []
+        """Parts that raised and were taken back alone: what they were about, for the log."""
         self.wants_placement = False
         """Should the next turn look for hosts, though no op of this decision asks for one?"""
         self.journal: Journal = []
@@ -178,6 +181,21 @@ class Transaction:
         del self.armed[to.armed :]
         while len(self.changes) > to.changes:
             self.changes.pop()
+
+    def attempt(self, what: str, part: Callable[..., object], *args: Any) -> bool:
+        """Run `part(*args)`; if it raises, only that is taken back, and noted as `what`. Returns whether it was done.
+
+        For one of many things a decision does that have nothing to do with each other. What the part did to hints
+        (`placement/memory.py`) is not taken back.
+        """
+        before = self.savepoint()
+        try:
+            part(*args)
+        except Exception as failure:  # whatever it is, it is this part's alone
+            self.rollback(before)
+            self.failures.append((what, failure))
+            return False
+        return True
 
     def close(self) -> None:
         """Keep what was decided."""

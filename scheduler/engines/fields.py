@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from reprlib import Repr
+from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
 
 _KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a string", dict: "an object",
           list: "a list"}  # fmt: skip
+
+
+MOST_COUNT: Final = 2**31 - 1
+MOST_SECS: Final = 30 * 24 * 3600
+"""Nothing that a task waits for takes longer than this."""
+
+_short = Repr()
+_short.maxstring = _short.maxother = _short.maxlong = 100
+
+
+def shown(value: Any) -> str:
+    """As Python writes it, in the length a sentence has room for, however long or deep the value is."""
+    return _short.repr(value)
 
 
 def refuse(path: str, what: str) -> ValueError:
@@ -23,7 +37,7 @@ class Fields:
 
     def __init__(self, value: Any, path: str) -> None:
         if not isinstance(value, dict):
-            raise refuse(path or "executorConfig.data", f"must be {_KINDS[dict]}, not {value!r}")
+            raise refuse(path or "executorConfig.data", f"must be {_KINDS[dict]}, not {shown(value)}")
         self._values: dict[str, Any] = {k: v for k, v in value.items() if v is not None}
         self.path = path
 
@@ -48,7 +62,13 @@ class Fields:
     def flag(self, name: str, default: bool = False) -> bool:
         return self._one(name, bool, default)
 
-    def number(self, name: str, default: float | None = None, *, least: float = 0, above: float | None = None) -> float:
+    def secs(self, name: str, default: float, *, above: float | None = None) -> float:
+        """A time in seconds, 30 days at most."""
+        return self.number(name, default, above=above, most=MOST_SECS)
+
+    def number(
+        self, name: str, default: float | None = None, *, least: float = 0, above: float | None = None, most: float
+    ) -> float:
         value = self._one(name, float, default)
         if value != value or value in (float("inf"), float("-inf")):
             raise refuse(self.at(name), f"must be a finite number, not {value}")
@@ -56,10 +76,12 @@ class Fields:
             raise refuse(self.at(name), f"must be more than {above:g}, not {value:g}")
         if value < least:
             raise refuse(self.at(name), f"must be at least {least:g}, not {value:g}")
+        if value > most:
+            raise refuse(self.at(name), f"must be at most {most:.15g}, not {value:.15g}")
         return value
 
     def count(self, name: str, default: int, *, least: int = 0) -> int:
-        value = self.number(name, default, least=least)
+        value = self.number(name, default, least=least, most=MOST_COUNT)
         if value != int(value):
             raise refuse(self.at(name), f"must be {_KINDS[int]}, not {value:g}")
         return int(value)
@@ -76,7 +98,7 @@ class Fields:
         values = self._list(name)
         for i, value in enumerate(values):
             if not isinstance(value, str):
-                raise refuse(f"{self.at(name)}[{i}]", f"must be {_KINDS[str]}, not {value!r}")
+                raise refuse(f"{self.at(name)}[{i}]", f"must be {_KINDS[str]}, not {shown(value)}")
         return tuple(values)
 
     def _list(self, name: str) -> list[Any]:
@@ -87,7 +109,10 @@ class Fields:
         if value is None:
             raise refuse(self.at(name), "is missing")
         if kind is float and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)
+            try:
+                value = float(value)
+            except OverflowError:
+                raise refuse(self.at(name), "is a larger number than there can be here") from None
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-            raise refuse(self.at(name), f"must be {_KINDS[kind]}, not {value!r}")
+            raise refuse(self.at(name), f"must be {_KINDS[kind]}, not {shown(value)}")
         return value

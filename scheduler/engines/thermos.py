@@ -46,6 +46,8 @@ def parse(config: TaskConfig) -> TaskPlan:
         value = json.loads(data)
     except ValueError as e:
         raise refuse("executorConfig.data", f"begins like JSON but is none: {e}") from None
+    except RecursionError:
+        raise refuse("executorConfig.data", "is nested too deeply") from None
     fields = Fields(value, "")
     if "command" in fields:
         return _checked(_plain_command(fields, config), config)
@@ -69,7 +71,7 @@ def _plain_command(fields: Fields, config: TaskConfig) -> TaskPlan:
     fields.only("command", "finalization_wait", "health_check_config", "lifecycle", "name")
     return TaskPlan(
         (ProcessPlan(fields.text("name", "command"), fields.text("command"), shell="sh"),),
-        finalization_wait_secs=fields.number("finalization_wait", 30),
+        finalization_wait_secs=fields.secs("finalization_wait", 30),
         health=_health(fields, config),
         shutdown=_shutdown(fields, config) if "lifecycle" in fields else None,
     )
@@ -89,7 +91,7 @@ def _job(fields: Fields, config: TaskConfig) -> TaskPlan:
         _ordered(processes, task),
         max_failures=task.count("max_failures", 1),
         max_concurrency=task.count("max_concurrency", 0),
-        finalization_wait_secs=task.number("finalization_wait", 30),
+        finalization_wait_secs=task.secs("finalization_wait", 30),
         health=_health(fields, config),
         shutdown=_shutdown(fields, config),
     )
@@ -108,7 +110,7 @@ def _process(fields: Fields) -> ProcessPlan:
         fields.text("name"),
         fields.text("cmdline"),
         max_failures=fields.count("max_failures", 1),
-        min_duration_secs=fields.number("min_duration", 5),
+        min_duration_secs=fields.secs("min_duration", 5),
         daemon=fields.flag("daemon"),
         ephemeral=fields.flag("ephemeral"),
     )
@@ -158,9 +160,9 @@ def _health(fields: Fields, config: TaskConfig) -> HealthPlan | None:
         endpoint=_endpoint(http, "endpoint", "/health"),
         expected_response=http.text("expected_response", "ok"),
         expected_response_code=http.count("expected_response_code", 0),
-        initial_interval_secs=health.number("initial_interval_secs", 15),
-        interval_secs=health.number("interval_secs", 10, above=0),
-        timeout_secs=health.number("timeout_secs", 1, above=0),
+        initial_interval_secs=health.secs("initial_interval_secs", 15),
+        interval_secs=health.secs("interval_secs", 10, above=0),
+        timeout_secs=health.secs("timeout_secs", 1, above=0),
         max_consecutive_failures=health.count("max_consecutive_failures", 0),
         min_consecutive_successes=health.count("min_consecutive_successes", 1, least=1),
     )
@@ -180,8 +182,8 @@ def _shutdown(fields: Fields, config: TaskConfig) -> ShutdownPlan | None:
         port=http.text("port", HEALTH_PORT),
         graceful_endpoint=_endpoint(http, "graceful_shutdown_endpoint", "/quitquitquit"),
         endpoint=_endpoint(http, "shutdown_endpoint", "/abortabortabort"),
-        graceful_wait_secs=http.number("graceful_shutdown_wait_secs", 5),
-        wait_secs=http.number("shutdown_wait_secs", 5),
+        graceful_wait_secs=http.secs("graceful_shutdown_wait_secs", 5),
+        wait_secs=http.secs("shutdown_wait_secs", 5),
     )
     return plan if plan.port in config.port_names() else None
 

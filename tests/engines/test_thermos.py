@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 from attrs import evolve
+from hypothesis import given, strategies as st
 
+from scheduler.app.engines import objection, stop_wait_ms
 from scheduler.core.records import (
     DockerContainer,
     DockerImage,
@@ -156,6 +158,12 @@ PROCESS = "task/processes/0"
         ("health_check_config/health_checker/http/endpoint", "/a\r\nX: y", "must be a URL path without spaces"),
         ("lifecycle/http/wait", 5, "lifecycle.http.wait: not understood"),
         ("lifecycle/http/shutdown_wait_secs", float("inf"), "lifecycle.http.shutdown_wait_secs: must be a finite"),
+        ("lifecycle/http/shutdown_wait_secs", 2592001, "lifecycle.http.shutdown_wait_secs: must be at most 2592000, "),
+        ("task/finalization_wait", 1e306, "task.finalization_wait: must be at most 2592000, not 1e+306"),
+        ("task/finalization_wait", 10**400, "task.finalization_wait: is a larger number than there can be here"),
+        ("task/max_failures", 2**31, "task.max_failures: must be at most 2147483647, not 2147483648"),
+        ("health_check_config/max_consecutive_failures", 1e308, "must be at most 2147483647, not 1e+308"),
+        (f"{PROCESS}/min_duration", 1e9, "task.processes[0].min_duration: must be at most 2592000, not 1000000000"),
     ],
 )  # fmt: skip
 def test_what_is_not_understood_is_refused_by_name(path: str, value: Any, complaint: str) -> None:
@@ -181,6 +189,8 @@ def test_two_processes_of_one_name() -> None:
         ('{"command": 7}', "command: must be a string, not 7"),
         ('{"command": "x", "task": {}}', "task: not understood; known here: command"),
         ('{"command": "x {{mesos.slave}}"}', "{{mesos.slave}} is not understood"),
+        ('{"command": ' + "[" * 100_000, "executorConfig.data: is nested too deeply"),
+        ('{"command": ' + "[" * 900 + "]" * 900 + "}", "command: must be a string, not [[[[[["),
     ],
 )
 def test_data_that_is_no_task(data: str, complaint: str) -> None:
@@ -202,6 +212,24 @@ def test_data_that_is_no_task(data: str, complaint: str) -> None:
 def test_what_only_other_engines_can_run(change: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         parse(evolve(command("true"), **change))
+
+
+AMOUNTS = st.integers() | st.floats() | st.sampled_from([10**400, -(10**400), 2**31 - 1, 30 * 24 * 3600, None, True])
+
+
+@given(AMOUNTS, AMOUNTS, AMOUNTS)
+def test_whatever_is_accepted_can_be_waited_for(wait: Any, graceful: Any, failures: Any) -> None:
+    data = {"command": "x", "finalization_wait": wait, "lifecycle": {"http": {"graceful_shutdown_wait_secs": graceful}},
+            "health_check_config": {"max_consecutive_failures": failures}}  # fmt: skip
+    config = job(data, "health")
+    complaint = objection(config)
+    assert 0 <= stop_wait_ms(config) <= 3 * 30 * 24 * 3600 * 1000
+    fields = ("finalization_wait", "graceful_shutdown_wait_secs", "max_consecutive_failures")
+    assert complaint is None or complaint.split(":")[0].endswith(fields)
+
+
+def test_what_is_stored_and_would_be_refused_today_is_still_ended() -> None:
+    assert stop_wait_ms(job({"command": "x", "finalization_wait": 1e306})) == 0
 
 
 def test_a_configuration_is_understood_once() -> None:

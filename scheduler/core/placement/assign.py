@@ -1,13 +1,15 @@
 """One placement pass: give pending tasks that fit a host and ports, and say of the others why they wait.
 
 Tasks of one configuration form a group, which fits where any of them fits. Groups have their turns one after another,
-a few tasks at a time, so a large job holds up no other. A group that found nothing waits until a host comes or
-something is freed, and then looks at those hosts only; of very many such groups the first ones look at once, the others
-when their back-off ends. Source: Aurora's documentation, "Scheduler configuration"; `docs/compatibility.md`.
+a few tasks at a time, so a large job holds up no other; one whose turn raises is set back alone. A group that found
+nothing waits until a host comes or something is freed, and then looks at those hosts only; of very many such groups the
+first ones look at once, the others when their back-off ends. Source: Aurora's documentation, "Scheduler
+configuration"; `docs/compatibility.md`.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from itertools import islice
 from operator import attrgetter
 from typing import Final
@@ -92,9 +94,26 @@ def _work_off(tx: Transaction, work: _Work) -> None:
     """Reasons are told when nobody waits for a search."""
     memory = tx.state.placement
     while memory.due and work.goes_on:
-        _attempt(tx, memory.due.popleft(), work)
+        group = memory.due.popleft()
+        group.raised = not tx.attempt(f"placing tasks of {group.request.config.job}", _attempt, tx, group, work)
+        if group.raised:
+            _set_back(tx, group)
     while memory.unexplained and not memory.due and work.looks > 0:
-        _explain(tx, memory.unexplained[0], work)
+        group = memory.unexplained[0]
+        job = group.request.config.job
+        if not tx.attempt(f"explaining why tasks of {job} are pending", _explain, tx, group, work):
+            memory.unexplained = deque(other for other in memory.unexplained if other is not group)
+            group.rest = None
+
+
+def _set_back(tx: Transaction, group: Group) -> None:
+    """Its turn raised: it begins anew when its back-off ends."""
+    memory = tx.state.placement
+    fresh = Group(group.request, group.number)
+    fresh.penalty_ms, fresh.raised = group.penalty_ms, True
+    memory.groups[group.request.config] = fresh
+    _back_off(tx, fresh)
+    tx.arm_mono(DeadlineKind.PLACE, None, fresh.due_ms)
 
 
 def refresh(tx: Transaction) -> None:
@@ -144,7 +163,7 @@ def _woken(tx: Transaction) -> list[Group]:
     for group in memory.waiting.values():
         if not _has_news(tx, group):
             continue
-        if len(woken) < WOKEN_AT_ONCE or group.due_ms <= tx.mono_ms:
+        if (len(woken) < WOKEN_AT_ONCE and not group.raised) or group.due_ms <= tx.mono_ms:
             woken.append(group)
         else:
             due_ms = group.due_ms if due_ms is None else min(due_ms, group.due_ms)
@@ -169,14 +188,19 @@ def _send_home(tx: Transaction) -> None:
         task = state.tasks.active.get(owner.job, {}).get(owner.number)
         if task is None or task.status is not TaskStatus.PENDING:
             continue
-        for name in list(state.reservations.by_owner[owner]):
-            own = state.reservations.own(ReservationKey(name, owner))
-            room, group = state.placement.rooms.by_name.get(name), state.placement.groups[task.config]
-            if room is not None and has_room(room, group.request.need, own) and _allows(tx, group, room):
-                _assign(tx, task, room)
-                room.lessen(group.request.need)
-                break
-            give_up(tx, ReservationKey(name, owner))
+        tx.attempt(f"sending {task.task_id} home", _send_one_home, tx, task, owner)
+
+
+def _send_one_home(tx: Transaction, task: Task, owner: Instance) -> None:
+    state = tx.state
+    for name in list(state.reservations.by_owner[owner]):
+        own = state.reservations.own(ReservationKey(name, owner))
+        room, group = state.placement.rooms.by_name.get(name), state.placement.groups[task.config]
+        if room is not None and has_room(room, group.request.need, own) and _allows(tx, group, room):
+            _assign(tx, task, room)
+            room.lessen(group.request.need)
+            return
+        give_up(tx, ReservationKey(name, owner))
 
 
 def _preempt(tx: Transaction) -> bool:

@@ -41,6 +41,7 @@ class Group:
         "nearest",
         "number",
         "penalty_ms",
+        "raised",
         "request",
         "rest",
         "search",
@@ -58,6 +59,8 @@ class Group:
         self.departures: object = None
         self.penalty_ms = 0
         self.due_ms = 0
+        self.raised = False
+        """Its last turn did: it has none before its back-off ends, whatever is freed."""
         self.explained_ms: int | None = None
         self.nearest: Nearest | None = None
         self.rest: Iterator[Room] | None = None

@@ -233,14 +233,21 @@ def _make_room(tx: Transaction, run: Run, turn: Turn, batch: int, looks: int) ->
         tx.state.placement.figures[f"slot_search_attempts_for_{_class_of(turn.kind)}"] += 1
     for room in turn.hosts:
         looks -= 1
-        victims = _victims(tx, run, turn, room)
-        if victims is not None:
-            _preempt(tx, room, victims, turn.group)
-            _strike_off(tx, run, room, victims)
-            made += 1
+        made += _clear(tx, run, turn, room)
         if made == batch or looks <= 0:
             break
     return made, looks
+
+
+def _clear(tx: Transaction, run: Run, turn: Turn, room: Room) -> bool:
+    """Room is made on this host, if there are victims. Those who cannot be asked to end are left out of this search."""
+    while (victims := _victims(tx, run, turn, room)) is not None:
+        what = f"making room on {room.name} for {turn.group.request.config.job}"
+        is_done = tx.attempt(what, _preempt, tx, room, victims, turn.group)
+        _strike_off(tx, run, room, victims)
+        if is_done or not victims:
+            return is_done
+    return False
 
 
 def _strike_off(tx: Transaction, run: Run, room: Room, victims: list[Prey]) -> None:
@@ -324,7 +331,7 @@ def _preempt(tx: Transaction, room: Room, victims: list[Prey], group: Group) -> 
     for prey in victims:
         done = transition(tx, prey.task.task_id, TaskStatus.PREEMPTING, why)
         assert done is Outcome.SUCCESS, (prey.task.task_id, done)
-        tx.state.placement.figures[f"tasks_preempted_{_class_of(prey.kind)}"] += 1
+    tx.state.placement.figures.update(f"tasks_preempted_{_class_of(prey.kind)}" for prey in victims)
     keep(tx, ReservationKey(room.name, config), config, tx.policy.offer_reservation_duration_ms)
     room.lessen(group.request.need)
     if not victims:
