@@ -91,6 +91,10 @@ def descendants_named_sleep(pid: int) -> list[int]:
     return found
 
 
+def is_reaped(pid: int) -> bool:
+    return process_stat(pid) is None
+
+
 def is_gone(pid: int) -> bool:
     stat = process_stat(pid)
     return stat is None or stat.state == "Z"
@@ -143,6 +147,39 @@ async def test_a_killed_executor_means_lost_and_nothing_is_left(local: LocalWorl
     await until(lambda: len(ears.reports) > heard, "LOST, once more")
     assert ears.reports[-1].status is LOST
     await engine.stop()
+
+
+@in_loop
+async def test_executors_are_reaped_by_a_scheduler_that_does_not_lead_any_more(local: LocalWorld) -> None:
+    """Otherwise each of them stays in the process table for as long as the scheduler lives."""
+    engine, ears = local.engine(), Ears()
+    await engine.start(ears, epoch=1, lineage="a")
+    for task_id in ("t-1", "t-2"):
+        engine.launch(order(local, task_id))
+        await ears.hears(task_id, RUNNING)
+    one, two = executor_of(local, "t-1"), executor_of(local, "t-2")
+    await engine.stop()
+    os.kill(one, signal.SIGKILL)
+    await until(lambda: is_reaped(one), "the one that ended while nobody led is reaped")
+
+    for epoch in (2, 3):  # leading again and again takes no more descriptors
+        again, ears = local.engine(), Ears()
+        await again.start(ears, epoch=epoch, lineage="a")
+        await again.stop()
+        assert sum(is_descriptor_of(two, fd) for fd in os.listdir("/proc/self/fdinfo")) == 1
+    last, ears = local.engine(), Ears()
+    await last.start(ears, epoch=4, lineage="a")
+    last.signal("t-2", Signal.KILL, epoch=4)
+    await ears.hears("t-2", KILLED)
+    await until(lambda: is_reaped(two), "the other is reaped, too")
+    await last.stop()
+
+
+def is_descriptor_of(pid: int, fd: str) -> bool:
+    try:
+        return f"\nPid:\t{pid}\n" in Path(f"/proc/self/fdinfo/{fd}").read_text()
+    except FileNotFoundError:
+        return False
 
 
 @in_loop
@@ -363,7 +400,7 @@ async def test_an_executor_that_cannot_write_leaves_when_nobody_needs_it(local: 
     engine.signal("t-1", Signal.TERM, epoch=1)
     assert (await ears.hears("t-1", *ENDED)).status is KILLED
     engine.forget(["t-1"])
-    await until(lambda: is_gone(pid), "the executor has left")
+    await until(lambda: is_reaped(pid), "the executor has left")
     assert (await engine.reconcile()).tasks == ()
     await engine.stop()
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import socket
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +20,7 @@ from scheduler.engines.local.folder import EngineFolder, OldEpoch
 from scheduler.engines.local.hands import Dead, Found, Hands
 from scheduler.engines.local.hosts import Machine, free_ports
 from scheduler.engines.local.limits import make_room
+from scheduler.engines.local.reaping import release
 from scheduler.engines.local.remains import Remains
 from scheduler.engines.local.tasks import SANDBOX, now_ms
 from scheduler.engines.local.usage import Usage, usage_of
@@ -252,7 +252,7 @@ class LocalEngine:
                 return
             error = future.exception()
             if not self._attached:
-                _let_go(None if error else future.result())
+                _let_go(None if error else future.result(), self._loop)
             elif isinstance(error, OldEpoch):
                 log.error("order refused: %s", error)
                 if self._on_fenced:
@@ -284,8 +284,8 @@ class LocalEngine:
         self._chores.shutdown(cancel_futures=True)
 
 
-def _let_go(result: object) -> None:
-    """Close what came too late: the task lives on, and whoever attaches next finds it."""
+def _let_go(result: object, loop: asyncio.AbstractEventLoop) -> None:
+    """What came too late: the task lives on, and whoever attaches next finds it."""
     for each in result if isinstance(result, list) else [result]:
         if isinstance(each, Found) and each.pidfd is not None:
-            os.close(each.pidfd)
+            release(each.pidfd, loop)

@@ -14,7 +14,6 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from scheduler.contracts import Signal, TaskReport
 from scheduler.core.records import TaskStatus
 from scheduler.engines.local.hands import Found
 from scheduler.engines.local.identity import send
+from scheduler.engines.local.reaping import release
 from scheduler.engines.local.tasks import StatusReader, end_of, lock_is_held, open_executor, to_report
 from scheduler.engines.unix_path import short_path
 
@@ -213,13 +213,10 @@ class Watch:
         self._bury(task, status, message)
 
     def _let_go(self, task: Task) -> None:
-        """Close the executor's descriptor, and reap the executor if it was our child and has ended."""
         if task.pidfd is None:
             return
         self._loop.remove_reader(task.pidfd)
-        with suppress(ChildProcessError):
-            os.waitid(os.P_PIDFD, task.pidfd, os.WEXITED | os.WNOHANG)
-        os.close(task.pidfd)
+        release(task.pidfd, self._loop)
         task.pidfd = None
 
     def _nudged(self) -> None:
