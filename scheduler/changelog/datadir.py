@@ -8,6 +8,7 @@ import fcntl
 import os
 import shlex
 import sys
+import time
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +18,8 @@ from scheduler.contracts import Unavailable
 __all__ = ["LOCK_FILE", "FileLock", "lock", "prepare", "state_of_disk"]
 
 LOCK_FILE: Final = "lock"
+_TRIES: Final = 5
+_PAUSE_S: Final = 0.02
 _FULL_BYTES: Final = 64 * 1024
 """What SQLite wants at least to open a file: the index of its log and a page or two."""
 
@@ -72,7 +75,7 @@ class FileLock:
 
     @staticmethod
     def is_held(path: Path) -> bool:
-        """Does somebody hold it now? Changes nothing, also where nothing can be changed."""
+        """Does somebody hold it now? Writes nothing, also where nothing can be written."""
         try:
             file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -99,12 +102,21 @@ def lock(path: Path) -> FileLock:
     Raises DataDirRefused and says who has it, and Unavailable when it is the disk that refuses.
     """
     try:
-        return FileLock(path / LOCK_FILE)
+        return _patiently(path / LOCK_FILE)
     except BlockingIOError:
         who = FileLock.holder(path / LOCK_FILE)
         raise DataDirRefused(f"the data directory {path} is in use by {who}: stop it, or use another one") from None
     except OSError as error:
         raise _refusal(f"the data directory {path} cannot be locked", error) from error
+
+
+def _patiently(path: Path) -> FileLock:
+    """Who only asks whether it is held (`is_held`) holds it for an instant."""
+    for _ in range(_TRIES - 1):
+        with contextlib.suppress(BlockingIOError):
+            return FileLock(path)
+        time.sleep(_PAUSE_S)
+    return FileLock(path)
 
 
 def _refusal(what: str, error: OSError) -> DataDirRefused | Unavailable:

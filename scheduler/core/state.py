@@ -19,7 +19,7 @@ from scheduler.core.placement.reservations import ReservationTable
 from scheduler.core.records import JobKey, MaintenanceMode, Quota, Task, TaskConfig
 from scheduler.core.tables import ConfigTable, CronTable, HostTable, ProgressTable, Table, TaskTable, UpdateTable
 from scheduler.core.updates.folding import with_event, with_instance_event
-from scheduler.core.updates.notes import MOST_REMARKS, Beat, Remark
+from scheduler.core.updates.notes import Beat, Remark, with_remark
 from scheduler.core.updates.records import (
     InstanceProgress,
     Instructions,
@@ -253,8 +253,7 @@ def _annotate_update(state: State, op: ops.AnnotateUpdate) -> None:
 
 
 def _record_remark(state: State, op: ops.RecordRemark) -> None:
-    before = state.remarks.get(op.key) or ()
-    state.replace(state.remarks, op.key, (*before, op.remark)[-MOST_REMARKS:])
+    state.replace(state.remarks, op.key, with_remark(state.remarks.get(op.key) or (), op.remark))
 
 
 def _remove_updates(state: State, op: ops.RemoveUpdates) -> None:

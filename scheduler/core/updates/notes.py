@@ -73,8 +73,18 @@ class Remark:
     message: str
 
 
+MONITOR_SAYS: Final = "Monitor says"
+"""How a sentence begins that a monitor's verdict causes."""
 MOST_REMARKS: Final = 200
 """Kept for an update, the newest: whoever asks again and again must not make it grow."""
+
+
+def with_remark(remarks: tuple[Remark, ...], last: Remark) -> tuple[Remark, ...]:
+    """When there are too many, what a monitor said is forgotten before what a person did."""
+    if len(remarks) < MOST_REMARKS:
+        return (*remarks, last)
+    oldest = next((at for at, one in enumerate(remarks) if one.message.startswith(MONITOR_SAYS)), 0)
+    return (*remarks[:oldest], *remarks[oldest + 1 :], last)
 
 
 @frozen

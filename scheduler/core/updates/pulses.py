@@ -18,13 +18,13 @@ from typing import Final
 from scheduler.core.policy import HOUR_MS
 from scheduler.core.state import State
 from scheduler.core.transaction import Clocks, DeadlineKind, Transaction
+from scheduler.core.updates.notes import MONITOR_SAYS
 from scheduler.core.updates.records import JobUpdate, UpdateEvent
 from scheduler.core.updates.status import AWAITING_PULSE_STATES, ROLLING_STATES
 
 TIMED_OUT: Final = "Pulses from external service have timed out."
 FAILED_OVER: Final = "A new scheduler leads: waiting for a heartbeat."
 OVERRIDDEN: Final = "Heartbeat overridden for"
-MONITOR_SAYS: Final = "Monitor says"
 MANY_STOPS: Final = 5
 MOST_COUNTED: Final = 100
 

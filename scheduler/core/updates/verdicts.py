@@ -22,7 +22,7 @@ from scheduler.core.policy import MINUTE_MS
 from scheduler.core.transaction import Transaction
 from scheduler.core.updates import pulses, requests, status as table
 from scheduler.core.updates.beating import forget_streak, proceed
-from scheduler.core.updates.notes import NO_BEAT, Hold, Pause
+from scheduler.core.updates.notes import MONITOR_SAYS, NO_BEAT, Hold, Pause
 from scheduler.core.updates.noting import annotate, remark
 from scheduler.core.updates.records import JobUpdate, UpdateKey, UpdateStatus
 from scheduler.core.updates.standing import Outcome, Standing, standing
@@ -34,7 +34,7 @@ MOST_AT_ONCE: Final = 1000
 """Heartbeats in one call: it is one decision."""
 _LENGTHS: Final = (512, 256, 128)
 """The most characters of reason, link and source that are kept."""
-_SAYS_WAIT: Final = f"{pulses.MONITOR_SAYS} wait"
+_SAYS_WAIT: Final = f"{MONITOR_SAYS} wait"
 
 
 class MonitorVerdict(IntEnum):
@@ -58,7 +58,7 @@ class Heartbeat:
     def sentence(self) -> str:
         """`Monitor says wait: errors above 1% (probe) http://example.com/graph`."""
         word = self.verdict.name.lower().replace("_", " ")
-        text = f"{pulses.MONITOR_SAYS} {word}{f': {self.reason}' if self.reason else ''}"
+        text = f"{MONITOR_SAYS} {word}{f': {self.reason}' if self.reason else ''}"
         return " ".join(filter(None, (text, f"({self.source})" if self.source else "", self.link)))
 
 

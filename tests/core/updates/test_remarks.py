@@ -96,6 +96,18 @@ def test_who_asks_again_and_again_does_not_make_it_grow() -> None:
     assert kept[-1][1].endswith(str(MOST_REMARKS + 4))
 
 
+def test_a_monitor_pushes_out_nothing_that_a_person_did() -> None:
+    script = rolling('override 100s user=ann "the probe is down"', "pause user=ann")
+    for n in range(MOST_REMARKS + 5):
+        script.do(f'heartbeat WAIT "{n}"')
+        script.do("wait 61s")
+    kept = remarks(script)
+    assert len(kept) == MOST_REMARKS
+    assert kept[0] == GIVEN
+    assert kept[-1][1] == f"Monitor says wait: {MOST_REMARKS + 4}"
+    assert sum(not message.startswith("Monitor says") for _, message in kept) == 2, "what Ann did, and its end"
+
+
 def test_what_is_awaited_becomes_an_event_and_is_not_told_twice() -> None:
     script = Script()
     for command in ("job web 0-3 old", "start new 0-3 pulse=60000", 'override 100s user=ann "the probe is down"'):
