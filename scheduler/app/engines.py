@@ -11,36 +11,15 @@ import attrs
 from scheduler.app.tiers import read_tiers
 from scheduler.contracts import Engine, EngineError
 from scheduler.core.policy import Policy
-from scheduler.core.records import TaskConfig
 from scheduler.cron_times import next_run, zone
-from scheduler.engines import thermos
 from scheduler.engines.local import LocalEngine, Machine
 from scheduler.engines.simulated.client import SimulatedEngine
 from scheduler.engines.simulated.hosts import WrongHosts, read_hosts
 from scheduler.engines.simulated.options import Options
 from scheduler.engines.simulated.processes import ensure_server
 from scheduler.engines.simulated.where import Address
+from scheduler.engines.thermos import objection, stop_wait_ms
 from scheduler.settings import Settings
-
-
-def objection(config: TaskConfig) -> str | None:
-    """Why the local engine could not run this configuration."""
-    try:
-        thermos.parse(config)
-    except ValueError as wrong:
-        return str(wrong)
-    return None
-
-
-def stop_wait_ms(config: TaskConfig) -> int:
-    """How long the executor's own steps to end a task may take; what is not understood has none.
-
-    Raises nothing: it is asked about whatever is stored, also what would not be accepted any more.
-    """
-    try:
-        return thermos.parse(config).stop_wait_ms
-    except ValueError:
-        return 0
 
 
 def engine_warning(settings: Settings) -> str | None:

@@ -16,13 +16,20 @@ MOST_COUNT: Final = 2**31 - 1
 MOST_SECS: Final = 30 * 24 * 3600
 """Nothing that a task waits for takes longer than this."""
 
+MOST_SHOWN: Final = 100
+
 _short = Repr()
-_short.maxstring = _short.maxother = _short.maxlong = 100
+_short.maxstring = _short.maxother = _short.maxlong = MOST_SHOWN
 
 
 def shown(value: Any) -> str:
     """As Python writes it, in the length a sentence has room for, however long or deep the value is."""
     return _short.repr(value)
+
+
+def shorten(text: str) -> str:
+    """What is not said by `shown`, because it is no value: names of fields, lists."""
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
 
 
 def refuse(path: str, what: str) -> ValueError:
@@ -51,7 +58,7 @@ class Fields:
         """Refuse every field that is not listed here."""
         for name in self._values:
             if name not in known:
-                raise refuse(self.at(name), f"not understood; known here: {', '.join(sorted(known))}")
+                raise refuse(self.at(shorten(name)), f"not understood; known here: {', '.join(sorted(known))}")
 
     def is_empty(self) -> bool:
         return not self._values
@@ -90,19 +97,22 @@ class Fields:
         """An object; an empty one when it is not given."""
         return Fields(self._values.get(name, {}), self.at(name))
 
-    def objects(self, name: str) -> Iterator[Fields]:
-        for i, value in enumerate(self._list(name)):
+    def objects(self, name: str, *, most: int) -> Iterator[Fields]:
+        for i, value in enumerate(self._list(name, most)):
             yield Fields(value, f"{self.at(name)}[{i}]")
 
-    def texts(self, name: str) -> tuple[str, ...]:
-        values = self._list(name)
+    def texts(self, name: str, *, most: int) -> tuple[str, ...]:
+        values = self._list(name, most)
         for i, value in enumerate(values):
             if not isinstance(value, str):
                 raise refuse(f"{self.at(name)}[{i}]", f"must be {_KINDS[str]}, not {shown(value)}")
         return tuple(values)
 
-    def _list(self, name: str) -> list[Any]:
-        return self._one(name, list, [])
+    def _list(self, name: str, most: int) -> list[Any]:
+        values = self._one(name, list, [])
+        if len(values) > most:
+            raise refuse(self.at(name), f"has {len(values)}; allowed are {most}")
+        return values
 
     def _one(self, name: str, kind: type[T], default: T | None) -> T:
         value = self._values.get(name, default)

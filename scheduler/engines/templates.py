@@ -7,24 +7,27 @@ command's own and stay as they are.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 
-_REFERENCE = re.compile(r"\{\{\s*((?:thermos|mesos)\.[^}\s]*)\s*\}\}")
+from scheduler.engines.fields import shorten, shown
+
+# No reference holds a brace: so no two attempts to match read the same text, and the whole is read in linear time.
+_REFERENCE = re.compile(r"\{\{\s*((?:thermos|mesos)\.[^{}\s]*)\s*\}\}")
 _PORT = re.compile(r"thermos\.ports\[([^\]]+)\]")
 INSTANCE, HOSTNAME, TASK_ID = "mesos.instance", "mesos.hostname", "thermos.task_id"
 _PLAIN = (INSTANCE, HOSTNAME, TASK_ID)
 
 
-def check_references(text: str, port_names: Sequence[str], path: str) -> None:
+def check_references(text: str, port_names: Collection[str], path: str) -> None:
     """Raises ValueError for a reference that would have no value."""
-    for reference in _REFERENCE.findall(text):
+    for reference in dict.fromkeys(_REFERENCE.findall(text)):
         port = _PORT.fullmatch(reference)
         if port and port[1] not in port_names:
-            has = ", ".join(port_names) or "none"
-            raise ValueError(f"{path}: uses port {port[1]!r}, but the task asks for these ports: {has}")
+            has = ", ".join(sorted(port_names)) or "none"
+            raise ValueError(f"{path}: uses port {shown(port[1])}, but the task asks for these ports: {has}")
         if not port and reference not in _PLAIN:
             known = ", ".join((*_PLAIN, "thermos.ports[NAME]"))
-            raise ValueError(f"{path}: {{{{{reference}}}}} is not understood; known: {known}")
+            raise ValueError(f"{path}: {{{{{shorten(reference)}}}}} is not understood; known: {known}")
 
 
 def fill(text: str, *, instance_id: int, hostname: str, task_id: str, ports: Mapping[str, int]) -> str:

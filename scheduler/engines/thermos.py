@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import json
 from functools import lru_cache
+from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
 
 from attrs import evolve
 
 from scheduler.core.records import DockerContainer, MesosContainer, TaskConfig
-from scheduler.engines.fields import Fields, refuse
+from scheduler.engines.fields import Fields, refuse, shorten, shown
 from scheduler.engines.plan import HEALTH_PORT, HealthPlan, ProcessPlan, ShutdownPlan, TaskPlan
 from scheduler.engines.templates import check_references
 
@@ -29,6 +30,9 @@ _FOR_OTHERS = (
     "priority", "production", "role", "service", "sla_policy", "task_links", "tier", "update_config",
 )  # fmt: skip
 _MAX_NAME_BYTES = 200
+_MOST_PROCESSES = 500
+_MOST_IN_ORDERS = 10_000
+"""Orders, and names in all of them together."""
 
 
 @lru_cache(maxsize=512)
@@ -52,6 +56,26 @@ def parse(config: TaskConfig) -> TaskPlan:
     if "command" in fields:
         return _checked(_plain_command(fields, config), config)
     return _checked(_job(fields, config), config)
+
+
+def objection(config: TaskConfig) -> str | None:
+    """Why this configuration cannot be run."""
+    try:
+        parse(config)
+    except ValueError as wrong:
+        return str(wrong)
+    return None
+
+
+def stop_wait_ms(config: TaskConfig) -> int:
+    """How long the executor's own steps to end a task may take; what is not understood has none.
+
+    Raises nothing: it is asked about whatever is stored, also what would not be accepted any more.
+    """
+    try:
+        return parse(config).stop_wait_ms
+    except ValueError:
+        return 0
 
 
 def _check_container(config: TaskConfig) -> None:
@@ -86,7 +110,7 @@ def _job(fields: Fields, config: TaskConfig) -> TaskPlan:
     task = fields.object("task")
     task.only("constraints", "finalization_wait", "max_concurrency", "max_failures", "name", "processes", "resources",
               "user")  # fmt: skip
-    processes = tuple(_process(p) for p in task.objects("processes"))
+    processes = tuple(_process(p) for p in task.objects("processes", most=_MOST_PROCESSES))
     return TaskPlan(
         _ordered(processes, task),
         max_failures=task.count("max_failures", 1),
@@ -118,27 +142,24 @@ def _process(fields: Fields) -> ProcessPlan:
 
 def _ordered(processes: tuple[ProcessPlan, ...], task: Fields) -> tuple[ProcessPlan, ...]:
     """With `after` from the ordering constraints: each name in an order waits for the one before it."""
-    before: dict[str, list[str]] = {p.name: [] for p in processes}
-    for constraint in task.objects("constraints"):
+    before: dict[str, dict[str, None]] = {p.name: {} for p in processes}
+    left = _MOST_IN_ORDERS
+    for constraint in task.objects("constraints", most=_MOST_IN_ORDERS):
         constraint.only("order")
-        names = constraint.texts("order")
+        names = constraint.texts("order", most=_MOST_IN_ORDERS)
+        left -= len(names)
+        if left < 0:
+            raise refuse(task.at("constraints"), f"have more than {_MOST_IN_ORDERS} names in all")
         for name in names:
             if name not in before:
-                raise refuse(constraint.at("order"), f"names {name!r}, which is no process of this task")
+                raise refuse(constraint.at("order"), f"names {shown(name)}, which is no process of this task")
         for first, second in pairwise(names):
-            before[second].append(first)
-    _check_no_circle(before, task.at("constraints"))
-    return tuple(evolve(p, after=tuple(dict.fromkeys(before[p.name]))) for p in processes)
-
-
-def _check_no_circle(before: dict[str, list[str]], path: str) -> None:
-    waiting = {name: set(names) for name, names in before.items()}
-    while waiting:
-        free = [name for name, names in waiting.items() if not names & waiting.keys()]
-        if not free:
-            raise refuse(path, f"go in a circle: none of {', '.join(waiting)} could ever start")
-        for name in free:
-            del waiting[name]
+            before[second][first] = None
+    try:
+        TopologicalSorter(before).prepare()
+    except CycleError as e:
+        raise refuse(task.at("constraints"), f"go in a circle: {shorten(' - '.join(e.args[1]))}") from None
+    return tuple(evolve(p, after=tuple(before[p.name])) for p in processes)
 
 
 def _default_health(config: TaskConfig) -> HealthPlan | None:
@@ -194,7 +215,7 @@ def _endpoint(fields: Fields, name: str, default: str) -> str:
     if not path:
         return ""
     if not path.isascii() or not path.isprintable() or " " in path:
-        raise refuse(fields.at(name), f"must be a URL path without spaces, not {path!r}")
+        raise refuse(fields.at(name), f"must be a URL path without spaces, not {shown(path)}")
     return path if path.startswith("/") else f"/{path}"
 
 
@@ -202,11 +223,12 @@ def _checked(plan: TaskPlan, config: TaskConfig) -> TaskPlan:
     """The rules between the parts: names that can be folders, only once each; references that will have a value."""
     if not plan.processes:
         raise refuse("task.processes", "is empty; a task has at least one process")
+    port_names = frozenset(config.port_names())
     seen: set[str] = set()
     for i, p in enumerate(plan.processes):
         path = f"task.processes[{i}]"
         if not p.name or p.name in (".", "..") or "/" in p.name or not p.name.isprintable():
-            raise refuse(f"{path}.name", f"must be usable as the name of a folder, not {p.name!r}")
+            raise refuse(f"{path}.name", f"must be usable as the name of a folder, not {shown(p.name)}")
         if len(p.name.encode()) > _MAX_NAME_BYTES:
             raise refuse(f"{path}.name", f"is longer than {_MAX_NAME_BYTES} bytes")
         if p.name in seen:
@@ -214,7 +236,7 @@ def _checked(plan: TaskPlan, config: TaskConfig) -> TaskPlan:
         seen.add(p.name)
         if not p.cmdline.strip() or "\0" in p.cmdline:
             raise refuse(f"{path}.cmdline", "must be a command")
-        check_references(p.cmdline, config.port_names(), f"{path}.cmdline")
+        check_references(p.cmdline, port_names, f"{path}.cmdline")
     if all(p.ephemeral for p in plan.processes):
         raise refuse("task.processes", "all are ephemeral; the task would end at once")
     return plan

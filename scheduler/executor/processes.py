@@ -49,6 +49,10 @@ class Processes:
     def __init__(self, specs: Iterable[dict[str, Any]], *, max_failures: int, max_concurrency: int) -> None:
         self.all = [Process(spec) for spec in specs]
         self._by_name = {p.name: p for p in self.all}
+        self._behind: dict[str, list[Process]] = {p.name: [] for p in self.all}
+        for p in self.all:
+            for name in p.after:
+                self._behind[name].append(p)
         self._max_failures = max_failures
         self._max_concurrency = max_concurrency
 
@@ -86,12 +90,16 @@ class Processes:
         p.failures += 1
         p.state = FAILED if p.max_failures and p.failures >= p.max_failures else WAITING
 
-    def _over(self, p: Process) -> bool:
-        """Will it never run again: done, or behind one that failed?"""
-        if p.state is WAITING:
-            before = [self._by_name[name] for name in p.after]
-            return any(b.state is FAILED or (b.state is WAITING and self._over(b)) for b in before)
-        return p.state is not RUNNING
+    def _hopeless(self, failed: list[Process]) -> set[str]:
+        """Names of those that wait behind one that failed, and of those behind them: they never run."""
+        found: set[str] = set()
+        behind = list(failed)
+        while behind:
+            for p in self._behind[behind.pop().name]:
+                if p.state is WAITING and p.name not in found:
+                    found.add(p.name)
+                    behind.append(p)
+        return found
 
     def outcome(self) -> tuple[str, str] | None:
         """The task's end, status and sentence, once its processes have decided it."""
@@ -100,7 +108,8 @@ class Processes:
             last = failed[-1]
             tries = f", run {last.runs} times" if last.runs > 1 else ""
             return "FAILED", f"process {last.name} {describe_exit(last.code or 0)}{tries}"
-        if all(p.ephemeral or self._over(p) for p in self.all):
+        hopeless = self._hopeless(failed)
+        if all(p.ephemeral or p.state in (SUCCEEDED, FAILED) or p.name in hopeless for p in self.all):
             names = ", ".join(p.name for p in failed)
             return "FINISHED", f"finished, though {names} failed" if names else "finished"
         return None

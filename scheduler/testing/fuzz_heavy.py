@@ -6,6 +6,8 @@ Small changes of honest calls do not come near them, and what one of them costs 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from itertools import combinations
 from typing import Any, Final
 
 from scheduler.interface import aurora, thesan
@@ -37,10 +39,8 @@ def _allowed(codec: Codec) -> dict[str, bytes]:
         return codec.write(method, CALL, 1, getattr(thesan.Scheduler, f"{method}_args")(**fields))
 
     key = aurora.JobKey(role="www", environment="prod", name="hello")
+    resources = [aurora.Resource(numCpus=1.0), aurora.Resource(ramMb=64), aurora.Resource(diskMb=64)]
     links = {f"{number:x}": "" for number in range(_STRINGS // 2)}
-    process = {"name": "hello", "cmdline": "echo {{mesos.instance}}, [hello]\n", "max_failures": 1}
-    data = json.dumps({"task": {"processes": [process] * 90_000}})
-    executor = aurora.ExecutorConfig(name="AuroraExecutor", data=data)
     return {
         "job keys": call("getTasksStatus", query=aurora.TaskQuery(jobKeys=[key] * _STRUCTS)),
         "task ids": call("getTasksStatus", query=aurora.TaskQuery(taskIds=["x"] * _STRINGS)),
@@ -50,8 +50,28 @@ def _allowed(codec: Codec) -> dict[str, bytes]:
             "populateJobConfig",
             description=_job(key, metadata=[aurora.Metadata(key=f"{n}", value="") for n in range(_STRUCTS)]),
         ),
-        "an executor's data": call("populateJobConfig", description=_job(key, executorConfig=executor)),
+        **{
+            name: call("populateJobConfig", description=_job(key, executorConfig=executor, resources=resources))
+            for name, executor in _executors()
+        },
     }
+
+
+def _executors() -> Iterator[tuple[str, Any]]:
+    """What tasks can be asked to run: much, or what could take long to understand."""
+    process = {"name": "hello", "cmdline": "echo {{mesos.instance}}, [hello]\n", "max_failures": 1}
+    most = [{**process, "name": f"{number}"} for number in range(500)]
+    names = [step["name"] for step in reversed(most)]
+    pairs = [{"order": [later, sooner]} for later, sooner in combinations(names[:100], 2)]
+    tasks = {
+        "an executor's data": {"processes": [process] * 90_000},
+        "processes in order": {"processes": most, "constraints": [{"order": names}] * 20},
+        "processes in many orders": {"processes": most, "constraints": pairs},
+        "references": {"processes": [{**process, "cmdline": "{{mesos.instance}} " * 300_000}]},
+        "references without an end": {"processes": [{**process, "cmdline": "{{thermos." * 600_000}]},
+    }
+    for name, task in tasks.items():
+        yield name, aurora.ExecutorConfig(name="AuroraExecutor", data=json.dumps({"task": task}))
 
 
 def _job(key: Any, **fields: Any) -> Any:

@@ -18,6 +18,7 @@ from pathlib import Path
 from scheduler.core import jobs, pruning
 from scheduler.core.policy import Policy
 from scheduler.core.updates import requests
+from scheduler.engines import thermos
 from scheduler.testing.bench.house import House
 from scheduler.testing.bench.ports import Ports
 
@@ -25,6 +26,7 @@ TIDY_EVERY_S = 1.0
 
 POLICY = Policy(
     max_tasks_per_job=3,
+    objection=thermos.objection,
     history_prune_threshold_ms=0,
     history_min_retention_ms=0,
     history_max_per_job=1,

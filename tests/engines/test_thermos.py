@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
 from attrs import evolve
 from hypothesis import given, strategies as st
 
-from scheduler.app.engines import objection, stop_wait_ms
 from scheduler.core.records import (
     DockerContainer,
     DockerImage,
@@ -21,7 +21,7 @@ from scheduler.core.records import (
 )
 from scheduler.engines.plan import HealthPlan, ProcessPlan, ShutdownPlan, TaskPlan
 from scheduler.engines.templates import fill
-from scheduler.engines.thermos import parse
+from scheduler.engines.thermos import objection, parse, stop_wait_ms
 from tests.engines.worlds import JOB, command, ports
 
 # As gorealis sends it: nothing but the task (no name, role or environment), amounts multiplied by 1026.
@@ -215,6 +215,41 @@ def test_what_only_other_engines_can_run(change: dict[str, Any], complaint: str)
 
 
 AMOUNTS = st.integers() | st.floats() | st.sampled_from([10**400, -(10**400), 2**31 - 1, 30 * 24 * 3600, None, True])
+
+
+def test_what_is_long_is_read_in_linear_time() -> None:
+    """Much less than this took minutes while everything else stood still."""
+    before_s = time.process_time()
+    parse(job({"command": "sleep 1 " + "{{thermos." * 8_000}))
+    steps = [{"name": f"p{i}", "cmdline": "true"} for i in range(500)]
+    order = [step["name"] for step in reversed(steps)]
+    last, *others = parse(job({"task": {"processes": steps, "constraints": [{"order": order}]}})).processes[::-1]
+    assert (last.after, others[0].after, others[1].after) == ((), ("p499",), ("p498",))
+    assert time.process_time() - before_s < 5
+
+
+def many(count: int, *orders: list[str]) -> dict[str, Any]:
+    task = {"processes": [{"name": f"p{i}", "cmdline": "true"} for i in range(count)]}
+    return {"task": {**task, "constraints": [{"order": order} for order in orders]}}
+
+
+@pytest.mark.parametrize(
+    ("data", "complaint"),
+    [
+        (many(501), "task.processes: has 501; allowed are 500"),
+        (many(1, *([[]] * 10_001)), "task.constraints: has 10001; allowed are 10000"),
+        (many(1, ["p0"] * 10_001), "task.constraints[0].order: has 10001; allowed are 10000"),
+        (many(2, ["p0"] * 5_000, ["p1"] * 5_001), "task.constraints: have more than 10000 names in all"),
+        (many(3, ["p0", "p1"], ["p1", "p2", "p0"]), "task.constraints: go in a circle: p0 - p1 - p2 - p0"),
+        ({"x" * 1_000: 1}, f"{'x' * 100}...: not understood"),
+        ({"command": ["x" * 1_000] * 1_000}, "command: must be a string, not ['xxx"),
+    ],
+)
+def test_refusals_of_what_is_long_are_short(data: dict[str, Any], complaint: str) -> None:
+    refusal = objection(job(data))
+    assert refusal is not None
+    assert refusal.startswith(complaint)
+    assert len(refusal) < 1_500
 
 
 @given(AMOUNTS, AMOUNTS, AMOUNTS)

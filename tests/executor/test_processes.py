@@ -55,6 +55,23 @@ def test_one_after_the_other() -> None:
     assert play.table.outcome() == ("FINISHED", "finished")
 
 
+def test_long_and_tangled_orders_come_to_an_end() -> None:
+    chain = made(*({"name": f"p{i}", "after": [f"p{i + 1}"] if i < 999 else []} for i in range(1000)), max_failures=0)
+    assert Play(chain).running == ["p999"]
+    assert chain.outcome() is None
+    chain.ended(chain.all[999], 1)
+    assert chain.outcome() == ("FINISHED", "finished, though p999 failed")
+
+    layers = [{"name": f"{s}{i}", "after": [f"a{i - 1}", f"b{i - 1}"] if i else []} for i in range(40) for s in "ab"]
+    tangle = made(*reversed(layers), max_failures=0)
+    play = Play(tangle)
+    assert tangle.outcome() is None
+    play.end("a0", 1)
+    assert tangle.outcome() is None, "b0 still runs"
+    play.end("b0")
+    assert tangle.outcome() == ("FINISHED", "finished, though a0 failed")
+
+
 def test_at_most_so_many_at_once() -> None:
     play = Play(made({"name": "a"}, {"name": "b"}, {"name": "c"}, max_concurrency=2))
     assert play.running == ["a", "b"]
