@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from scheduler import __version__
+from scheduler.client.errors import Interrupted
 
 
 class Commands(click.Group):
@@ -30,6 +31,13 @@ class Commands(click.Group):
             command: click.Command = getattr(import_module(module), attribute)
             return command
         return super().get_command(ctx, cmd_name)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Raises Interrupted on Ctrl-C, also at a question: click's own end would be 1."""
+        try:
+            return super().invoke(ctx)
+        except (KeyboardInterrupt, click.Abort):
+            raise Interrupted("interrupted") from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         lines = {name: command.get_short_help_str(80) for name, command in self.commands.items()}

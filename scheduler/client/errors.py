@@ -74,6 +74,12 @@ class TimedOut(CommandError):
     exit_code = Exit.TIMEOUT
 
 
+class Interrupted(CommandError):
+    """Ctrl-C. What was waited for goes on."""
+
+    exit_code = Exit.INTERRUPTED
+
+
 class Usage(CommandError):
     """The command line, or a file it names, is wrong."""
 

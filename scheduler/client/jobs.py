@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
@@ -10,7 +9,7 @@ from typing import Any, Final
 import click
 
 from scheduler.client.connection import Connection, details_of
-from scheduler.client.errors import CommandError, Refused, TimedOut
+from scheduler.client.errors import CommandError, Refused
 from scheduler.client.job_file import load_job_file
 from scheduler.client.keys import Job, connect, parse_job_argument, parse_scope, path_of
 from scheduler.client.options import (
@@ -21,9 +20,10 @@ from scheduler.client.options import (
     server_option,
     timeout_option,
 )
-from scheduler.client.output import count_of, echo, print_json, write_table
+from scheduler.client.output import Complaints, count_of, echo, print_json, write_table
 from scheduler.client.plain import plain
 from scheduler.client.quantities import duration_text, instances_text, time_text
+from scheduler.client.watch import ask_until
 from scheduler.interface import aurora
 
 _STATUS: Final = aurora.ScheduleStatus
@@ -155,16 +155,27 @@ def pending_reasons(connection: Connection, key: Job) -> dict[str, str]:
 
 
 def wait_for(connection: Connection, key: Job, done: Any, what: str, timeout_ms: int | None) -> None:
-    """Ask for the job's tasks until `done(tasks)`. Raises TimedOut."""
-    began = time.monotonic()
-    while True:
-        tasks = get_tasks(connection, key)
-        if done(tasks):
-            return
-        if timeout_ms is not None and (time.monotonic() - began) * 1000 >= timeout_ms:
-            are = ", ".join(f"{t.assignedTask.instanceId} {_NAMES[t.status]}" for t in tasks if _is_active(t))
-            raise TimedOut(f"{key.path}: not {what} after {duration_text(timeout_ms)}; instances: {are or 'none'}")
-        time.sleep(_POLL_S)
+    """Ask for the job's tasks until `done(tasks)`; puts up with a server that is away. Raises as `ask_until`."""
+
+    def late(tasks: list[Any] | None, timeout_ms: int) -> str:
+        active = [task for task in tasks or () if _is_active(task)]
+        are = ", ".join(f"{task.assignedTask.instanceId} {_NAMES[task.status]}" for task in active) or "none"
+        instances = "not known" if tasks is None else are
+        return f"{key.path}: not {what} after {duration_text(timeout_ms)}; instances: {instances}"
+
+    retry_s, connection.retry_s = connection.retry_s, 0  # whoever waits has patience of its own
+    try:
+        ask_until(
+            done,
+            lambda: get_tasks(connection, key),
+            note=Complaints(),
+            late=late,
+            timeout_ms=timeout_ms,
+            goes_on="no longer watching; what was asked for goes on without you",
+            every_s=_POLL_S,
+        )
+    finally:
+        connection.retry_s = retry_s
 
 
 def _is_active(task: Any) -> bool:

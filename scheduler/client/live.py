@@ -15,7 +15,7 @@ from rich.text import Text
 
 from scheduler.client.explained import ITS_OWN_COURSE, Explained
 from scheduler.client.live_parts import BAR_WIDTH, reasons, status_style, timeline
-from scheduler.client.output import echo
+from scheduler.client.output import Complaints, echo
 from scheduler.client.progress import Event, Phase, Progress, with_remarks
 from scheduler.client.quantities import clock_text, duration_text
 from scheduler.client.watch import View
@@ -36,7 +36,7 @@ class PlainView:
 
     def __init__(self, *, err: bool = False) -> None:
         self._seen: set[Event] = set()
-        self._note = ""
+        self._complain = Complaints()
         self._err = err
         self._held: tuple[str, ...] | None = None
 
@@ -58,9 +58,7 @@ class PlainView:
             echo(f"{clock_text(int(time.time() * 1000))} {explained.sentence}", err=self._err)
 
     def note(self, sentence: str) -> None:
-        if sentence and sentence != self._note:
-            echo(sentence, err=True)
-        self._note = sentence
+        self._complain(sentence)
 
 
 class LiveView:

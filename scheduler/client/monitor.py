@@ -16,14 +16,14 @@ from scheduler.client.access import access_to, place_of, server_for
 from scheduler.client.beats import RETRY_S, VERDICTS, Beats, Settings, Tally, arrived
 from scheduler.client.checks import check_for
 from scheduler.client.connection import Connection
-from scheduler.client.errors import CommandError, Exit, Usage
+from scheduler.client.errors import CommandError, Exit, Interrupted, Usage
 from scheduler.client.keys import Job, check_cluster, parse_job_argument, path_of
 from scheduler.client.options import Duration, json_option, server_option
 from scheduler.client.output import echo, print_json
 from scheduler.client.progress import status_name
 from scheduler.client.quantities import duration_text
 from scheduler.client.update_calls import find_update
-from scheduler.client.watch import PATIENCE_S, Interrupted
+from scheduler.client.watch import PATIENCE_S
 
 LEAST_MS: Final = 100
 _ON_FAILURE: Final = [name for name in VERDICTS if name != "PROCEED"]

@@ -24,6 +24,18 @@ def echo(*parts: str | tuple[str, str], err: bool = False) -> None:
     click.echo("".join(shown), err=err)
 
 
+class Complaints:
+    """Trouble that comes and goes: a sentence on stderr whenever it is another one; empty: there is none now."""
+
+    def __init__(self) -> None:
+        self._last = ""
+
+    def __call__(self, sentence: str) -> None:
+        if sentence and sentence != self._last:
+            echo(sentence, err=True)
+        self._last = sentence
+
+
 def forget_unwritten() -> None:
     """Let go of what stdout has not taken. The interpreter would try it once more at its end, and exit with 120."""
     if sys.stdout is None:

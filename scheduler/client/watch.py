@@ -1,17 +1,19 @@
-"""Waiting for an update: asking the server until it is over, or until somebody has waited long enough."""
+"""Waiting: asking the server until it is so, or until somebody has waited long enough."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 from scheduler.client.connection import Connection
-from scheduler.client.errors import CommandError, Exit, Refused, TimedOut, Unreachable
+from scheduler.client.errors import Exit, Interrupted, Refused, TimedOut, Transient, Unreachable
 from scheduler.client.explained import Explained, Why
 from scheduler.client.progress import Progress, progress_of
 from scheduler.client.quantities import duration_text
 from scheduler.interface import aurora
+
+T = TypeVar("T")
 
 POLL_S: Final = 0.5
 PATIENCE_S: Final = 60.0
@@ -28,8 +30,44 @@ class View(Protocol):
         """Something other than the update itself; empty: no longer so."""
 
 
-class Interrupted(CommandError):
-    exit_code = Exit.INTERRUPTED
+def ask_until(
+    done: Callable[[T], bool],
+    ask: Callable[[], T],
+    *,
+    note: Callable[[str], None],
+    late: Callable[[T | None, int], str],
+    timeout_ms: int | None,
+    goes_on: str,
+    every_s: float = POLL_S,
+) -> T:
+    """Ask again and again, until it is done; returns the last answer.
+
+    The connection that `ask` uses should not retry by itself (`retry_s=0`), so that `note` tells trouble at once, and
+    with an empty sentence that it is over. `late` says of the last answer, if there was one, what was not reached in so
+    many milliseconds. Raises TimedOut, Unreachable or Transient after `PATIENCE_S` without an answer, Interrupted with
+    `goes_on` on Ctrl-C.
+    """
+    began = last_answer = time.monotonic()
+    answer: T | None = None
+    try:
+        while True:
+            try:
+                answer = ask()
+            except (Unreachable, Transient) as failure:
+                lasting = isinstance(failure, Unreachable) and failure.lasting
+                if lasting or time.monotonic() - last_answer > PATIENCE_S:
+                    raise
+                note(f"{failure.format_message()}; trying again")
+            else:
+                last_answer = time.monotonic()
+                note("")
+                if done(answer):
+                    return answer
+            if timeout_ms is not None and (time.monotonic() - began) * 1000 >= timeout_ms:
+                raise TimedOut(late(answer, timeout_ms))
+            time.sleep(every_s)
+    except KeyboardInterrupt:
+        raise Interrupted(goes_on) from None
 
 
 def get_details(connection: Connection, key: Any) -> Any:
@@ -49,44 +87,30 @@ def follow(
     timeout_ms: int | None = None,
     until: Callable[[Progress], bool] = lambda progress: progress.is_over,
 ) -> Any:
-    """Watch an update until it is over; returns its JobUpdateDetails.
-
-    `connection` should not retry by itself (`retry_s=0`), so that trouble is shown at once. Raises TimedOut,
-    Unreachable after `PATIENCE_S` without an answer, Interrupted on Ctrl-C.
-    """
-    began = last_answer = time.monotonic()
-    progress = None
+    """Watch an update until it is over; returns its JobUpdateDetails. For `connection` and what it raises see
+    `ask_until`."""
     why = Why()
-    try:
-        while True:
-            try:
-                details = get_details(connection, key)
-            except (Unreachable, Refused) as failure:
-                if not _may_pass(failure) or time.monotonic() - last_answer > PATIENCE_S:
-                    raise
-                view.note(f"{failure.format_message()}; trying again")
-            else:
-                last_answer = time.monotonic()
-                progress = progress_of(details)
-                view.note("")
-                view.show(progress, None if progress.is_over else why.ask(connection, key))
-                if until(progress):
-                    return details
-            if timeout_ms is not None and (time.monotonic() - began) * 1000 >= timeout_ms:
-                raise TimedOut(_timed_out(progress, timeout_ms))
-            time.sleep(POLL_S)
-    except KeyboardInterrupt:
-        raise Interrupted("no longer watching; the update goes on without you") from None
+
+    def show(details: Any) -> bool:
+        progress = progress_of(details)
+        view.show(progress, None if progress.is_over else why.ask(connection, key))
+        return until(progress)
+
+    return ask_until(
+        show,
+        lambda: get_details(connection, key),
+        note=view.note,
+        late=_timed_out,
+        timeout_ms=timeout_ms,
+        goes_on="no longer watching; the update goes on without you",
+    )
 
 
-def _may_pass(failure: CommandError) -> bool:
-    return isinstance(failure, Unreachable) or failure.exit_code == Exit.UNREACHABLE
-
-
-def _timed_out(progress: Progress | None, timeout_ms: int) -> str:
+def _timed_out(details: Any | None, timeout_ms: int) -> str:
     waited = duration_text(timeout_ms)
-    if progress is None:
+    if details is None:
         return f"no answer within {waited}"
+    progress = progress_of(details)
     return f"the update is still {progress.status_name} after {waited} ({progress.sentence}); it is not stopped by this"
 
 

@@ -31,7 +31,7 @@ from rich.text import Text
 from show import Stage
 
 from scheduler.client.connection import Connection
-from scheduler.client.errors import CommandError
+from scheduler.client.errors import CommandError, Interrupted
 from scheduler.client.job_file import load_job_file
 from scheduler.client.jobs import get_tasks, wait_for
 from scheduler.client.places import DEFAULT_SERVER
@@ -242,7 +242,7 @@ def _run(stage: Stage, scheduler: Scheduler, folder: Folder, *, once: bool) -> i
         if not once:
             print_next(stage, scheduler.url)
             _stay(stage, scheduler)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Interrupted):
         pass
     except (Failure, CommandError) as failure:
         text = failure.format_message() if isinstance(failure, CommandError) else str(failure)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -12,9 +11,11 @@ import click
 
 from scheduler.client.admin.words import Words
 from scheduler.client.connection import Connection
-from scheduler.client.errors import CommandError, TimedOut, Usage
+from scheduler.client.errors import CommandError, Usage
 from scheduler.client.options import Duration, server_option, timeout_option
-from scheduler.client.output import count_of, echo
+from scheduler.client.output import Complaints, count_of, echo
+from scheduler.client.quantities import duration_text
+from scheduler.client.watch import ask_until
 from scheduler.interface import aurora
 
 __all__ = ["COMMANDS"]
@@ -22,7 +23,6 @@ __all__ = ["COMMANDS"]
 F = TypeVar("F", bound=Callable[..., Any])
 
 LOOK_EVERY_S: Final = 1.0
-AWAY_S: Final = 60.0
 DRAINED: Final = aurora.MaintenanceMode.DRAINED
 _MODES: Final = aurora.MaintenanceMode._VALUES_TO_NAMES
 
@@ -74,14 +74,20 @@ class _Maintenance:
         arguments = {"hosts": self._hosts, "defaultSlaPolicy": policy, "timeoutSecs": timeout_s}
         self._connection.call("slaDrainHosts", **arguments)
 
-    def modes(self) -> dict[str, int]:
+    def modes(self, connection: Connection | None = None) -> dict[str, int]:
         """By host; without those that the scheduler does not know."""
-        found = self._connection.call("maintenanceStatus", hosts=self._hosts).result.maintenanceStatusResult.statuses
+        found = (
+            (connection or self._connection)
+            .call("maintenanceStatus", hosts=self._hosts)
+            .result.maintenanceStatusResult.statuses
+        )
         return {one.host: one.mode for one in found}
 
     def tell(self) -> None:
         """A line for each host. Raises CommandError when one is not known."""
-        modes = self.modes()
+        self._tell(self.modes())
+
+    def _tell(self, modes: dict[str, int]) -> None:
         for name in sorted({*self._names} & {*modes}):
             echo(f"{name} is in state {_MODES[modes[name]]}")
         unknown = sorted({*self._names} - {*modes})
@@ -89,16 +95,27 @@ class _Maintenance:
             raise CommandError(f"not known to the scheduler: {', '.join(unknown)}")
 
     def wait_until_drained(self, within_ms: int | None) -> None:
-        """Until all that are known are DRAINED; puts up with a scheduler that is away for a minute. Raises TimedOut."""
-        self._connection = Connection(self._server, retry_s=AWAY_S)
-        give_up_at = None if within_ms is None else time.monotonic() + within_ms / 1000
-        while draining := [name for name, mode in self.modes().items() if mode != DRAINED]:
-            if give_up_at is not None and time.monotonic() > give_up_at:
-                self.tell()
-                raise TimedOut(
-                    f"{count_of(len(draining), 'host')} still to be drained; it goes on without this command"
-                )
-            time.sleep(LOOK_EVERY_S)
+        """Until all that are known are DRAINED; puts up with a scheduler that is away. Raises as `ask_until`."""
+        connection = Connection(self._server, retry_s=0)
+        ask_until(
+            lambda modes: not _draining(modes),
+            lambda: self.modes(connection),
+            note=Complaints(),
+            late=self._late,
+            timeout_ms=within_ms,
+            goes_on="no longer watching; the drain goes on without this command",
+            every_s=LOOK_EVERY_S,
+        )
+
+    def _late(self, modes: dict[str, int] | None, timeout_ms: int) -> str:
+        if modes is None:
+            return f"no answer within {duration_text(timeout_ms)}; the drain goes on without this command"
+        self._tell(modes)
+        return f"{count_of(len(_draining(modes)), 'host')} still to be drained; it goes on without this command"
+
+
+def _draining(modes: dict[str, int]) -> list[str]:
+    return [name for name, mode in modes.items() if mode != DRAINED]
 
 
 @click.command("host_deactivate")
