@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from reprlib import Repr
 from typing import Any, Final, TypeVar
 
+from scheduler.visible import visible
+
 T = TypeVar("T")
 
 _KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a string", dict: "an object",
@@ -36,6 +38,14 @@ def refuse(path: str, what: str) -> ValueError:
     return ValueError(f"{path}: {what}")
 
 
+def check_text(value: str, path: str) -> None:
+    """JSON can say half a character (`\\ud800`), which no file, command or message can hold."""
+    try:
+        value.encode()
+    except UnicodeEncodeError as e:
+        raise refuse(path, f"has {value[e.start]!a}, half a character, at {e.start}") from None
+
+
 class Fields:
     """The fields of one JSON object. `path` says where it stands. Every reader raises ValueError with the field's name.
 
@@ -58,13 +68,15 @@ class Fields:
         """Refuse every field that is not listed here."""
         for name in self._values:
             if name not in known:
-                raise refuse(self.at(shorten(name)), f"not understood; known here: {', '.join(sorted(known))}")
+                raise refuse(self.at(visible(shorten(name))), f"not understood; known here: {', '.join(sorted(known))}")
 
     def is_empty(self) -> bool:
         return not self._values
 
     def text(self, name: str, default: str | None = None) -> str:
-        return self._one(name, str, default)
+        value = self._one(name, str, default)
+        check_text(value, self.at(name))
+        return value
 
     def flag(self, name: str, default: bool = False) -> bool:
         return self._one(name, bool, default)

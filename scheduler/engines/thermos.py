@@ -20,7 +20,7 @@ from itertools import pairwise
 from attrs import evolve
 
 from scheduler.core.records import DockerContainer, MesosContainer, TaskConfig
-from scheduler.engines.fields import Fields, refuse, shorten, shown
+from scheduler.engines.fields import Fields, check_text, refuse, shorten, shown
 from scheduler.engines.plan import HEALTH_PORT, HealthPlan, ProcessPlan, ShutdownPlan, TaskPlan
 from scheduler.engines.templates import check_references
 
@@ -30,6 +30,8 @@ _FOR_OTHERS = (
     "priority", "production", "role", "service", "sla_policy", "task_links", "tier", "update_config",
 )  # fmt: skip
 _MAX_NAME_BYTES = 200
+_MAX_CMDLINE_BYTES = 120_000
+"""Linux takes no argument of 131,072 bytes; references may become longer than they are."""
 _MOST_PROCESSES = 500
 _MOST_IN_ORDERS = 10_000
 """Orders, and names in all of them together."""
@@ -236,6 +238,9 @@ def _checked(plan: TaskPlan, config: TaskConfig) -> TaskPlan:
         seen.add(p.name)
         if not p.cmdline.strip() or "\0" in p.cmdline:
             raise refuse(f"{path}.cmdline", "must be a command")
+        check_text(p.cmdline, f"{path}.cmdline")
+        if len(p.cmdline.encode()) > _MAX_CMDLINE_BYTES:
+            raise refuse(f"{path}.cmdline", f"is longer than {_MAX_CMDLINE_BYTES} bytes; let it run a file")
         check_references(p.cmdline, port_names, f"{path}.cmdline")
     if all(p.ephemeral for p in plan.processes):
         raise refuse("task.processes", "all are ephemeral; the task would end at once")

@@ -8,6 +8,8 @@ from errno import EINPROGRESS
 from select import POLLIN, POLLOUT
 
 MAX_ANSWER_BYTES = 65536
+_MOST_DIGITS = 18
+"""Of a Content-Length: more is more than ever comes, and Python reads no number of thousands."""
 
 
 class HttpRequest:
@@ -75,14 +77,15 @@ class HttpRequest:
             return False
         for line in head.split(b"\r\n")[1:]:
             name, _, value = line.partition(b":")
-            if name.strip().lower() == b"content-length" and value.strip().isdigit():
-                return len(body) >= int(value)
+            value = value.strip()
+            if name.strip().lower() == b"content-length" and value.isdigit():
+                return len(value) <= _MOST_DIGITS and len(body) >= int(value)
         return False
 
     def _finish(self) -> None:
         head, _, body = self._received.partition(b"\r\n\r\n")
         words = head.split(b"\r\n", 1)[0].split()
-        if len(words) < 2 or not words[0].startswith(b"HTTP/") or not words[1].isdigit():
+        if len(words) < 2 or not words[0].startswith(b"HTTP/") or not (len(words[1]) == 3 and words[1].isdigit()):
             self._fail("the answer is not HTTP")
             return
         self.code = int(words[1])

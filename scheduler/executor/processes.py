@@ -23,7 +23,7 @@ class Process:
     """One process of the task; `code` is its last exit code, negative for a signal."""
 
     __slots__ = ("after", "argv", "code", "daemon", "ephemeral", "failures", "max_failures", "min_duration_secs",
-                 "name", "not_before", "pid", "runs", "start_time", "started_at", "state")  # fmt: skip
+                 "name", "not_before", "obstacle", "pid", "runs", "start_time", "started_at", "state")  # fmt: skip
 
     def __init__(self, spec: dict[str, Any]) -> None:
         self.name: str = spec["name"]
@@ -39,6 +39,8 @@ class Process:
         self.runs = 0
         self.failures = 0
         self.code: int | None = None
+        self.obstacle = ""
+        """Why its last run could not even begin."""
         self.started_at = 0.0
         self.not_before = 0.0
 
@@ -79,7 +81,14 @@ class Processes:
     def started(self, p: Process, pid: int, now: float, start_time: int = 0) -> None:
         """`start_time` is the kernel's word, which with the pid says who it is."""
         p.state, p.pid, p.started_at, p.start_time = RUNNING, pid, now, start_time
+        p.obstacle = ""
         p.runs += 1
+
+    def not_started(self, p: Process, obstacle: str, now: float) -> None:
+        """Counts as a run that failed with a shell's code for that."""
+        self.started(p, 0, now)
+        p.obstacle = obstacle
+        self.ended(p, 127)
 
     def ended(self, p: Process, code: int) -> None:
         p.code = code
@@ -107,7 +116,8 @@ class Processes:
         if self._max_failures and len(failed) >= self._max_failures:
             last = failed[-1]
             tries = f", run {last.runs} times" if last.runs > 1 else ""
-            return "FAILED", f"process {last.name} {describe_exit(last.code or 0)}{tries}"
+            how = f"cannot be started: {last.obstacle}" if last.obstacle else describe_exit(last.code or 0)
+            return "FAILED", f"process {last.name} {how}{tries}"
         hopeless = self._hopeless(failed)
         if all(p.ephemeral or p.state in (SUCCEEDED, FAILED) or p.name in hopeless for p in self.all):
             names = ", ".join(p.name for p in failed)

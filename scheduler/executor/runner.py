@@ -127,10 +127,9 @@ class Runner:
     def _start(self, p: Process, now: float) -> None:
         try:
             pid = children.spawn(p.argv, self._spec["environ"], f".logs/{p.name}")
-        except OSError as e:
+        except (OSError, ValueError) as e:  # ValueError: what no command can hold
             complain(f"cannot start process {p.name}: {e}")
-            self._processes.started(p, 0, now)
-            self._processes.ended(p, 127)
+            self._processes.not_started(p, getattr(e, "strerror", None) or str(e), now)
             return
         self._processes.started(p, pid, now, process_start_time(pid))
 

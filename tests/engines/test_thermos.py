@@ -145,6 +145,9 @@ PROCESS = "task/processes/0"
         (f"{PROCESS}/cmdline", " ", "task.processes[0].cmdline: must be a command"),
         (f"{PROCESS}/cmdline", "x {{thermos.ports[db]}}", "uses port 'db', but the task asks for these ports: health"),
         (f"{PROCESS}/cmdline", "x {{thermos.user}}", "task.processes[0].cmdline: {{thermos.user}} is not understood"),
+        (f"{PROCESS}/cmdline", "echo \ud800", "task.processes[0].cmdline: has '\\ud800', half a character, at 5"),
+        (f"{PROCESS}/cmdline", "x" * 120_001, "cmdline: is longer than 120000 bytes; let it run a file"),
+        (f"{PROCESS}/\ud800", 1, "task.processes[0].\\ud800: not understood"),
         (f"{PROCESS}/final", True, "task.processes[0].final: finalizing processes are not served yet"),
         (f"{PROCESS}/ephemeral", True, "task.processes: all are ephemeral"),
         (f"{PROCESS}/daemon", 1, "task.processes[0].daemon: must be true or false, not 1"),
@@ -184,6 +187,7 @@ def test_two_processes_of_one_name() -> None:
     [
         ("", "executorConfig.data: is empty"),
         ("  ", "executorConfig.data: is empty"),
+        ("echo \ud800", "task.processes[0].cmdline: has '\\ud800', half a character, at 5"),
         ("{ echo hi; }", "executorConfig.data: begins like JSON but is none"),
         ("{}", "task: is missing; allowed: Thermos JSON with a task, or a command"),
         ('{"command": 7}', "command: must be a string, not 7"),

@@ -104,9 +104,15 @@ def test_half_an_answer_in_time(peer: Callable[..., Peer]) -> None:
     assert ask(peer(OK + b"Content-Length: 5\r\n\r\nok", stays=True).port, timeout_secs=0.1).error
 
 
-@pytest.mark.parametrize("said", [b"", b"220 smtp ready\r\n", b"HTTP/1.1\r\n\r\n", b"HTTP/1.1 abc\r\n\r\n"])
+@pytest.mark.parametrize("said", [b"", b"220 smtp ready\r\n", b"HTTP/1.1\r\n\r\n", b"HTTP/1.1 abc\r\n\r\n",
+                                  b"HTTP/1.1 " + b"2" * 5000 + b" OK\r\n\r\n"])  # fmt: skip
 def test_what_is_not_http(peer: Callable[..., Peer], said: bytes) -> None:
     assert ask(peer(said).port).error == "the answer is not HTTP"
+
+
+def test_a_length_beyond_all_numbers_is_never_reached(peer: Callable[..., Peer]) -> None:
+    answer = ask(peer(OK + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\nok").port)
+    assert (answer.code, answer.body, answer.error) == (200, "ok", "")
 
 
 def test_an_endless_answer_is_cut(peer: Callable[..., Peer]) -> None:

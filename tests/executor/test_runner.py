@@ -151,7 +151,23 @@ def test_a_process_that_cannot_be_started_fails_with_127(tmp_path: Path) -> None
     spec["processes"][0]["argv"][0] = "/does/not/exist"
     (path / "spec.json").write_text(json.dumps(spec))
     assert "cannot start process p0" in run(path, check=True).stderr
-    assert exit_record(path)["message"] == "process p0 exited with code 127"
+    assert exit_record(path)["message"] == "process p0 cannot be started: No such file or directory"
+
+
+@pytest.mark.parametrize(
+    ("command", "why"),
+    [
+        ("true " + "x" * 131_072, "Argument list too long"),
+        ("true \ud800", r"'utf-8' codec can't encode character '\ud800' in position 5: surrogates not allowed"),
+        ("true \0", "embedded null byte"),
+    ],
+)
+def test_a_command_that_no_process_can_have_fails_the_task_and_says_why(tmp_path: Path, command: str, why: str) -> None:
+    path = folder(tmp_path, command)
+    run(path, check=True)
+    assert (exit_record(path)["status"], exit_record(path)["message"]) == (
+        "FAILED", f"process p0 cannot be started: {why}"
+    )  # fmt: skip
 
 
 def test_wrong_words() -> None:
