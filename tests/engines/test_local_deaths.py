@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import fcntl
 import json
 import os
+import pty
 import resource
 import signal
 import subprocess
@@ -54,6 +56,13 @@ def innocent() -> Iterator[subprocess.Popen[bytes]]:
     yield process
     process.kill()
     process.wait()
+
+
+# A daemon as many are made: a session of its own, nothing of the task's environment, its output elsewhere.
+DAEMON = "env -i setsid sleep 1000 < /dev/null > /dev/null 2>&1"
+CHILD = f"{DAEMON} & cd /; exec sleep 1001"
+CHILD_ELSEWHERE = f"(cd /; exec {DAEMON}) & exec sleep 1001"
+ORPHAN = f"({DAEMON} &); cd /; exec sleep 1001"
 
 
 def task_folder(local: LocalWorld, task_id: str) -> Path:
@@ -196,6 +205,46 @@ async def test_many_executors_killed_at_once(local: LocalWorld) -> None:
     for task_id in ids:
         assert (await ears.hears(task_id, *ENDED)).status is LOST
     assert local.processes() == []
+    await engine.stop()
+
+
+@pytest.mark.parametrize("daemon", [CHILD, CHILD_ELSEWHERE, ORPHAN], ids=["child", "child elsewhere", "orphan"])
+@in_loop
+async def test_a_killed_executor_leaves_no_daemon(local: LocalWorld, daemon: str) -> None:
+    engine, ears = local.engine(), Ears()
+    await engine.start(ears, epoch=1, lineage="a")
+    engine.launch(type(o := order(local, "t-1"))(1, "t-1", 0, command(daemon), o.host, ()))
+    await ears.hears("t-1", RUNNING)
+    pid = executor_of(local, "t-1")
+    sleeping = await until(lambda: len(found := descendants_named_sleep(pid)) == 2 and found, "two sleeping processes")
+    assert (await engine.usage())["t-1"].processes == 2
+    os.kill(pid, signal.SIGKILL)
+    assert (await ears.hears("t-1", *ENDED)).status is LOST
+    assert [pid for pid in sleeping if not is_gone(pid)] == []
+    await engine.stop()
+
+
+@in_loop
+async def test_a_persons_shell_in_a_sandbox_is_left_alone(local: LocalWorld) -> None:
+    """A terminal controls it, as it does no process of a task."""
+    engine, ears = local.engine(), Ears()
+    await engine.start(ears, epoch=1, lineage="a")
+    engine.launch(order(local, "t-1"))
+    await ears.hears("t-1", RUNNING)
+    shell, terminal = pty.fork()
+    if shell == 0:
+        os.chdir(engine.sandbox("t-1"))
+        os.execvp("sleep", ["sleep", "1000"])
+    try:
+        await until(lambda: Path(f"/proc/{shell}/comm").read_text() == "sleep\n", "somebody looks at the sandbox")
+        os.kill(executor_of(local, "t-1"), signal.SIGKILL)
+        assert (await ears.hears("t-1", *ENDED)).status is LOST
+        assert local.processes() == []
+        assert not is_gone(shell)
+    finally:
+        os.kill(shell, signal.SIGKILL)
+        await asyncio.to_thread(os.waitpid, shell, 0)
+        os.close(terminal)
     await engine.stop()
 
 

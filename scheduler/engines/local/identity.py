@@ -9,10 +9,12 @@ from typing import NamedTuple
 
 
 class ProcessStat(NamedTuple):
-    """Fields 3, 6 and 22 of /proc/PID/stat."""
+    """Fields 3, 4, 6, 7 and 22 of /proc/PID/stat. `terminal` is 0 for a process that no terminal controls."""
 
     state: str
+    parent: int
     session: int
+    terminal: int
     start_time: int
 
 
@@ -26,7 +28,7 @@ def process_stat(pid: int) -> ProcessStat | None:
         fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b") ")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    return ProcessStat(fields[0].decode(), int(fields[3]), int(fields[19]))
+    return ProcessStat(fields[0].decode(), int(fields[1]), int(fields[3]), int(fields[4]), int(fields[19]))
 
 
 def open_process(pid: int, start_time: int) -> int | None:

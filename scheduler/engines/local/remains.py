@@ -1,8 +1,13 @@
 """What a dead executor left running, and how it is ended. Synchronous.
 
-A process belongs to a task if its environment names the task's sandbox, if its output goes to the task's logs, or if
-the leader of its session is a process the executor recorded, alive and with the same start time. Each is signalled
-through a descriptor that is opened first and compared afterwards, so that a pid used again is never hit.
+A process belongs to a task if
+- its environment names the task's sandbox,
+- the leader of its session is a process the executor recorded, alive and with the same start time,
+- it works in the sandbox or writes its output there, and no terminal controls it: a person's shell may stand there too,
+- or it descends from one that does.
+
+Each is signalled through a descriptor that is opened first and compared afterwards, so that a pid used again is never
+hit.
 """
 
 from __future__ import annotations
@@ -16,8 +21,8 @@ from pathlib import Path
 
 from attrs import frozen
 
-from scheduler.engines.local.identity import open_process, process_stat, send
-from scheduler.engines.local.tasks import SANDBOX, Started, processes_of
+from scheduler.engines.local.identity import ProcessStat, open_process, process_stat, send
+from scheduler.engines.local.tasks import SANDBOX, Started, executor_of, processes_of
 
 MARKER = "THESAN_SANDBOX"
 """The variable that names the sandbox: unlike the task's id it is unique on this machine, whatever else runs here."""
@@ -26,15 +31,16 @@ GIVE_UP_SECS = 10.0
 
 @frozen
 class Remains:
-    """Where to look for what is left of one task."""
+    """Where to look for what is left of one task. The executor itself, if it lives, is not part of that."""
 
     task_id: str
     path: Path
     started: tuple[Started, ...] = ()
+    executor: Started | None = None
 
     @classmethod
     def of(cls, task_id: str, path: Path) -> Remains:
-        return cls(task_id, path, tuple(processes_of(path)))
+        return cls(task_id, path, tuple(processes_of(path)), executor_of(path))
 
 
 def end_remains(tasks: Mapping[str, Remains]) -> dict[str, list[int]]:
@@ -72,18 +78,28 @@ def _kill(pid: int, start_time: int) -> None:
 def find_remains(tasks: Mapping[str, Remains]) -> dict[int, tuple[str, int]]:
     """Living processes of the tasks: pid -> task id and start time."""
     leaders = {s.pid: (t.task_id, s.start_time) for t in tasks.values() for s in t.started}
+    executors = {(t.executor.pid, t.executor.start_time) for t in tasks.values() if t.executor}
     sandboxes = {os.fsencode(t.path / SANDBOX): t.task_id for t in tasks.values()}
-    found = {}
+    living: dict[int, ProcessStat] = {}
+    owners: dict[int, str | None] = {}
     for name in os.listdir("/proc"):  # noqa: PTH208  # hundreds of names, of which strings are enough
         if not name.isdigit():
             continue
         pid = int(name)
         stat = process_stat(pid)
-        if stat is None or stat.state in "ZX":
+        if stat is None or stat.state in "ZX" or (pid, stat.start_time) in executors:
             continue
-        task_id = _by_leader(stat.session, leaders) or _by_marker(pid, sandboxes) or _by_output(pid, sandboxes)
-        if task_id:
-            found[pid] = (task_id, stat.start_time)
+        living[pid] = stat
+        owner = _by_leader(stat.session, leaders) or _by_marker(pid, sandboxes)
+        if owner is None and not stat.terminal:
+            owner = _by_place(pid, sandboxes)
+        if owner:
+            owners[pid] = owner
+    found = {}
+    for pid, stat in living.items():
+        owner = _by_descent(pid, living, owners)
+        if owner:
+            found[pid] = (owner, stat.start_time)
     return found
 
 
@@ -104,11 +120,28 @@ def _by_marker(pid: int, sandboxes: Mapping[bytes, str]) -> str | None:
     return None
 
 
-def _by_output(pid: int, sandboxes: Mapping[bytes, str]) -> str | None:
-    for fd in (1, 2):
+def _by_place(pid: int, sandboxes: Mapping[bytes, str]) -> str | None:
+    for place in ("cwd", "fd/1", "fd/2"):
         with suppress(OSError):
-            target = os.fsencode(Path(f"/proc/{pid}/fd/{fd}").readlink())
-            sandbox, found, _ = target.partition(b"/.logs/")
-            if found and sandbox in sandboxes:
-                return sandboxes[sandbox]
+            path = os.fsencode(Path(f"/proc/{pid}/{place}").readlink()).removesuffix(b" (deleted)")
+            while len(path) > 1:
+                if path in sandboxes:
+                    return sandboxes[path]
+                path = path.rpartition(b"/")[0]
     return None
+
+
+def _by_descent(pid: int, living: Mapping[int, ProcessStat], owners: dict[int, str | None]) -> str | None:
+    """Whose the nearest ancestor is that is anybody's. `owners` takes in what is found out on the way."""
+    line = []
+    while pid in living and pid not in owners:
+        owners[pid] = None  # until we know; nor will a list that changed while it was read lead us in a circle
+        line.append(pid)
+        parent = living[pid].parent
+        if parent in living and living[parent].start_time > living[pid].start_time:
+            break  # it has the pid of one that is gone
+        pid = parent
+    owner = owners.get(pid)
+    for each in line:
+        owners[each] = owner
+    return owner

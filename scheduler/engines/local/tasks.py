@@ -50,7 +50,7 @@ class Life(Enum):
 
 @frozen
 class Started:
-    """A process of the task, as its executor recorded it."""
+    """A process of the task, or its executor, as the executor recorded it."""
 
     pid: int
     start_time: int
@@ -110,6 +110,12 @@ def open_executor(path: Path) -> int | None:
 def was_of_another_boot(path: Path) -> bool:
     record = read_file(path / EXECUTOR)
     return record is not None and record.get("boot_id") != boot_id()
+
+
+def executor_of(path: Path) -> Started | None:
+    """None when it has not said who it is."""
+    record = read_file(path / EXECUTOR)
+    return Started(record["pid"], record["start_time"]) if record else None
 
 
 def processes_of(path: Path) -> list[Started]:
