@@ -81,6 +81,10 @@ class TaskFolder:
         os.close(self._root_fd)
         os.close(self._lock_fd)
 
+    @property
+    def is_gone(self) -> bool:
+        return not os.path.isdir(self.path)
+
     def read_spec(self) -> dict[str, Any]:
         with open(f"{self.path}/{SPEC}", encoding="utf-8") as f:
             spec: dict[str, Any] = loads(f.read())

@@ -239,7 +239,8 @@ def complain(sentence: str) -> None:
 def record_end(folder: TaskFolder, record: dict[str, Any], signals: Signals) -> None:
     """Write the exit record, for as long as it takes; meanwhile the engine is told by word of mouth.
 
-    We stay, and hold the lock, until it is written or SIGUSR1 says that nobody needs it.
+    We stay, and hold the lock, until it is written, SIGUSR1 says that nobody needs it, or there is nowhere to write it:
+    the task may have removed its own folder.
     """
     complained = False
     while True:
@@ -252,6 +253,8 @@ def record_end(folder: TaskFolder, record: dict[str, Any], signals: Signals) -> 
                 complain(f"cannot write the end of the task: {e}")
                 complained = True
             folder.nudge(dumps({**record, "unwritten": str(e)}))
+            if folder.is_gone and not folder.nudge_waits:
+                return
         poller = poll()
         poller.register(signals.fd, POLLIN)
         poller.poll(RETRY_SECS * 1000)

@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -252,3 +253,15 @@ def test_children_are_found_without_the_kernels_list_too(monkeypatch: pytest.Mon
             assert child.pid in children.groups()
         finally:
             child.kill()
+
+
+def test_a_task_that_removes_its_own_folder_does_not_keep_its_executor(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as engine:
+        engine.bind(str(tmp_path / "nudge.sock"))
+        engine.settimeout(PATIENCE_SECS)
+        path = folder(tmp_path, f"cd /; rm -rf {tmp_path / 'tasks/t-1'}; exit 3")
+        assert "cannot write the end" in run(path, check=True).stderr
+        while "unwritten" not in (told := engine.recv(8192).decode()):
+            continue
+    assert json.loads(told.partition("\n")[2])["message"] == "process p0 exited with code 3"
+    assert not path.exists()
