@@ -275,6 +275,41 @@ async def test_the_host_is_this_machine(local: LocalWorld) -> None:
 
 
 @in_loop
+async def test_a_host_keeps_its_name_as_long_as_tasks_live_on_it(
+    local: LocalWorld, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A machine may be called otherwise after a restart of its scheduler. Its tasks are known by the name of before."""
+
+    async def renamed(epoch: int) -> tuple[LocalEngine, Ears]:
+        engine = LocalEngine(local.folder, Machine("there", ports=range(31000, 31010)), cluster="test")
+        ears = Ears()
+        await engine.start(ears, epoch=epoch, lineage="a")
+        await until(lambda: ears.hosts, "hosts")
+        return engine, ears
+
+    engine, ears = await attached(local)
+    launch(engine, command("exec sleep 1000"))
+    await ears.hears("t-1", RUNNING)
+    await engine.stop()
+    assert caplog.messages == []
+
+    engine, ears = await renamed(2)
+    assert (ears.hosts[0].name, ears.hosts[0].attributes) == ("here", (("host", ("here",)),))
+    assert (await engine.reconcile()).hosts == {"here"}
+    assert "this host stays here, not there, as long as tasks live here: 1 do" in caplog.text
+    engine.launch(LaunchOrder(2, "t-2", 4, command("true"), "here", ()))
+    assert (await ears.hears("t-2", *ENDED)).status is FINISHED
+    engine.signal("t-1", Signal.KILL, epoch=2, host="here")
+    await ears.hears("t-1", KILLED)
+    await engine.stop()
+
+    engine, ears = await renamed(3)
+    assert (await engine.reconcile()).hosts == {"there"}
+    assert ears.hosts[0].name == "there"
+    await engine.stop()
+
+
+@in_loop
 async def test_a_configuration_that_cannot_run_fails_with_the_fields_name(local: LocalWorld) -> None:
     engine, ears = await attached(local)
     launch(engine, command(thermos([{"name": "a", "cmdline": "true", "colour": "red"}])))

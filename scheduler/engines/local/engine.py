@@ -14,6 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
+from attrs import evolve
+
 from scheduler.contracts import EngineError, EngineListener, EngineSnapshot, LaunchOrder, Signal, TaskReport
 from scheduler.core.records import TaskStatus
 from scheduler.engines.local.folder import EngineFolder, OldEpoch
@@ -88,7 +90,7 @@ class LocalEngine:
 
     def _attach(self, epoch: int, lineage: str) -> tuple[socket.socket, list[Found]]:
         found = self._hands.attach(epoch, lineage)
-        self._machine = self._machine.measured(self._folder.path)
+        self._machine = evolve(self._machine, name=self._hands.host_name).measured(self._folder.path)
         return open_nudges(self._folder.nudge_socket), found
 
     async def stop(self) -> None:

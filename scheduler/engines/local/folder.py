@@ -125,6 +125,10 @@ class EngineFolder:
         self._epoch.unlink(missing_ok=True)
         write_file(self._identity, {"cluster": cluster, "lineage": lineage, "layout": 1}, durable=True)
 
+    def name_host(self, name: str) -> None:
+        """Write down under which name the tasks of a folder that is claimed run."""
+        write_file(self._identity, {**(self.identity() or {}), "host": name}, durable=True)
+
     def task_names(self) -> list[str]:
         return sorted(entry.name for entry in os.scandir(self.tasks) if entry.is_dir(follow_symlinks=False))
 

@@ -74,8 +74,9 @@ class Hands:
 
     def __init__(self, folder: EngineFolder, *, cluster: str, host_name: str) -> None:
         self.folder = folder
+        self.host_name = host_name
+        """Once attached: the name under which the tasks of this folder run."""
         self._cluster = cluster
-        self._host_name = host_name
         self._epoch = 0
 
     # --- attaching ---------------------------------------------------------------------------------------------------
@@ -92,6 +93,7 @@ class Hands:
                     "or this one's data directory was set back"
                 )
             self.folder.raise_epoch(epoch)
+            self._settle_name()
         self._epoch = epoch
         return self.survey(self.folder.task_names())
 
@@ -121,6 +123,24 @@ class Hands:
             f"{ours['cluster']!r}, lineage {ours['lineage']!r}. They would all be unknown here and be killed. "
             "Start with the data directory they belong to, give this server another folder, or end them first."
         )
+
+    def _settle_name(self) -> None:
+        """The scheduler knows tasks by their host. As long as one lives here the host keeps its name, whatever the
+        machine is called now: under another one its room would be given away twice, and it would count as lost."""
+        known = (self.folder.identity() or {}).get("host", self.host_name)
+        living = 0
+        if known != self.host_name:
+            living = sum(life_of(self.folder.tasks / name) is Life.ALIVE for name in self.folder.task_names())
+        if living:
+            log.warning(
+                "this host stays %s, not %s, as long as tasks live here: %d do. At a start without any it is renamed",
+                known,
+                self.host_name,
+                living,
+            )
+            self.host_name = known
+        else:
+            self.folder.name_host(self.host_name)
 
     def survey(self, names: Iterable[str]) -> list[Found]:
         """Look at these task folders. Whose executor died without a word is LOST: what it left is ended first."""
@@ -189,8 +209,8 @@ class Hands:
         return Found(order.task_id, path, _open_child(pid), ports=tuple(port for _, port in order.ports))
 
     def _prepare(self, path: Path, order: LaunchOrder) -> None:
-        if order.host != self._host_name:
-            raise _Refusal(TaskStatus.LOST, f"host {order.host} is not this machine, which is {self._host_name}")
+        if order.host != self.host_name:
+            raise _Refusal(TaskStatus.LOST, f"host {order.host} is not this machine, which is {self.host_name}")
         for name, port in order.ports:
             if not port_is_free(port):
                 raise _Refusal(TaskStatus.LOST, f"port {port} ({name}) was taken by another process of this machine")
@@ -208,7 +228,7 @@ class Hands:
         False: it has none, and is on another host, of which nobody here can tell."""
         with self.folder.locked(epoch):
             path = self.folder.task(task_id)
-            if host not in (None, self._host_name) and not path.exists():
+            if host not in (None, self.host_name) and not path.exists():
                 return False
             try:
                 path.mkdir(mode=0o700)
