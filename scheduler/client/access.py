@@ -39,7 +39,8 @@ class Access:
         session = _Session()
         if self.login is not None:
             # As text it would go out in Latin-1, or not at all.
-            session.auth = (self.login.encode(), self.password.encode())  # type: ignore[assignment]
+            name, password = (text.encode(errors="surrogateescape") for text in (self.login, self.password))
+            session.auth = (name, password)  # type: ignore[assignment]
         if self.client_certificate is not None:
             key = self.client_key or self.client_certificate
             session.cert = (str(self.client_certificate), str(key))

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 import requests
 from thriftpy2.thrift import TApplicationException
-from urllib3.exceptions import NewConnectionError
+from urllib3.exceptions import HTTPError, LocationValueError, NewConnectionError
 
 from scheduler.client.access import access_to, place_of
 from scheduler.client.errors import CommandError, NotAllowed, Refused, Transient, UnknownMethod, Unreachable
@@ -61,7 +61,17 @@ IDEMPOTENT: Final = frozenset(
 )
 """Calls that do the same whether they happen once or twice. A resume does not: it may lift a second pause."""
 
-_NOT_SENT: Final = (requests.exceptions.ConnectTimeout, requests.exceptions.ProxyError, requests.exceptions.SSLError)
+_NOT_SENT: Final = (
+    requests.exceptions.ConnectTimeout,
+    requests.exceptions.ProxyError,
+    requests.exceptions.SSLError,
+    requests.exceptions.InvalidURL,
+    LocationValueError,
+    NewConnectionError,
+)
+_TROUBLE: Final = (OSError, ValueError, HTTPError)
+"""What requests raises: its own errors are OSErrors, and it lets through what the layers below say of a strange answer,
+or of a strange address, which may come from a redirect."""
 _NO_LEADER: Final = (502, 503, 504)
 _RETRY_WAITS_S: Final = (0.1, 0.3, 0.8, 1.5)
 
@@ -128,7 +138,7 @@ class Connection:
         url = self._found()
         try:
             return self._session.get(f"{url}{path}", timeout=self._timeout, proxies=no_proxy(url), verify=self._verify)
-        except requests.RequestException as failure:
+        except _TROUBLE as failure:
             raise self._unreachable(failure) from failure
 
     def _found(self) -> str:
@@ -149,7 +159,7 @@ class Connection:
             answer = self._session.post(
                 f"{url}/api", data=body, timeout=self._timeout, proxies=no_proxy(url), verify=self._verify
             )
-        except requests.RequestException as failure:
+        except _TROUBLE as failure:
             raise self._unreachable(failure) from failure
         self._check_status(method, answer)
         try:
@@ -181,13 +191,13 @@ class Connection:
             raise Unreachable(f"{self.server} could not finish the call (500){said}", sent=True)
         raise CommandError(f"{self.server} refused {method}: HTTP {status} {answer.reason}{said}")
 
-    def _unreachable(self, failure: requests.RequestException) -> Unreachable:
+    def _unreachable(self, failure: Exception) -> Unreachable:
         chain = _chain(failure)
         untrusted = next((one for one in chain if isinstance(one, ssl.SSLCertVerificationError)), None)
         if untrusted is not None:
             why = f"its certificate is not trusted: {untrusted.verify_message}; --ca-file names who signed it"
             return Unreachable(f"cannot reach a scheduler at {self.server}: {why}", sent=False, lasting=True)
-        sent = not any(isinstance(one, (*_NOT_SENT, NewConnectionError)) for one in chain)
+        sent = not any(isinstance(one, _NOT_SENT) for one in chain)
         if isinstance(failure, requests.exceptions.Timeout):
             why = "no answer in time"
         else:

@@ -6,6 +6,7 @@ job file, 3 server unreachable, 4 timed out, 5 not allowed, 130 interrupted.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from enum import IntEnum
 from typing import IO, Any, ClassVar
 
@@ -30,8 +31,9 @@ class CommandError(click.ClickException):
     exit_code: ClassVar[int] = Exit.FAILED
 
     def show(self, file: IO[Any] | None = None) -> None:
-        for line in f"thesan: {self.format_message()}".split("\n"):
-            click.echo(visible(line), file=file, err=file is None)
+        with suppress(OSError):  # the exit code is the promise, with or without words
+            for line in f"thesan: {self.format_message()}".split("\n"):
+                click.echo(visible(line), file=file, err=file is None)
 
 
 class Refused(CommandError):

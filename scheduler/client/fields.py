@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from difflib import get_close_matches
+from math import isfinite
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -18,6 +20,7 @@ T = TypeVar("T")
 
 _TAG: Final = "tag:yaml.org,2002:"
 _MAX_FILE_BYTES: Final = 1_000_000
+_SHOWN: Final = 60
 
 
 class Fields:
@@ -166,6 +169,8 @@ def load(path: Path) -> Fields:
         raise Usage(f"{path}{line}: is no YAML: {failure.problem or failure.context}") from None
     except YAMLError as failure:
         raise Usage(f"{path}: is no YAML: {failure}") from None
+    except RecursionError:
+        raise Usage(f"{path}: is nested too deeply") from None
     if node is None:
         raise Usage(f"{path}: is empty")
     return Fields(str(path), node, "")
@@ -184,7 +189,7 @@ def _describe(node: Node) -> str:
         return "a mapping"
     if isinstance(node, SequenceNode):
         return "a list"
-    return repr(node.value)
+    return _short(repr(node.value))
 
 
 def _text(node: Node) -> str:
@@ -194,29 +199,40 @@ def _text(node: Node) -> str:
 
 
 def _flag(node: Node) -> bool:
-    if _tag(node) != "bool":
+    value = str(node.value).lower()
+    if _tag(node) != "bool" or value not in ("true", "false"):
         raise ValueError(f"must be true or false, not {_describe(node)}")
-    return str(node.value).lower() == "true"
+    return value == "true"
 
 
 def _count(node: Node) -> int:
     if _tag(node) == "int":
         text = str(node.value).replace("_", "")
-        return int(text, 0) if text[:2] in ("0x", "0o") else int(text)
+        with suppress(ValueError):  # a tag is what somebody wrote: `!!int x`
+            return int(text, 0) if text[:2] in ("0x", "0o") else int(text)
     raise ValueError(f"must be a whole number, not {_describe(node)}")
 
 
 def _number(node: Node) -> float:
-    if _tag(node) == "int":
-        return float(_count(node))
-    if _tag(node) == "float" and str(node.value).lstrip("+-").lower() not in (".inf", ".nan"):
-        return float(str(node.value).replace("_", ""))
+    with suppress(ValueError, OverflowError):
+        number = float(_count(node) if _tag(node) == "int" else str(node.value).replace("_", ""))
+        if _tag(node) in ("int", "float") and isfinite(number):
+            return number
     raise ValueError(f"must be a number, not {_describe(node)}")
 
 
 def _within(value: Any, least: float, most: float) -> Any:
     if value < least:
-        raise ValueError(f"must be at least {least:g}, not {value:g}")
+        raise ValueError(f"must be at least {_figure(least)}, not {_figure(value)}")
     if value > most:
-        raise ValueError(f"must be at most {most:g}, not {value:g}")
+        raise ValueError(f"must be at most {_figure(most)}, not {_figure(value)}")
     return value
+
+
+def _figure(value: float) -> str:
+    """Whole numbers in full: a limit is there to be read."""
+    return _short(str(value)) if isinstance(value, int) else f"{value:g}"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

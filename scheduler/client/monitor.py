@@ -26,6 +26,8 @@ from scheduler.client.update_calls import find_update
 from scheduler.client.watch import PATIENCE_S
 
 LEAST_MS: Final = 100
+MOST_MS: Final = 24 * 86_400_000
+"""No update waits longer for a heartbeat: Thrift's i32 holds no more milliseconds."""
 _ON_FAILURE: Final = [name for name in VERDICTS if name != "PROCEED"]
 
 
@@ -117,8 +119,8 @@ def parse_update_argument(text: str) -> tuple[Job, str | None]:
 
 
 def _settings(every_ms: int, check_timeout_ms: int | None, on_failure: str, link: str, source: str) -> Settings:
-    if every_ms < LEAST_MS:
-        raise Usage(f"--every must be at least {LEAST_MS}ms")
+    if not LEAST_MS <= every_ms <= MOST_MS:
+        raise Usage(f"--every must be from {LEAST_MS}ms to {MOST_MS // 86_400_000}d")
     timeout_ms = every_ms if check_timeout_ms is None else check_timeout_ms
     if not 0 < timeout_ms <= every_ms:
         raise Usage("--check-timeout must be more than 0 and at most --every: heartbeats would be late")
@@ -149,7 +151,7 @@ def _teller(*, to_stderr: bool) -> Callable[[str], None]:
     """Whatever becomes of its words: an update stands still without its monitor."""
 
     def tell(line: str) -> None:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, CommandError):
             echo(line, err=to_stderr)
 
     return tell

@@ -10,18 +10,30 @@ from typing import Any
 
 import click
 
+from scheduler.client.errors import CommandError
 from scheduler.visible import visible
 
 
 def print_json(value: Any) -> None:
     """One JSON value, indented, keys sorted: stable to compare."""
-    click.echo(json.dumps(value, indent=2, sort_keys=True))
+    _write(json.dumps(value, indent=2, sort_keys=True))
 
 
 def echo(*parts: str | tuple[str, str], err: bool = False) -> None:
     """One line for people; a part may come with its colour. What others wrote into it is shown and not obeyed."""
     shown = [visible(part) if isinstance(part, str) else click.style(visible(part[0]), fg=part[1]) for part in parts]
-    click.echo("".join(shown), err=err)
+    _write("".join(shown), err=err)
+
+
+def _write(line: str, *, err: bool = False) -> None:
+    """Raises CommandError where nothing can be written; BrokenPipeError, of which click makes a quiet end."""
+    try:
+        click.echo(line, err=err)
+    except BrokenPipeError:
+        raise
+    except OSError as failure:
+        where = "stderr" if err else "stdout"
+        raise CommandError(f"cannot write to {where}: {(failure.strerror or str(failure)).lower()}") from None
 
 
 class Complaints:
@@ -52,9 +64,9 @@ def write_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Columns two spaces apart, never cut off, so that scripts can split them; an empty cell is a dash."""
     lines = [[visible(cell) or "-" for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(header, *lines, strict=True)]
-    click.secho(_line(header, widths), bold=True)
+    _write(click.style(_line(header, widths), bold=True))
     for line in lines:
-        click.echo(_line(line, widths))
+        _write(_line(line, widths))
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:

@@ -93,6 +93,7 @@ def _check_host(one: str, text: str) -> None:
     try:
         parts = urlsplit(f"//{one}")
         good = bool(parts.hostname) and parts.netloc == one and (parts.port or 1) > 0 and not re.search(r"[@\s]", one)
+        (parts.hostname or "").encode("idna")  # as it is looked up: elsewhere it would fail in a thread of kazoo's
     except ValueError:
         good = False
     if not good:
@@ -101,13 +102,13 @@ def _check_host(one: str, text: str) -> None:
 
 def _base_url(server: str, option: str) -> str:
     url = server if "://" in server else f"http://{server}"
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise Usage(f"{option} {server!r}: must be a URL such as {DEFAULT_SERVER}")
     try:
+        parts = urlsplit(url)
         has_port = parts.port is not None
     except ValueError as wrong:
         raise Usage(f"{option} {server!r}: {wrong}") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise Usage(f"{option} {server!r}: must be a URL such as {DEFAULT_SERVER}")
     if parts.path.rstrip("/") not in ("", "/api"):
         raise Usage(f"{option} {server!r}: the path must be empty, calls go to /api")
     return f"{parts.scheme}://{parts.netloc}{'' if has_port or parts.scheme == 'https' else ':8081'}"

@@ -13,6 +13,8 @@ _SIZES.update({"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40})
 
 DURATION_HINT: Final = "a time with its unit, such as 500ms, 45s, 5m, 1h or 1d"
 SIZE_HINT: Final = "a size with its unit, such as 128MB or 2GB"
+MOST_DURATION_MS: Final = 36_500 * 86_400_000
+_MOST_DIGITS: Final = 18
 
 
 def parse_duration_ms(text: str) -> int:
@@ -22,6 +24,8 @@ def parse_duration_ms(text: str) -> int:
     total = sum(float(number) * _DURATIONS_MS[unit] for number, unit in _parts(text, _DURATIONS_MS, DURATION_HINT))
     if total != int(total):
         raise ValueError(f"must be whole milliseconds, not {text!r}")
+    if total > MOST_DURATION_MS:
+        raise ValueError(f"must be at most {MOST_DURATION_MS // 86_400_000}d, not {text!r}")
     return int(total)
 
 
@@ -41,6 +45,8 @@ def _parts(text: str, units: dict[str, int], hint: str) -> list[tuple[str, str]]
     found = _NUMBER.findall(text)
     if not found or _NUMBER.sub("", text).strip() or any(unit not in units for _, unit in found):
         raise ValueError(f"must be {hint}, not {text!r}")
+    if any(len(number) > _MOST_DIGITS for number, _ in found):
+        raise ValueError(f"must be {hint}, and have at most {_MOST_DIGITS} digits")
     return [(number, unit) for number, unit in found]
 
 
@@ -51,6 +57,8 @@ def parse_instances(text: str) -> tuple[int, ...]:
         first, dash, last = part.strip().partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()):
             raise ValueError(f"must be instances such as 0-2,5, not {text!r}")
+        if max(len(first), len(last)) > _MOST_DIGITS:
+            raise ValueError(f"an instance has at most {_MOST_DIGITS} digits")
         begin, end = int(first), int(last) if dash else int(first)
         if end < begin or end - begin >= 100_000:
             raise ValueError(f"{part.strip()} is no range of instances")

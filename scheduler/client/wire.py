@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any, Final
 
 from thriftpy2.protocol import TCyBinaryProtocol
-from thriftpy2.thrift import TApplicationException, TMessageType
+from thriftpy2.thrift import TApplicationException, TDecodeException, TMessageType
 from thriftpy2.transport import TCyBufferedTransport, TCyMemoryBuffer
 
+from scheduler.client.errors import Usage
 from scheduler.interface import thesan
 
 CONTENT_TYPE: Final = "application/vnd.apache.thrift.binary"
@@ -18,6 +19,14 @@ _Buffered: Any = TCyBufferedTransport
 _Memory: Any = TCyMemoryBuffer
 
 _LEAST_BUFFER_BYTES: Final = 1024  # TCyBufferedTransport refuses a smaller one
+
+
+_HOLDS: Final = {
+    "I32": f"whole numbers up to {2**31 - 1}",
+    "I64": f"whole numbers up to {2**63 - 1}",
+    "STRING": "text in UTF-8",
+}
+_SHOWN: Final = 60
 
 
 class NotAnAnswer(ValueError):
@@ -39,14 +48,24 @@ class _BytesIn:
 
 def encode_call(method: str, arguments: dict[str, Any], seqid: int) -> bytes:
     """One call of a method of thesan.Scheduler. Raises AttributeError for a method, TypeError for an argument it
-    does not have."""
+    does not have, and Usage for a value that its field cannot hold."""
     struct = getattr(thesan.Scheduler, f"{method}_args")(**arguments)
     out = _Memory()
     protocol = _Protocol(out)
     protocol.write_message_begin(method, TMessageType.CALL, seqid)
-    protocol.write_struct(struct)
+    try:
+        protocol.write_struct(struct)
+    except TDecodeException as wrong:
+        raise Usage(f"{method}: {_unfit(wrong)}") from None
     value: bytes = out.getvalue()
     return value
+
+
+def _unfit(wrong: Any) -> str:
+    """What a field cannot hold, and what it can."""
+    value, kind = repr(wrong.value), str(wrong.type_repr)
+    holds = next((words for name, words in _HOLDS.items() if name in kind), kind.lower())
+    return f"{wrong.field} cannot be {value if len(value) <= _SHOWN else value[:_SHOWN] + '...'}: it holds {holds}"
 
 
 def decode_answer(method: str, data: bytes) -> Any:

@@ -226,3 +226,44 @@ def test_a_wrong_url_is_refused_before_anything_is_sent(url: str) -> None:
 def test_a_server_may_be_named_shortly(given: str, taken: str) -> None:
     with closing(Connection(given)) as connection:
         assert connection.server == taken
+
+
+LONG = "a" * 300 + ".example"
+FAR = "\udcff"
+
+
+@pytest.mark.parametrize("place", [f"http://{LONG}", f"http://{FAR}"])
+def test_an_address_nobody_can_have_is_not_reached(place: str) -> None:
+    with pytest.raises(Unreachable) as failure:
+        call(place, "createJob", retry_s=0)
+    assert not failure.value.sent
+
+
+@pytest.mark.parametrize("place", [f"http://{LONG}/api", "http://[::1/api", "http://[zz]:80/api"])
+def test_nor_is_it_when_a_redirect_names_it(place: str) -> None:
+    with server((307, {"Location": place}, b"")) as (url, _), pytest.raises(Unreachable, match="cannot reach"):
+        call(url, "getTierConfigs", retry_s=0)
+
+
+def test_a_strange_answer_is_none() -> None:
+    with server((200, {"Content-Length": "1,2"}, b"")) as (url, _), pytest.raises(Unreachable):
+        call(url, "getTierConfigs", retry_s=0)
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments", "says"),
+    [
+        (
+            "killTasks",
+            {"instances": {10**20}},
+            r"instances cannot be \{100000000000000000000\}: it holds whole",
+        ),
+        ("pruneTasks", {"query": aurora.TaskQuery(limit=2**31)}, "limit cannot be 2147483648: it holds whole numbers"),
+        ("getQuota", {"ownerRole": FAR}, r"ownerRole cannot be '\\udcff': it holds text in UTF-8"),
+        ("getQuota", {"ownerRole": FAR * 99}, r"\.\.\.: it holds text"),
+    ],
+)
+def test_what_the_wire_cannot_carry_is_wrong_usage(method: str, arguments: dict[str, Any], says: str) -> None:
+    with server() as (url, seen), pytest.raises(Usage, match=says):
+        call(url, method, **arguments)
+    assert seen == []

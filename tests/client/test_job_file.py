@@ -256,3 +256,23 @@ def test_policies_that_are_none(tmp_path: Path, said: str, sentence: str) -> Non
         load(tmp_path, f"{SMALL}{said}\n")
     assert "job.yaml:3: " in str(wrong.value)
     assert sentence in str(wrong.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("instances: 0b1", "2: instances: must be a whole number, not '0b1'"),
+        ("instances: !!int x", "2: instances: must be a whole number, not 'x'"),
+        (f"instances: {'9' * 400}", f"2: instances: must be at most 2147483647, not {'9' * 60}..."),
+        (f"resources: {{cpus: {'9' * 400}}}", "2: resources.cpus: must be a number, not '999"),
+        ("resources: {cpus: 1e999}", "2: resources.cpus: must be a number, not '1e999'"),
+        ("resources: {cpus: !!float x}", "2: resources.cpus: must be a number, not 'x'"),
+        ("service: !!bool x", "2: service: must be true or false, not 'x'"),
+        (f"stop_wait: {'9' * 400}s", "2: stop_wait: must be a time with its unit"),
+        ("env: " + "[" * 3000, "is nested too deeply"),
+    ],
+)
+def test_what_yaml_lets_through(tmp_path: Path, line: str, says: str) -> None:
+    with pytest.raises(Usage) as wrong:
+        load(tmp_path, f"job: www-data/devel/hello\n{line}\ncommand: sleep 100\n")
+    assert says in wrong.value.format_message()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from pathlib import Path
 from typing import Any
 
 import click
@@ -9,7 +11,7 @@ import pytest
 
 from scheduler.client.errors import CommandError, Refused
 from scheduler.client.explained import explained_of
-from scheduler.client.output import echo, write_table
+from scheduler.client.output import echo, print_json, write_table
 from scheduler.client.progress import events_of
 from scheduler.interface import aurora, thesan
 
@@ -25,6 +27,16 @@ def test_a_line_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     out, err = capsys.readouterr()
     assert out == f"Why: {SHOWN}\nuser\n{SHOWN}\n"
     assert err == f"{SHOWN}\nthesan: first\n{SHOWN[3:]}\nthesan: {SHOWN}\n"
+
+
+def test_a_disk_that_is_full_is_a_sentence_and_an_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    with contextlib.suppress(OSError), Path("/dev/full").open("w") as full:
+        monkeypatch.setattr("sys.stdout", full)
+        for write in (lambda: echo("a"), lambda: print_json([]), lambda: write_table(("A",), [])):
+            with pytest.raises(CommandError, match="cannot write to stdout: no space left on device"):
+                write()
+        monkeypatch.setattr("sys.stderr", full)
+        CommandError("nobody reads it").show()
 
 
 def test_a_colour_is_ours(monkeypatch: pytest.MonkeyPatch) -> None:

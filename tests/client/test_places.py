@@ -47,7 +47,7 @@ def test_a_call_that_may_have_been_carried_out_is_not_sent_to_the_next_url() -> 
     assert (len(first), len(second)) == (1, 0)
 
 
-@pytest.mark.parametrize("text", ["", "ftp://a", "a,,b", "a:x", "http://a/scheduler"])
+@pytest.mark.parametrize("text", ["", "ftp://a", "a,,b", "a:x", "http://a/scheduler", "http://[::1", "http://[zz]:80"])
 def test_wrong_urls(text: str) -> None:
     with pytest.raises(Usage, match="--server"):
         parse_urls(text)
@@ -61,7 +61,17 @@ def test_names_of_places() -> None:
 
 @pytest.mark.parametrize(
     ("text", "path"),
-    [("", "/x"), ("a,,b", "/x"), ("a:0x", "/x"), ("u@a", "/x"), ("a b", "/x"), ("a", "x"), ("a//b", "/x")],
+    [
+        ("", "/x"),
+        ("a,,b", "/x"),
+        ("a:0x", "/x"),
+        ("u@a", "/x"),
+        ("a b", "/x"),
+        ("a", "x"),
+        ("a//b", "/x"),
+        ("\udcff", "/x"),
+        ("a" * 64, "/x"),
+    ],
 )
 def test_wrong_zookeepers(text: str, path: str) -> None:
     with pytest.raises(Usage):

@@ -44,7 +44,7 @@ class Size(click.ParamType[int]):
         if isinstance(value, int):
             return value
         try:
-            return int(value) if value.isdecimal() else parse_size_mb(value)
+            return parse_size_mb(f"{value}MB" if value.isdecimal() else value)
         except ValueError as wrong:
             self.fail(str(wrong), param, ctx)
 
