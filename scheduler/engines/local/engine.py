@@ -86,7 +86,7 @@ class LocalEngine:
         self._every("sweep", SWEEP_SECS, self._watch.sweep)
         self._every("host", HOST_SECS, self._look_at_ports)
         self._look_at_ports()
-        self._do(self._chores, lambda _: None, self._hands.empty_trash)
+        self._do(self._chores, lambda _: None, self._folder.empty_trash)
 
     def _attach(self, epoch: int, lineage: str) -> tuple[socket.socket, list[Found]]:
         found = self._hands.attach(epoch, lineage)
@@ -148,7 +148,7 @@ class LocalEngine:
 
     def forget(self, task_ids: Sequence[str]) -> None:
         def thrown_away(_: None) -> None:
-            self._do(self._chores, lambda _: None, self._hands.empty_trash)
+            self._do(self._chores, lambda _: None, self._folder.empty_trash)
 
         folders = self._watch.forget(task_ids)
         if folders:

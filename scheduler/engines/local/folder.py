@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import os
 import re
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from scheduler.contracts import EngineError
+
+log = logging.getLogger(__name__)
 
 LOCK_WAIT_SECS = 10.0
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}")
@@ -137,7 +141,39 @@ class EngineFolder:
 
     def throw_away(self, path: Path) -> None:
         """Out of sight at once; `empty_trash` takes its time."""
+        target = self.trash / f"{path.name}.{time.monotonic_ns()}"
         try:
-            path.rename(self.trash / f"{path.name}.{time.monotonic_ns()}")
+            path.rename(target)
         except FileNotFoundError:
             return
+        except PermissionError:  # its task took our right to move it
+            path.chmod(0o700)
+            path.rename(target)
+
+    def empty_trash(self) -> None:
+        """Remove what was thrown away. What will not go is named in the log, and stays until the next time."""
+        left: list[OSError] = []
+        for entry in list(os.scandir(self.trash)):
+            try:
+                _remove(entry.path)
+            except FileNotFoundError:
+                continue  # another one empties it too
+            except OSError as e:
+                left.append(e)
+        if left:
+            log.warning("%s: %d of the folders thrown away cannot be removed: %s", self.trash, len(left), left[0])
+
+
+def _remove(path: str) -> None:
+    """With all that is in it. A task may have made folders that not even their owner may change."""
+    try:
+        shutil.rmtree(path)
+        return
+    except PermissionError:
+        Path(path).chmod(0o700)
+    for parent, folders, _ in os.walk(path):  # it goes into a folder when we have been there
+        for folder in folders:
+            inside = Path(parent, folder)
+            if not inside.is_symlink():
+                inside.chmod(0o700)
+    shutil.rmtree(path)

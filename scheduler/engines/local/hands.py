@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from attrs import frozen
@@ -241,11 +239,6 @@ class Hands:
     def throw_away(self, paths: Iterable[Path]) -> None:
         for path in paths:
             self.folder.throw_away(path)
-
-    def empty_trash(self) -> None:
-        for entry in os.scandir(self.folder.trash):
-            with suppress(OSError):
-                shutil.rmtree(entry.path)
 
 
 def _open_child(pid: int) -> int | None:
