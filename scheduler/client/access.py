@@ -23,6 +23,8 @@ from scheduler.client.output import echo
 from scheduler.client.places import DEFAULT_SERVERSET_PATH, Place, parse_urls, parse_zk
 
 PASSWORD_VARIABLE: Final = "THESAN_PASSWORD"
+_MOST_PASSWORD: Final = 10_000
+"""Characters: the file may be one that never ends."""
 
 
 @frozen
@@ -149,7 +151,7 @@ def _password(login: str, path: Path | None) -> str:
             with path.open(encoding="utf-8") as file:
                 if os.fstat(file.fileno()).st_mode & (stat.S_IRGRP | stat.S_IROTH):
                     echo(f"thesan: {path} can be read by others; chmod 600 it", err=True)
-                return file.readline().rstrip("\r\n")
+                return file.readline(_MOST_PASSWORD).rstrip("\r\n")
         except (OSError, UnicodeDecodeError) as wrong:
             raise Usage(f"--password-file: {path} cannot be read: {getattr(wrong, 'strerror', wrong)}") from None
     if (found := os.environ.get(PASSWORD_VARIABLE)) is not None:

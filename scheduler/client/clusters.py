@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from scheduler.client.errors import Usage
+from scheduler.client.files import read_file
 from scheduler.client.places import DEFAULT_SERVERSET_PATH, Place, parse_urls, parse_zk
 
 FILE: Final = "clusters.json"
@@ -46,10 +47,10 @@ def known_cluster(name: str) -> Place | None:
 def _read(path: Path) -> dict[str, Any]:
     """Name to entry; empty when there is no such file."""
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
+        told = json.loads(read_file(path).decode())
     except (FileNotFoundError, NotADirectoryError):
         return {}
-    except (OSError, ValueError) as wrong:
+    except (OSError, ValueError, RecursionError) as wrong:
         raise Usage(f"{path} cannot be read: {getattr(wrong, 'strerror', None) or wrong}") from None
     if isinstance(told, dict):
         return {str(name): entry for name, entry in told.items()}

@@ -14,12 +14,12 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from scheduler.client.errors import Usage
+from scheduler.client.files import read_file
 from scheduler.client.quantities import parse_duration_ms, parse_size_mb
 
 T = TypeVar("T")
 
 _TAG: Final = "tag:yaml.org,2002:"
-_MAX_FILE_BYTES: Final = 1_000_000
 _SHOWN: Final = 60
 
 
@@ -154,11 +154,11 @@ class Fields:
 def load(path: Path) -> Fields:
     """The one document of a YAML file, which must be a mapping. Raises Usage."""
     try:
-        data = path.read_bytes()
+        data = read_file(path)
     except OSError as failure:
         raise Usage(f"{path}: {(failure.strerror or str(failure)).lower()}") from None
-    if len(data) > _MAX_FILE_BYTES:
-        raise Usage(f"{path}: has {len(data)} bytes; a job file has at most {_MAX_FILE_BYTES}")
+    except ValueError as wrong:
+        raise Usage(f"{path}: {wrong}") from None
     try:
         node = YAML(typ="rt", pure=True).compose(data.decode())
     except UnicodeDecodeError as failure:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from scheduler.client.admin.hosts import _wanted
 from scheduler.client.errors import Usage
 from scheduler.client.job_file import UPDATE_ID_METADATA, JobFile, load_job_file
 from scheduler.client.plain import plain
@@ -276,3 +277,11 @@ def test_what_yaml_lets_through(tmp_path: Path, line: str, says: str) -> None:
     with pytest.raises(Usage) as wrong:
         load(tmp_path, f"job: www-data/devel/hello\n{line}\ncommand: sleep 100\n")
     assert says in wrong.value.format_message()
+
+
+@pytest.mark.timeout(20)
+def test_a_file_without_an_end_is_not_read_to_it() -> None:
+    with pytest.raises(Usage, match="/dev/zero: is larger than the 1000000 bytes"):
+        load_job_file(Path("/dev/zero"))
+    with pytest.raises(Usage, match="--filename: /dev/zero cannot be read: is larger than the 1000000 bytes"):
+        _wanted(None, Path("/dev/zero"))

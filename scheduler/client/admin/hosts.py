@@ -12,6 +12,7 @@ import click
 from scheduler.client.admin.words import Words
 from scheduler.client.connection import Connection
 from scheduler.client.errors import CommandError, Usage
+from scheduler.client.files import read_file
 from scheduler.client.options import Duration, server_option, timeout_option
 from scheduler.client.output import Complaints, count_of, echo
 from scheduler.client.quantities import duration_text
@@ -43,8 +44,8 @@ def _wanted(hosts: tuple[str, ...] | None, filename: Path | None) -> list[str]:
     if filename is None:
         return list(hosts or ())
     try:
-        lines = filename.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeError) as wrong:
+        lines = read_file(filename).decode().splitlines()
+    except (OSError, ValueError) as wrong:
         raise Usage(f"--filename: {filename} cannot be read: {getattr(wrong, 'strerror', None) or wrong}") from None
     named = [line.partition("#")[0].strip() for line in lines]
     if not any(named):
