@@ -75,6 +75,8 @@ class InZooKeeper:
 
 def parse_urls(text: str, option: str = "--server or THESAN_SERVER") -> Urls:
     """From one URL, or several with commas between. Raises Usage."""
+    if "@" in text:  # said before anything else, without the text: it has a password in it
+        raise Usage(f"{option}: no user and no password in a URL; --login and --password-file give them, or ~/.netrc")
     return Urls([_base_url(url.strip(), option) for url in text.split(",")])
 
 
@@ -109,6 +111,8 @@ def _base_url(server: str, option: str) -> str:
         raise Usage(f"{option} {server!r}: {wrong}") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise Usage(f"{option} {server!r}: must be a URL such as {DEFAULT_SERVER}")
+    if "?" in url or "#" in url:
+        raise Usage(f"{option} {server!r}: nothing may follow the path, no ? and no #")
     if parts.path.rstrip("/") not in ("", "/api"):
         raise Usage(f"{option} {server!r}: the path must be empty, calls go to /api")
     return f"{parts.scheme}://{parts.netloc}{'' if has_port or parts.scheme == 'https' else ':8081'}"

@@ -53,6 +53,19 @@ def test_wrong_urls(text: str) -> None:
         parse_urls(text)
 
 
+@pytest.mark.parametrize("text", ["http://me:secret@a", "a,http://me:secret@b", "me:sec,ret@a", "http://secret@a:x"])
+def test_a_password_is_not_on_the_command_line(text: str) -> None:
+    with pytest.raises(Usage, match="no user and no password") as wrong:
+        parse_urls(text)
+    assert "sec" not in wrong.value.format_message()
+
+
+@pytest.mark.parametrize("text", ["a?x", "http://a/api?x=1", "http://a#x", "http://a/?", "a#"])
+def test_nothing_of_a_url_is_dropped(text: str) -> None:
+    with pytest.raises(Usage, match="nothing may follow"):
+        parse_urls(text)
+
+
 def test_names_of_places() -> None:
     assert str(parse_urls("a, https://b ,c:1")) == "http://a:8081,https://b,http://c:1"
     assert str(parse_zk("a:2181,b")) == "zk://a:2181,b/aurora/scheduler"
