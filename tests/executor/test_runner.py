@@ -211,11 +211,12 @@ def test_nothing_is_imported_once_it_runs(tmp_path: Path) -> None:
     "command",
     [
         f"{SERVER} | cat",
+        f"{SERVER.replace('sleep 0.1', 'sleep 0.1; echo last words')} | (trap '' TERM; exec tee words)",
         f"{SERVER}; echo the shell waits for more",
         f'setsid sh -c "{SERVER}" | cat',
         f'(setsid sh -c "{SERVER}" &); exec sleep 1000',
     ],
-    ids=["in a pipe", "behind a shell", "in a session of its own", "adopted before"],
+    ids=["in a pipe", "in a pipe that stays", "behind a shell", "in a session of its own", "adopted before"],
 )
 def test_a_clean_end_is_waited_for_whoever_stands_in_front(tmp_path: Path, command: str) -> None:
     """The shell has no handler: TERM ends it at once, and the server is an orphan while it ends."""
