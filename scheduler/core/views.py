@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from scheduler.core.answers import Answer, Code, Refused, error, invalid
 from scheduler.core.cron.records import CronJob
 from scheduler.core.jobs import NO_CRON_DIFF, refuse_cron
-from scheduler.core.placement.assign import NO_HOSTS
+from scheduler.core.placement.explaining import NO_HOSTS
 from scheduler.core.policy import Policy
 from scheduler.core.queries import (
     ConfigGroup,

@@ -148,7 +148,7 @@ def test_a_kill_that_was_acknowledged_and_not_sent_is_sent(scheduler: Scheduler,
     story.create("web", 2, token="c")
     story.until_quiet()
     scheduler.kill()
-    scheduler.start(failpoint="before-effect:1")
+    scheduler.start(failpoint="before-effect:2")  # the first asks the engine for the tasks there are
     assert story.kill_job("web", token="k").responseCode == OK
     assert scheduler.wait_for_end() == -9
     assert len(story.living()) == 2

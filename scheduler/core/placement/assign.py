@@ -10,17 +10,14 @@ configuration"; `docs/compatibility.md`.
 from __future__ import annotations
 
 from collections import deque
-from itertools import islice
 from operator import attrgetter
 from typing import Final
-
-from attrs import define
 
 from scheduler.core import ops
 from scheduler.core.effects import Launch
 from scheduler.core.placement import preemption
+from scheduler.core.placement.explaining import explain, explained_for_ms
 from scheduler.core.placement.fit import (
-    CONSTRAINT_SCORE,
     choose_ports,
     free_ports,
     has_room,
@@ -28,14 +25,13 @@ from scheduler.core.placement.fit import (
     maintenance_veto,
     overhead_of,
     request_of,
-    shortfall,
-    vetoes,
 )
 from scheduler.core.placement.holding import forget_of, give_up, settle
-from scheduler.core.placement.memory import Group, Memory
+from scheduler.core.placement.memory import Group
 from scheduler.core.placement.needs import Need
 from scheduler.core.placement.reservations import Instance, ReservationKey
 from scheduler.core.placement.rooms import Room, Search
+from scheduler.core.placement.work import Work
 from scheduler.core.policy import OfferOrder
 from scheduler.core.records import Host, Task, TaskEvent, TaskStatus
 from scheduler.core.tables import NO_USAGE
@@ -43,35 +39,15 @@ from scheduler.core.tasks.lifecycle import arm_deadlines
 from scheduler.core.transaction import DeadlineKind, TaskChanged, Transaction
 
 TASKS_PER_PASS: Final = 100
-"""So that a pass is a short decision; the controller makes another while it is told that more may be placed."""
+"""The controller makes another pass while it is told that more may be placed."""
 LOOKS_PER_PASS: Final = 3_000
-"""At hosts, for the same reason."""
+"""At hosts."""
 WOKEN_AT_ONCE: Final = 100
 """Groups that look at what was freed although they have backed off; the others when their back-off ends."""
 LISTED_PER_LOOK: Final = 32
 """Listing so many candidates takes as long as looking at one."""
 FEW: Final = 256
 """More freed hosts than that are not looked at one by one: the search begins anew."""
-EXPLAIN_COST_US: Final = 60
-"""A reason is made anew when so many microseconds have passed per host and waiting group, so that all explaining
-together takes a small part of a processor."""
-MOST_EXPLAIN_WAIT_MS: Final = 60_000
-MOST_EXPLAINED: Final = 10_000
-"""Reasons that are remembered for others who ask for the same."""
-
-NO_HOSTS: Final = "No host has been offered yet"
-
-
-@define
-class _Work:
-    """What is left to do in this pass."""
-
-    tasks: int = TASKS_PER_PASS
-    looks: int = LOOKS_PER_PASS
-
-    @property
-    def goes_on(self) -> bool:
-        return self.tasks > 0 and self.looks > 0
 
 
 def place(tx: Transaction) -> bool:
@@ -81,7 +57,7 @@ def place(tx: Transaction) -> bool:
         refresh(tx)
         _queue(tx)
         _send_home(tx)
-        _work_off(tx, _Work())
+        _work_off(tx, Work(TASKS_PER_PASS, LOOKS_PER_PASS))
         more = bool(memory.due or memory.unexplained) or (memory.search_wanted and _preempt(tx))
         _arm_search(tx)
     except BaseException:
@@ -90,7 +66,7 @@ def place(tx: Transaction) -> bool:
     return more
 
 
-def _work_off(tx: Transaction, work: _Work) -> None:
+def _work_off(tx: Transaction, work: Work) -> None:
     """Reasons are told when nobody waits for a search."""
     memory = tx.state.placement
     while memory.due and work.goes_on:
@@ -101,7 +77,7 @@ def _work_off(tx: Transaction, work: _Work) -> None:
     while memory.unexplained and not memory.due and work.looks > 0:
         group = memory.unexplained[0]
         job = group.request.config.job
-        if not tx.attempt(f"explaining why tasks of {job} are pending", _explain, tx, group, work):
+        if not tx.attempt(f"explaining why tasks of {job} are pending", explain, tx, group, work):
             memory.unexplained = deque(other for other in memory.unexplained if other is not group)
             group.rest = None
 
@@ -226,7 +202,7 @@ def _arm_search(tx: Transaction) -> None:
         tx.arm_mono(DeadlineKind.PREEMPT, None, memory.search_due_ms)
 
 
-def _attempt(tx: Transaction, group: Group, work: _Work) -> None:
+def _attempt(tx: Transaction, group: Group, work: Work) -> None:
     """A few tasks of one group; then it goes to the end of the queue, or waits."""
     memory, config = tx.state.placement, group.request.config
     if memory.groups.get(config) is not group:
@@ -261,7 +237,7 @@ def _back_off(tx: Transaction, group: Group) -> None:
     memory.waiting[group.request.config] = group
     memory.back_offs += 1
     known_ms = group.explained_ms
-    if group.rest is None and (known_ms is None or tx.mono_ms - known_ms >= _explained_for_ms(memory)):
+    if group.rest is None and (known_ms is None or tx.mono_ms - known_ms >= explained_for_ms(memory)):
         group.rest = iter(list(memory.rooms.by_name.values()))
         group.nearest = None
         memory.unexplained.append(group)
@@ -270,7 +246,7 @@ def _back_off(tx: Transaction, group: Group) -> None:
 # --- searching -------------------------------------------------------------------------------------------------------
 
 
-def _find(tx: Transaction, group: Group, work: _Work) -> Room | None:
+def _find(tx: Transaction, group: Group, work: Work) -> Room | None:
     """A host with room; None: there is none, or no more looks are left."""
     memory, request = tx.state.placement, group.request
     for name in tx.state.reservations.by_owner.get(request.config, {}):
@@ -320,63 +296,6 @@ def _begin(tx: Transaction, group: Group) -> Search:
         return Search(tuple(rooms.candidates(group.request.need, policy.offer_order)), chance)
     ranks = sorted({room.rank for room in missed})
     return Search([[room for room in missed if room.rank == rank] for rank in ranks], chance)
-
-
-def _explain(tx: Transaction, group: Group, work: _Work) -> None:
-    """Ask hosts what speaks against them, and tell the nearest fit when all have been asked."""
-    memory, request = tx.state.placement, group.request
-    asked = (request.need, request.rules)
-    known = memory.explained.get(asked) if not request.limits else None
-    if known is not None and tx.mono_ms - known[0] < _explained_for_ms(memory):
-        group.nearest = known[1]
-        group.rest = iter(())
-    _ask_hosts(tx, group, work)
-    if work.looks > 0:
-        memory.unexplained.popleft()
-        group.rest = None
-        group.explained_ms = tx.mono_ms
-        memory.explained[asked] = (tx.mono_ms, group.nearest)
-        if len(memory.explained) > MOST_EXPLAINED:
-            del memory.explained[next(iter(memory.explained))]
-        if request.config in tx.state.tasks.pending:
-            _tell(tx, group)
-
-
-def _ask_hosts(tx: Transaction, group: Group, work: _Work) -> None:
-    bans, request, policy = tx.state.placement.bans, group.request, tx.policy
-    banned = group.banned = bans.of(request)
-    soon_ms = tx.now_ms + policy.unavailability_threshold_ms
-    counts, nearest = group.counts(tx.state), group.nearest
-    best = nearest[0] if nearest is not None else None
-    assert group.rest is not None
-    for room in islice(group.rest, work.looks):
-        work.looks -= 1
-        static = bans.veto(policy, banned, room, request)
-        if best is not None and best < CONSTRAINT_SCORE and static is not None:
-            continue
-        refused = static or maintenance_veto(room.host, soon_ms) or limit_veto(room, request, counts)
-        score = refused.score if refused is not None else shortfall(room, request.need)
-        if score and (best is None or score < best):
-            found = vetoes(room, request, static, counts, soon_ms)
-            best = sum(veto.score for veto in found)
-            nearest = (best, found)
-    group.nearest = nearest
-
-
-def _explained_for_ms(memory: Memory) -> int:
-    """How long a reason stands before hosts are asked again."""
-    cost_ms = len(memory.rooms.by_name) * len(memory.waiting) * EXPLAIN_COST_US // 1000
-    return min(cost_ms, MOST_EXPLAIN_WAIT_MS)
-
-
-def _tell(tx: Transaction, group: Group) -> None:
-    config, reasons = group.request.config, tx.state.pending_reasons
-    why = ",".join(veto.reason for veto in group.nearest[1]) if group.nearest is not None else NO_HOSTS
-    if reasons.get(config) != why:
-        tx.state.replace(reasons, config, why)
-        task = next(iter(tx.state.tasks.pending[config].values()))
-        others = len(tx.state.tasks.pending[config]) - 1
-        tx.say(task.task_id, f"stays PENDING{f', and {others} like it' if others else ''}: {why}")
 
 
 # --- assigning -------------------------------------------------------------------------------------------------------
