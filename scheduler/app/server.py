@@ -145,9 +145,11 @@ class Server:
         self.members.reading.committed(entry)
         tell("the tally", self.tally.committed, entry)
 
+    def begun(self, term: Term) -> None:
+        self.archive.open(term.copies, term.lineage)
+
     def leads(self, term: Term) -> None:
         self.status.steps = term.steps
-        self.archive.open(term.copies, term.lineage)
 
     def closing(self, why: str) -> None:
         self.stream.close(why)

@@ -66,6 +66,9 @@ class House(Protocol):
     def committed(self, entry: Entry) -> None:
         """This scheduler's own entry is durable."""
 
+    def begun(self, term: Term) -> None:
+        """It answers from now on: what its answers need must be there."""
+
     def leads(self, term: Term) -> None:
         """It answers and is advertised."""
 
@@ -158,6 +161,7 @@ class Leading:
             await engine.start(driver, epoch=term.epoch, lineage=term.lineage)
             term.steps.done("engine")
             self._feed(Input.EPOCH_BEGUN)
+            house.begun(term)
             house.gateway.open(controller, term.permission)
             self._has_led = True
             await term.advertise()

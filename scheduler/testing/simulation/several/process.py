@@ -281,6 +281,8 @@ class Process:
     def committed(self, entry: Entry) -> None:
         """Seen where it happens: at the ensemble."""
 
+    def begun(self, term: Term) -> None: ...
+
     def leads(self, term: Term) -> None:
         if not self.is_dead:
             self.world.process_advertised(self)
