@@ -47,12 +47,8 @@ class HostPorts(Kind):
     allowed = "host:port, several with commas between, ports from 1 to 65535"
 
     def parse(self, text: str) -> str:
-        parts = [part.strip() for part in text.split(",")]
-        for part in parts:
-            found = _HOST_PORT.fullmatch(part)
-            if found is None or not 1 <= int(found[2]) <= 65_535:
-                raise ValueError
-        return ",".join(parts)
+        one = HostPort()
+        return ",".join(one.parse(part.strip()) for part in text.split(","))
 
 
 class Hosts(Kind):
